@@ -1,0 +1,271 @@
+"""Every setting, once: TOML and environment -> frozen structs, validated here and nowhere else.
+
+Field docstrings are the documentation; ``config.example.toml`` and ``docs/configuration.md`` are
+held against them by a test.
+"""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every table of the configuration."""
+
+
+class Shop(Settings):
+    """Who and where we are."""
+
+    store: str = "main"
+    """Name of the store that events belong to when they do not say."""
+    timezone: str = "UTC"
+    """IANA zone of the shop: a day begins at its local midnight."""
+
+
+class Tls(Settings):
+    """TLS towards the broker. All empty: plain TCP."""
+
+    enabled: bool = False
+    """Use TLS."""
+    ca_file: str = ""
+    """Certificate authority, PEM; empty: the system's."""
+    cert_file: str = ""
+    """Client certificate, PEM; empty: none."""
+    key_file: str = ""
+    """Key of the client certificate, PEM."""
+
+
+class Mqtt(Settings):
+    """The broker."""
+
+    enabled: bool = True
+    """Whether the MQTT door is open; without it only HTTP brings events."""
+    host: str = "127.0.0.1"
+    """Broker's address."""
+    port: int = 1883
+    """Broker's port; 8883 is usual with TLS."""
+    client_id: str = "rfid3"
+    """Stable client id: the broker keeps our session under it."""
+    username: str = ""
+    """User; empty: anonymous."""
+    password: str = ""
+    """Password; better from the environment variable RFID3_MQTT__PASSWORD."""
+    subscriptions: list[str] = field(default_factory=lambda: ["#"])
+    """Topic filters; ``$share/<group>/<filter>`` is allowed."""
+    ignore: list[str] = field(default_factory=lambda: ["homeassistant/#"])
+    """Topic filters whose messages are acknowledged and counted, not decoded."""
+    keep_alive_s: int = 30
+    """Keep-alive, seconds; also how soon a dead connection is noticed (x1.5)."""
+    session_expiry_s: int = 604_800
+    """How long the broker keeps our queue while we are away, seconds."""
+    receive_maximum: int = 1_000
+    """Most unacknowledged QoS 1 messages in flight: the flow-control budget."""
+    qos: int = 1
+    """QoS asked for in subscriptions, 0 or 1."""
+    packet_max_bytes: int = 1_048_576
+    """Largest packet we accept; the broker drops larger ones."""
+    reconnect_min_s: float = 0.5
+    """First reconnect delay, seconds (jittered)."""
+    reconnect_max_s: float = 30.0
+    """Longest reconnect delay, seconds."""
+    status_topic: str = "rfid3/status"
+    """Prefix of the retained online status and last will: ``<prefix>/<client_id>``."""
+    tls: Tls = Tls()
+
+
+class Ingest(Settings):
+    """From message to admitted event."""
+
+    clock: Literal["wall", "events"] = "wall"
+    """``events``: time is what the replayed messages say (user property ``rfid3-time``)."""
+    beat_ms: int = 50
+    """Longest wait from arrival to journal commit, milliseconds."""
+    quiet_beat_s: float = 1.0
+    """Beat in a quiet shop: windows close and presence decays, seconds."""
+    batch_max: int = 1_024
+    """Most messages in one journal commit."""
+    inbox_max: int = 20_000
+    """Most messages waiting; beyond it senders are held back."""
+    inbox_max_bytes: int = 67_108_864
+    """Most payload bytes waiting."""
+    payload_max_bytes: int = 1_048_576
+    """A larger payload becomes a dead letter."""
+    future_tolerance_s: int = 120
+    """An event dated later than arrival plus this is refused (dead letter)."""
+    lateness_s: int = 7_200
+    """A window bucket stays open this long after its end for late events."""
+    stale_read_s: int = 30
+    """A tag read older than this on arrival does not count for presence."""
+    repeat_s: int = 60
+    """Repeat reads of a tag in the same zone within this span are one sighting."""
+    dedupe_events: int = 262_144
+    """At least so many admitted events are remembered to refuse duplicates."""
+
+
+class SourceRule(Settings):
+    """One ``[[sources]]`` entry: which topics speak which format. The first match wins."""
+
+    topic: str
+    """Topic filter (``+`` and ``#`` allowed)."""
+    format: str = "auto"
+    """auto, zebra, impinj, speedway, smartreader, springcard, starfish, ifm, tasmota, bare, rfid3,
+    epcis, native, ignore, or mapping:<name>."""
+    reader_level: int = -1
+    """Which topic level (from 0) names the reader; -1: the format's own rule."""
+    reader: str = ""
+    """A fixed reader name; wins over ``reader_level``."""
+    store: str = ""
+    """The store; empty: the configured one."""
+    timezone: str = ""
+    """IANA zone of naive times from this source; empty: the shop's."""
+
+
+class Mapping(Settings):
+    """One ``[mapping.<name>]`` table: how a foreign JSON object becomes one of our events.
+
+    ``fields`` maps our field to a path in their object (``a.b.0.c``); ``constants`` sets fields to
+    fixed values; ``values`` translates texts, field by field; ``scale`` multiplies numbers.
+    """
+
+    kind: str = "tag_read"
+    """The event type produced."""
+    items: str = ""
+    """Path of the list inside the payload; empty: the payload itself, object or list."""
+    fields: dict[str, str] = {}
+    """Our field -> their path."""
+    constants: dict[str, str | int | float] = {}
+    """Our field -> fixed value."""
+    values: dict[str, dict[str, str]] = {}
+    """Our field -> their text -> ours."""
+    scale: dict[str, float] = {}
+    """Our field -> factor."""
+
+
+class Zone(Settings):
+    """One ``[[zones]]`` entry: readers and antennas that look at one place."""
+
+    name: str
+    """Name of the zone."""
+    readers: list[str]
+    """``reader`` for all its antennas, or ``reader/antenna``."""
+    store: str = ""
+    """The store; empty: the configured one."""
+    kind: Literal["shelf", "portal", "exit"] = "shelf"
+    """A portal or exit is passed, not stayed in."""
+
+
+class PresenceSettings(Settings):
+    """Raw reads -> arrived, moved, departed."""
+
+    epoch_ms: int = 1_000
+    """Smoothing epoch, milliseconds."""
+    departed_after_s: int = 600
+    """Unseen for so long: departed (event for people), seconds."""
+    move_threshold_db: float = 6.0
+    """A new zone must be louder by this (falling with silence in the old one) to move, dB."""
+    move_slope_db_per_s: float = 8.0
+    """How fast that threshold falls per second unseen in the old zone, dB/s."""
+    move_holdoff_ms: int = 500
+    """Silence in the old zone before the threshold starts to fall, milliseconds."""
+    move_reads: int = 2
+    """Reads needed in the new zone before a move."""
+    reader_silent_s: int = 120
+    """A reader that sends heartbeats and then nothing for so long is taken as blind, seconds."""
+    pairs_max: int = 131_072
+    """Most (tag, zone) pairs in view at once."""
+
+
+class Epc(Settings):
+    """GS1 enrichment of tag ids; identity stays the uppercase hex."""
+
+    decode: bool = True
+    """Show the decoded EPC in the API."""
+    company_prefixes: list[str] = []
+    """GS1 company prefixes believed; empty: any that decodes."""
+    link_gtin: bool = False
+    """Bind an unknown SGTIN tag to the class named by its GTIN."""
+
+
+class Limits(Settings):
+    """Bounds of the state: memory is known in advance (``rfid3 doctor`` prints it)."""
+
+    items_max: int = 100_000
+    """Most items (tags) known at once."""
+    active_items_max: int = 100_000
+    """Most items with reads in the last 24 hours (window pool)."""
+    rental_items_max: int = 100_000
+    """Most items with rentals in the last 365 days (window pool)."""
+    classes_max: int = 5_000
+    """Most (class, store) pairs."""
+    zones_max: int = 64
+    """Most zones."""
+    readers_max: int = 256
+    """Most readers."""
+    customers_max: int = 20_000
+    """Most customers."""
+    lines_max: int = 65_536
+    """Most recent document lines kept for voids and business duplicates."""
+    unknown_expiry_days: int = 7
+    """A tag nobody linked is forgotten after so many days unseen."""
+    item_expiry_days: int = 400
+    """A linked item is forgotten after so many days without any event."""
+    dead_letters_max: int = 10_000
+    """Most dead letters kept; the oldest go first."""
+
+
+class Storage(Settings):
+    """The local store: journal, snapshots, tables."""
+
+    directory: str = "var"
+    """Where everything lives."""
+    retention_days: float = 30.0
+    """Journal history kept for the trainer, days."""
+    journal_max_bytes: int = 8_589_934_592
+    """The journal never grows beyond this; oldest history goes first."""
+    disk_reserve_bytes: int = 134_217_728
+    """With less free space than this nothing more is acknowledged."""
+    snapshot_every_s: int = 900
+    """Snapshot schedule, seconds."""
+    snapshot_every_events: int = 250_000
+    """… or after so many events, whichever is first (never within 60 s of the last)."""
+    timeline_days: float = 400.0
+    """Item timelines kept, days."""
+    fsync_delay_ms: int = 0
+    """For benches: added to every commit, milliseconds."""
+
+
+class Api(Settings):
+    """The HTTP door."""
+
+    enabled: bool = True
+    """Whether to listen."""
+    bind: str = "127.0.0.1:8099"
+    """Loopback address and port; other addresses are refused until access control exists."""
+    body_max_bytes: int = 33_554_432
+    """Largest upload."""
+
+
+class Log(Settings):
+    """What the daemon says."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level shown."""
+    format: Literal["auto", "text", "json", "journald"] = "auto"
+    """auto: text on a terminal, journald under systemd, else JSON lines."""
+
+
+class Config(Settings):
+    """The whole configuration."""
+
+    shop: Shop = Shop()
+    mqtt: Mqtt = Mqtt()
+    ingest: Ingest = Ingest()
+    sources: list[SourceRule] = []
+    mapping: dict[str, Mapping] = {}
+    zones: list[Zone] = []
+    presence: PresenceSettings = PresenceSettings()
+    epc: Epc = Epc()
+    limits: Limits = Limits()
+    storage: Storage = Storage()
+    api: Api = Api()
+    log: Log = Log()
