@@ -13,7 +13,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every table of the configuration."""
 
 
-class Shop(Settings):
+class Shop(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who and where we are."""
 
     store: str = "main"
@@ -22,7 +22,7 @@ class Shop(Settings):
     """IANA zone of the shop: a day begins at its local midnight."""
 
 
-class Tls(Settings):
+class Tls(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS towards the broker. All empty: plain TCP."""
 
     enabled: bool = False
@@ -35,7 +35,7 @@ class Tls(Settings):
     """Key of the client certificate, PEM."""
 
 
-class Mqtt(Settings):
+class Mqtt(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The broker."""
 
     enabled: bool = True
@@ -73,7 +73,7 @@ class Mqtt(Settings):
     tls: Tls = Tls()
 
 
-class Ingest(Settings):
+class Ingest(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From message to admitted event."""
 
     clock: Literal["wall", "events"] = "wall"
@@ -102,7 +102,7 @@ class Ingest(Settings):
     """At least so many admitted events are remembered to refuse duplicates."""
 
 
-class SourceRule(Settings):
+class SourceRule(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[[sources]]`` entry: which topics speak which format. The first match wins."""
 
     topic: str
@@ -120,7 +120,7 @@ class SourceRule(Settings):
     """IANA zone of naive times from this source; empty: the shop's."""
 
 
-class Mapping(Settings):
+class Mapping(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[mapping.<name>]`` table: how a foreign JSON object becomes one of our events.
 
     ``fields`` maps our field to a path in their object (``a.b.0.c``); ``constants`` sets fields to
@@ -141,7 +141,7 @@ class Mapping(Settings):
     """Our field -> factor."""
 
 
-class Zone(Settings):
+class Zone(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ``[[zones]]`` entry: readers and antennas that look at one place."""
 
     name: str
@@ -154,7 +154,7 @@ class Zone(Settings):
     """A portal or exit is passed, not stayed in."""
 
 
-class PresenceSettings(Settings):
+class PresenceSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Raw reads -> arrived, moved, departed."""
 
     epoch_ms: int = 1_000
@@ -175,7 +175,7 @@ class PresenceSettings(Settings):
     """Most (tag, zone) pairs in view at once."""
 
 
-class Epc(Settings):
+class Epc(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GS1 enrichment of tag ids; identity stays the uppercase hex."""
 
     decode: bool = True
@@ -186,7 +186,7 @@ class Epc(Settings):
     """Bind an unknown SGTIN tag to the class named by its GTIN."""
 
 
-class Limits(Settings):
+class Limits(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the state: memory is known in advance (``rfid3 doctor`` prints it)."""
 
     items_max: int = 100_000
@@ -213,7 +213,7 @@ class Limits(Settings):
     """Most dead letters kept; the oldest go first."""
 
 
-class Storage(Settings):
+class Storage(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The local store: journal, snapshots, tables."""
 
     directory: str = "var"
@@ -234,7 +234,7 @@ class Storage(Settings):
     """For benches: added to every commit, milliseconds."""
 
 
-class Api(Settings):
+class Api(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The HTTP door."""
 
     enabled: bool = True
@@ -245,7 +245,7 @@ class Api(Settings):
     """Largest upload."""
 
 
-class Log(Settings):
+class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the daemon says."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -254,7 +254,7 @@ class Log(Settings):
     """auto: text on a terminal, journald under systemd, else JSON lines."""
 
 
-class Config(Settings):
+class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration."""
 
     shop: Shop = Shop()
