@@ -1,0 +1,495 @@
+"""What a setting may be: one table of rules, and a short list of rules between settings.
+
+Not the types (the structs say those) and no file format. A rule returns what is wrong with a
+value as a sentence that starts with "must" or names the cure; empty: nothing is wrong.
+"""
+
+import difflib
+import ipaddress
+import math
+import os
+import re
+import zoneinfo
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from edge import config as settings
+from edge.config_lines import Path
+from edge.events import BY_KIND
+
+FORMATS = (
+    "auto",
+    "zebra",
+    "impinj",
+    "speedway",
+    "smartreader",
+    "springcard",
+    "starfish",
+    "ifm",
+    "tasmota",
+    "bare",
+    "rfid3",
+    "epcis",
+    "native",
+    "ignore",
+)
+"""Formats a ``[[sources]]`` entry may name, besides ``mapping:<name>``."""
+
+MB = 1_000_000
+SECRET = frozenset({"mqtt.password"})
+"""Settings whose value is never shown."""
+
+
+class Rule(Struct, frozen=True):
+    """``allowed`` for people, and ``fault(value)``: what is wrong, or the empty text."""
+
+    allowed: str
+    fault: Callable[[Any], str]
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean …?`` for a misspelt word; empty where nothing is near.
+
+    >>> suggestion("prot", ["port", "host"])
+    'did you mean port?'
+    """
+    by_fold = {k.casefold(): k for k in known}
+    near = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.6)
+    return f"did you mean {by_fold[near[0]]}?" if near else ""
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(p for p in parts if p)
+
+
+def _number(value: float) -> str:
+    """A number as people write it in TOML: ``65_535``, ``0.5``."""
+    return f"{int(value):_}" if float(value).is_integer() and abs(value) >= 1e5 else f"{value:g}"
+
+
+def between(low: float, high: float, hint: str = "") -> Rule:
+    """Numbers from ``low`` to ``high``, both allowed; ``nan`` never is."""
+    allowed = f"{_number(low)}..{_number(high)}"
+
+    def fault(value: float) -> str:
+        fine = not math.isnan(value) and low <= value <= high
+        return "" if fine else _joined(f"must be {allowed}", hint)
+
+    return Rule(allowed, fault)
+
+
+def each(rule: Rule) -> Rule:
+    """Every element of a list satisfies ``rule``; the first that does not is named."""
+
+    def fault(values: Sequence[Any]) -> str:
+        faults = ((v, rule.fault(v)) for v in values)
+        return next((f'"{v}" {reason}' for v, reason in faults if reason), "")
+
+    return Rule(f"each: {rule.allowed}", fault)
+
+
+def or_empty(rule: Rule) -> Rule:
+    """The empty text, or what ``rule`` allows."""
+    return Rule(f"{rule.allowed}, or empty", lambda value: rule.fault(value) if value else "")
+
+
+def filter_fault(topic_filter: str, *, share: bool = False) -> str:
+    """What is wrong with an MQTT topic filter (MQTT 5.0, 4.7 and 4.8.2).
+
+    >>> filter_fault("shop/+/#")
+    ''
+    >>> filter_fault("shop/#/data")
+    'must have # only as its last level'
+    """
+    if topic_filter.startswith("$share/"):
+        if not share:
+            return "must not be a shared subscription here: give the filter without $share/<group>/"
+        group, _, rest = topic_filter.removeprefix("$share/").partition("/")
+        if not group or not rest or set(group) & set("+#"):
+            return "must read $share/<group>/<filter>"
+        return filter_fault(rest)
+    levels = topic_filter.split("/")
+    tests = (
+        (not topic_filter, 'must not be empty; "#" means every topic'),
+        ("\0" in topic_filter, "must not contain a NUL character"),
+        (len(topic_filter.encode()) > 65_535, "must not be longer than 65535 bytes"),
+        ("#" in topic_filter[:-1], "must have # only as its last level"),
+        ("#" in levels[-1] and levels[-1] != "#", "must have # as a level of its own: a/#"),
+        (any("+" in v and v != "+" for v in levels), "must have + as a level of its own: a/+/b"),
+    )
+    return next((reason for wrong, reason in tests if wrong), "")
+
+
+def _topic_fault(topic: str) -> str:
+    if not topic or topic.startswith("$") or set(topic) & set("+#\0"):
+        return "must be a topic without + and #, not empty, not starting with $"
+    return ""
+
+
+def _level_fault(name: str) -> str:
+    if not name.strip() or set(name) & set("/+#\0"):
+        return "must be a name without / + #, because it becomes one level of MQTT topics"
+    return ""
+
+
+def _host_fault(host: str) -> str:
+    if "://" in host:
+        bare = host.partition("://")[2].partition("/")[0].rpartition("@")[2]
+        return f"must be only the host: {bare.partition(':')[0]}"
+    if not host or re.search(r"[\s/]", host):
+        return "must be a host name or an address, such as 127.0.0.1 or broker.local"
+    if host.count(":") == 1:
+        return "must be only the host; the port goes to mqtt.port"
+    return ""
+
+
+def zone_fault(name: str) -> str:
+    """What is wrong with an IANA time zone name."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        near = suggestion(name, zoneinfo.available_timezones())
+        return _joined("must be an IANA time zone such as Europe/Berlin", near)
+    return ""
+
+
+def bind_fault(bind: str) -> str:
+    """What is wrong with an address to listen on: only loopback is allowed.
+
+    >>> bind_fault("127.0.0.1:8099"), bind_fault("[::1]:0")
+    ('', '')
+    """
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        return "must be an address and a port (0..65535; 0 picks a free one): 127.0.0.1:8099"
+    if host == "localhost":
+        return ""
+    try:
+        loopback = ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return f"must be an address, not a name; use 127.0.0.1:{port}"
+    if loopback:
+        return "" if ":" not in host or host.startswith("[") else f"must read [{host}]:{port}"
+    return (
+        "must be a loopback address, because there is no access control yet and anybody on the "
+        f"network could read and write; use 127.0.0.1:{port}, and from another machine a tunnel: "
+        f"ssh -L {port}:127.0.0.1:{port} <this machine>"
+    )
+
+
+def _format_fault(name: str) -> str:
+    if name in FORMATS or re.fullmatch(r"mapping:.+", name):
+        return ""
+    known = (*FORMATS, "mapping:<name>")
+    return _joined("must be one of " + ", ".join(known), suggestion(name, FORMATS))
+
+
+def _kind_fault(kind: str) -> str:
+    if kind in BY_KIND:
+        return ""
+    return _joined("must be one of " + ", ".join(BY_KIND), suggestion(kind, BY_KIND))
+
+
+def _reader_fault(reader: str) -> str:
+    name, slash, antenna = reader.rpartition("/")
+    if not reader.strip() or (slash and (not name or not re.fullmatch(r"[1-9][0-9]*", antenna))):
+        return "must be a reader's name, or reader/antenna with an antenna number from 1"
+    return ""
+
+
+def _matches(pattern: str, allowed: str) -> Rule:
+    return Rule(allowed, lambda value: "" if re.fullmatch(pattern, value) else f"must be {allowed}")
+
+
+_NAME = Rule("a name without / + #", _level_fault)
+_ZONE = Rule("an IANA time zone", zone_fault)
+_FILTER = Rule("an MQTT topic filter", filter_fault)
+_PREFIX = _matches("[0-9]{6,12}", "6 to 12 digits")
+_BYTES_HINT = "this is a number of bytes: 1 MB is 1_000_000"
+
+RULES: Mapping[str, Rule] = {
+    "shop.store": _NAME,
+    "shop.timezone": _ZONE,
+    "mqtt.host": Rule("a host name or address", _host_fault),
+    "mqtt.port": between(1, 65535, "the usual ports are 1883 (plain) and 8883 (TLS)"),
+    "mqtt.client_id": _NAME,
+    "mqtt.subscriptions": each(
+        Rule("an MQTT topic filter, also $share/…", partial(filter_fault, share=True))
+    ),
+    "mqtt.ignore": each(_FILTER),
+    "mqtt.keep_alive_s": between(1, 65535),
+    "mqtt.session_expiry_s": between(0, 4_294_967_295, "604_800 is a week"),
+    "mqtt.receive_maximum": between(1, 65535),
+    "mqtt.qos": between(0, 1, "QoS 1 survives a lost link, 0 does not; 2 is not offered"),
+    "mqtt.packet_max_bytes": between(1_024, 268_435_455, _BYTES_HINT),
+    "mqtt.reconnect_min_s": between(0.01, 600),
+    "mqtt.reconnect_max_s": between(0.01, 3_600),
+    "mqtt.status_topic": Rule("a topic without + and #", _topic_fault),
+    "ingest.beat_ms": between(1, 5_000),
+    "ingest.quiet_beat_s": between(0.01, 60),
+    "ingest.batch_max": between(1, 65_536),
+    "ingest.inbox_max": between(1, 10 * MB),
+    "ingest.inbox_max_bytes": between(65_536, 4_294_967_296, _BYTES_HINT),
+    "ingest.payload_max_bytes": between(256, 268_435_455, _BYTES_HINT),
+    "ingest.future_tolerance_s": between(0, 86_400),
+    "ingest.lateness_s": between(0, 2_678_400),
+    "ingest.stale_read_s": between(0, 86_400),
+    "ingest.repeat_s": between(0, 86_400),
+    "ingest.dedupe_events": between(1_024, 16_777_216),
+    "sources.*.topic": _FILTER,
+    "sources.*.format": Rule("a format of the list, or mapping:<name>", _format_fault),
+    "sources.*.reader_level": between(
+        -1, 100, "topic levels count from 0; -1 leaves it to the format"
+    ),
+    "sources.*.store": or_empty(_NAME),
+    "sources.*.timezone": or_empty(_ZONE),
+    "mapping.*.kind": Rule("an event type", _kind_fault),
+    "zones.*.name": _NAME,
+    "zones.*.readers": each(Rule("reader or reader/antenna", _reader_fault)),
+    "zones.*.store": or_empty(_NAME),
+    "presence.epoch_ms": between(100, 60_000),
+    "presence.departed_after_s": between(1, 2_678_400),
+    "presence.move_threshold_db": between(0, 60),
+    "presence.move_slope_db_per_s": between(0, 1_000),
+    "presence.move_holdoff_ms": between(0, 600_000),
+    "presence.move_reads": between(1, 100),
+    "presence.reader_silent_s": between(1, 86_400),
+    "presence.pairs_max": between(64, 16_777_216),
+    "epc.company_prefixes": each(_PREFIX),
+    "limits.items_max": between(1, 10 * MB),
+    "limits.active_items_max": between(1, 10 * MB),
+    "limits.rental_items_max": between(1, 10 * MB),
+    "limits.classes_max": between(1, MB),
+    "limits.zones_max": between(1, 4_096),
+    "limits.readers_max": between(1, 65_536),
+    "limits.customers_max": between(1, 10 * MB),
+    "limits.lines_max": between(1, 16_777_216),
+    "limits.unknown_expiry_days": between(1, 3_650),
+    "limits.item_expiry_days": between(1, 36_500),
+    "limits.dead_letters_max": between(1, 10 * MB),
+    "storage.retention_days": between(0, 3_650),
+    "storage.journal_max_bytes": between(1_048_576, 2**50, _BYTES_HINT),
+    "storage.disk_reserve_bytes": between(0, 2**50, _BYTES_HINT),
+    "storage.snapshot_every_s": between(1, 86_400),
+    "storage.snapshot_every_events": between(1, 1_000 * MB),
+    "storage.timeline_days": between(1, 36_500),
+    "storage.fsync_delay_ms": between(0, 60_000),
+    "api.bind": Rule("a loopback address and port", bind_fault),
+    "api.body_max_bytes": between(1_024, 4_294_967_296, _BYTES_HINT),
+}
+"""Setting -> what it may be; ``*`` stands for the number or name of an entry."""
+
+
+def rule_for(path: Path) -> Rule | None:
+    """The rule for a setting, where there is one."""
+    if path[0] in ("sources", "zones", "mapping") and len(path) > 2:
+        path = (path[0], "*", *path[2:])
+    return RULES.get(".".join(map(str, path)))
+
+
+Fault = tuple[Path, str]
+
+
+def _order_faults(config: settings.Config) -> Iterator[Fault]:
+    """Pairs of settings of which the first must not exceed the second."""
+    mqtt, ingest = config.mqtt, config.ingest
+    pairs: tuple[tuple[Path, float, str, float], ...] = (
+        (
+            ("mqtt", "reconnect_min_s"),
+            mqtt.reconnect_min_s,
+            f"mqtt.reconnect_max_s = {mqtt.reconnect_max_s:g}",
+            mqtt.reconnect_max_s,
+        ),
+        (
+            ("ingest", "beat_ms"),
+            ingest.beat_ms,
+            f"ingest.quiet_beat_s = {ingest.quiet_beat_s:g}",
+            ingest.quiet_beat_s * 1_000,
+        ),
+        (
+            ("ingest", "beat_ms"),
+            ingest.beat_ms,
+            f"mqtt.keep_alive_s = {mqtt.keep_alive_s}: acknowledgements wait for the beat",
+            mqtt.keep_alive_s * 1_000,
+        ),
+        (
+            ("ingest", "batch_max"),
+            ingest.batch_max,
+            f"ingest.inbox_max = {_number(ingest.inbox_max)}",
+            ingest.inbox_max,
+        ),
+        (
+            ("ingest", "payload_max_bytes"),
+            ingest.payload_max_bytes,
+            f"ingest.inbox_max_bytes = {_number(ingest.inbox_max_bytes)}",
+            ingest.inbox_max_bytes,
+        ),
+    )
+    for path, value, bound, high in pairs:
+        if value > high:
+            yield path, f"must not exceed {bound}"
+
+
+def _door_faults(config: settings.Config) -> Iterator[Fault]:
+    if not config.mqtt.enabled and not config.api.enabled:
+        yield (
+            ("mqtt", "enabled"),
+            "must be true, or api.enabled: with both doors closed no event can ever arrive",
+        )
+
+
+def _tls_faults(config: settings.Config) -> Iterator[Fault]:
+    tls = config.mqtt.tls
+    files = {n: getattr(tls, n) for n in ("ca_file", "cert_file", "key_file")}
+    given = [n for n, f in files.items() if f]
+    if given and not tls.enabled:
+        yield (
+            ("mqtt", "tls", given[0]),
+            "is set but TLS is off, so everything would travel in plain; set mqtt.tls.enabled = true",
+        )
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if files[one] and not files[other]:
+            yield ("mqtt", "tls", one), f"needs mqtt.tls.{other} beside it"
+
+
+def _source_faults(config: settings.Config) -> Iterator[Fault]:
+    for index, source in enumerate(config.sources):
+        name = source.format.removeprefix("mapping:")
+        if name == source.format or name in config.mapping:
+            continue
+        known = ", ".join(config.mapping) or "none yet"
+        yield (
+            ("sources", index, "format"),
+            _joined(
+                f"there is no [mapping.{name}]; known mappings: {known}",
+                suggestion(name, config.mapping),
+            ),
+        )
+
+
+def _field_faults(
+    path: Path, known: Mapping[str, msgspec.structs.FieldInfo], names: Iterable[str], kind: str
+) -> Iterator[Fault]:
+    for name in names:
+        if name not in known:
+            cure = suggestion(name, known) or "it has " + ", ".join(known)
+            yield (*path, name), f"a {kind} event has no field {name}; {cure}"
+
+
+def _mapping_faults(config: settings.Config) -> Iterator[Fault]:
+    for name, mapping in config.mapping.items():
+        if mapping.kind in BY_KIND:
+            yield from _one_mapping_faults(("mapping", name), mapping)
+
+
+def _one_mapping_faults(path: Path, mapping: settings.Mapping) -> Iterator[Fault]:
+    known = {f.name: f for f in msgspec.structs.fields(BY_KIND[mapping.kind])}
+    for table in ("fields", "constants", "values", "scale"):
+        yield from _field_faults((*path, table), known, getattr(mapping, table), mapping.kind)
+    filled = {*mapping.fields, *mapping.constants}
+    lacking = [f.name for f in known.values() if f.required and f.name not in filled]
+    if lacking:
+        yield (
+            path,
+            f"a {mapping.kind} event needs {', '.join(lacking)}; add to "
+            f'[{".".join(map(str, path))}.fields] such as {lacking[0]} = "path.in.their.object"',
+        )
+    for field, constant in mapping.constants.items():
+        if field in known:
+            yield from _constant_faults((*path, "constants", field), known[field].type, constant)
+    for table in ("values", "scale"):
+        for field in getattr(mapping, table):
+            if field in known and field not in mapping.fields:
+                yield (
+                    (*path, table, field),
+                    f"translates a field that [{'.'.join(map(str, path))}.fields] does not fill",
+                )
+    for field, words in mapping.values.items():
+        if field in known and field in mapping.fields:
+            for theirs, ours in words.items():
+                at = (*path, "values", field, theirs)
+                yield from _constant_faults(at, known[field].type, ours)
+
+
+def _constant_faults(path: Path, kind: Any, value: str | int | float) -> Iterator[Fault]:
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        words = [str(w) for w in getattr(kind, "__args__", ()) if isinstance(w, str)]
+        allowed = ", ".join(w for w in words if w)
+        yield path, f"must be one of {allowed}" if allowed else f"does not fit: {error}"
+
+
+def _zone_faults(config: settings.Config) -> Iterator[Fault]:
+    """A reader looks at one place; ``reader/antenna`` may except one antenna from ``reader``."""
+    names: dict[tuple[str, str], int] = {}
+    readers: dict[tuple[str, str], str] = {}
+    for index, zone in enumerate(config.zones):
+        store = zone.store or config.shop.store
+        if (store, zone.name) in names:
+            yield ("zones", index, "name"), "stands twice; put all its readers into one [[zones]]"
+        names[store, zone.name] = index
+        for at, reader in enumerate(zone.readers):
+            owner = readers.setdefault((store, reader), zone.name)
+            first = zone.readers.index(reader) == at
+            if owner != zone.name or not first:
+                yield (
+                    ("zones", index, "readers"),
+                    f"{reader} already belongs to zone {owner}; a reader or antenna looks at one zone",
+                )
+    if len(config.zones) > config.limits.zones_max:
+        yield (
+            ("limits", "zones_max"),
+            f"must be at least {len(config.zones)}: so many [[zones]] are configured",
+        )
+
+
+def _file_faults(config: settings.Config) -> Iterator[Fault]:
+    """Files and folders that must be there, or must be possible, on this machine."""
+    tls = config.mqtt.tls
+    for name in ("ca_file", "cert_file", "key_file"):
+        file = getattr(tls, name)
+        if file and not os.access(file, os.R_OK):
+            state = "cannot be read" if FilePath(file).exists() else "does not exist"
+            yield (
+                ("mqtt", "tls", name),
+                f"{state}; give the path of a PEM file readable by this user",
+            )
+    fault = directory_fault(FilePath(config.storage.directory))
+    if fault:
+        yield ("storage", "directory"), fault
+
+
+def directory_fault(directory: FilePath) -> str:
+    """Why a storage directory cannot be used or made by this user; empty: it can."""
+    if str(directory) in ("", "."):
+        return "must name a folder of its own, such as /var/lib/rfid3"
+    whole = directory.absolute()
+    nearest = next(p for p in (whole, *whole.parents) if p.exists())
+    if not nearest.is_dir():
+        return f"{nearest} is a file, not a folder; choose another place"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return (
+            f"user {os.getuid()} may not write in {nearest}; run as the daemon's user, choose "
+            f"another place, or: sudo install -d -o {os.getuid()} -m 750 {whole}"
+        )
+    return ""
+
+
+BETWEEN: tuple[Callable[[settings.Config], Iterator[Fault]], ...] = (
+    _order_faults,
+    _door_faults,
+    _tls_faults,
+    _source_faults,
+    _mapping_faults,
+    _zone_faults,
+)
+"""Rules between settings, in the order their complaints are shown."""
+
+ON_THIS_MACHINE: tuple[Callable[[settings.Config], Iterator[Fault]], ...] = (_file_faults,)
+"""Rules that look at this machine's files."""
