@@ -211,7 +211,8 @@ def _overlay(
 
 
 def _unknown_variable(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+    near = [k for k in known if k.startswith(f"{name.upper()}__")][:1]
+    near = near or difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
     cure = f"did you mean {near[0]}?" if near else "unset it"
     return f"no setting has this variable; {cure} (two underscores part table and key)"
 
@@ -380,10 +381,11 @@ def _complaint(
 ) -> str:
     """``config.toml:12: mqtt.port = 99999: must be 1..65535``, or with the variable or ``default``."""
     origin = _origin(at, origins)
-    if origin.startswith(PREFIX):
-        value = _value_at(at, tree)
-        return f"environment: {origin}{_shown(at, value)}: {why}"
     value = _value_at(at, tree)
+    if origin.startswith(PREFIX):
+        whole = origin in (at[0], variable_of(at))
+        inside = "" if whole else f": {_dotted(at)}"
+        return f"environment: {origin}{inside}{_shown(at, value)}: {why}"
     if value is None and origin == "default":
         value = _value_at(at, msgspec.to_builtins(config))
     return f"{origin}: {_dotted(at)}{_shown(at, value)}: {why}"
