@@ -1,0 +1,1 @@
+"""A simulated shop: seeded ground truth, and readers and tills that speak their makers' formats."""
