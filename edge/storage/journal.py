@@ -279,7 +279,8 @@ def _lock(directory: Path) -> int:
     return descriptor
 
 
-def _fsync_directory(directory: Path) -> None:
+def fsync_directory(directory: Path) -> None:
+    """Make what was created or renamed in ``directory`` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -325,8 +326,8 @@ def _open_connection(directory: Path) -> sqlite3.Connection:
         _set(connection, _EVERY_TIME)
         if not objects:
             _create(connection)
-            _fsync_directory(directory)
-            _fsync_directory(directory.parent)
+            fsync_directory(directory)
+            fsync_directory(directory.parent)
     except BaseException:
         connection.close()
         raise
