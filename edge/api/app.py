@@ -1,0 +1,172 @@
+"""The server: routes from the table, one guard around every handler, answers on the wire.
+
+No state of the shop: handlers get ports (``ports.py``), and what they read is the view's.
+"""
+
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import structlog
+from aiohttp import web
+
+from edge import __version__
+from edge.api import loopback, metrics, problems
+from edge.api.documents import Index, IndexRow
+from edge.api.encode import encode, pack
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
+from edge.api.etag import matches
+from edge.api.openapi import document
+from edge.api.ports import Corridor, Tables, View
+from edge.api.problems import Problem
+from edge.api.query import read_path, read_query
+from edge.api.table import ENDPOINTS
+from edge.clock import Clock
+from edge.config import Config
+
+log = structlog.get_logger("edge.api")
+
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+API = web.AppKey("api", Api)
+NAME = "rfid3.endpoint"
+
+
+def server(
+    view: View,
+    corridor: Corridor,
+    tables: Tables,
+    settings: Config,
+    clock: Clock,
+    patience: Patience | None = None,
+) -> web.Application:
+    """The application, ready to be served; it starts nothing by itself."""
+    registry, seconds = metrics.registry()
+    api = Api(
+        view=view,
+        corridor=corridor,
+        tables=tables,
+        settings=settings,
+        clock=clock,
+        instance=secrets.token_hex(4),
+        registry=registry,
+        seconds=seconds,
+        documents=_documents(),
+        patience=patience or Patience(),
+    )
+    app = web.Application(middlewares=[_guard(api)])
+    app[API] = api
+    for endpoint in ENDPOINTS:
+        respond = _respond(api, endpoint)
+        app.router.add_route(endpoint.method, endpoint.path, respond)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", endpoint.path, respond)
+    return app
+
+
+def _documents() -> dict[str, bytes]:
+    rows = [IndexRow(e.method, e.path, e.summary) for e in ENDPOINTS]
+    return {
+        "index": encode(Index("rfid3", __version__, rows)),
+        "openapi": encode(document()),
+    }
+
+
+def _respond(api: Api, endpoint: Endpoint) -> Respond:
+    """The aiohttp handler of one row of the table."""
+    waits = inspect.iscoroutinefunction(endpoint.handler)
+    cache_control = "no-cache" if endpoint.tag else "no-store"
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        request[NAME] = endpoint.name
+        query = read_query(endpoint.query, request.query)
+        call = Call(request, query, read_path(endpoint.parts, request.match_info))
+        headers = {"Cache-Control": cache_control}
+        # From here to the handler's end nothing awaits: tag and body belong to one revision.
+        tag = endpoint.tag(api, call) if endpoint.tag else None
+        if tag is not None:
+            headers["ETag"] = tag
+            if matches(request.headers.get("If-None-Match"), tag):
+                return web.Response(status=304, headers=headers)
+        made = endpoint.handler(api, call)
+        return await _reply(request, await made if waits else made, endpoint, headers)
+
+    return respond
+
+
+async def _reply(
+    request: web.Request, made: Any, endpoint: Endpoint, headers: dict[str, str]
+) -> web.Response:
+    """A record or an Answer as a response, as gzip where that pays."""
+    answer = made if isinstance(made, Answer) else Answer(made, media=endpoint.media)
+    body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
+    body, encoding = await pack(body, request.headers.get("Accept-Encoding", ""))
+    headers |= {"Content-Type": answer.media, "Vary": "Accept-Encoding", **answer.headers}
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    return web.Response(status=answer.status, body=body, headers=headers)
+
+
+def _guard(api: Api) -> Any:
+    """The one place where problems become bodies, and where answers are counted and timed."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Respond) -> web.StreamResponse:
+        started_ms = api.clock.monotonic_ms()
+        try:
+            _admit(request)
+            response = await handler(request)
+        except Problem as problem:
+            response = problems.response(problem, request.path)
+        except web.HTTPException as error:
+            response = problems.response(problems.from_http_error(error), request.path)
+        except Exception as error:
+            # A mistake in one answer is logged and told to the one who asked; it changes no
+            # state, so the daemon, which others rely on, goes on.
+            log.exception("api_mistake", path=request.path, error=repr(error))
+            response = problems.response(Problem("internal", type(error).__name__), request.path)
+        name = request.get(NAME, "none")
+        api.answers[name, response.status] += 1
+        api.seconds.labels(name).observe((api.clock.monotonic_ms() - started_ms) / 1e3)
+        return response
+
+    return guard
+
+
+def _admit(request: web.Request) -> None:
+    """Only this machine's own programs and pages. Raises Problem."""
+    if not loopback.is_loopback(loopback.host_of(request.host)):
+        raise Problem("foreign-host", f"Host: {request.host}")
+    if loopback.is_foreign_origin(request.headers.get("Origin")):
+        raise Problem("foreign-origin", f"Origin: {request.headers['Origin']}")
+
+
+class Bound(NamedTuple):
+    """Where the server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address to give to people and clients, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@asynccontextmanager
+async def serving(app: web.Application, bind: str) -> AsyncIterator[Bound]:
+    """Listen on ``bind`` (port 0: any free one) while the block runs.
+
+    Raises ConfigError when ``bind`` is not loopback, OSError when the port is taken.
+    """
+    host, port = loopback.parse_bind(bind)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        address = runner.addresses[0]
+        yield Bound(address[0], address[1])
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,115 @@
+"""What an endpoint is: one row of the table, what its handler is given, what it gives back.
+
+No routing and no handlers here; the table itself is ``table.py``.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from aiohttp import web
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Histogram
+
+from edge.api.encode import JSON
+from edge.api.ports import Corridor, Tables, View
+from edge.clock import Clock
+from edge.config import Config
+
+
+class Query(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The query parameters an endpoint takes: none. Subclasses add fields, all with defaults."""
+
+
+class Path(Struct, kw_only=True):
+    """The variable parts of an endpoint's path: none. Subclasses add one field a part."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a handler waits for others, seconds."""
+
+    progress_s: float = 5.0
+    """For the corridor, without any progress."""
+    body_s: float = 30.0
+    """For the next piece of a body."""
+    full_s: float = 0.05
+    """Between two tries at a full inbox."""
+
+
+@dataclass
+class Api:
+    """What every handler is given: the ports, the settings, and the API's own counters."""
+
+    view: View
+    corridor: Corridor
+    tables: Tables
+    settings: Config
+    clock: Clock
+    instance: str
+    """Tells this run of the daemon from every other, in entity tags."""
+    registry: CollectorRegistry
+    """Prometheus metrics of the process and of the API itself."""
+    seconds: Histogram
+    """Time to answer, by endpoint."""
+    documents: Mapping[str, bytes]
+    """Bodies made once, at the start: the index and the OpenAPI document."""
+    patience: Patience = Patience()
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """(endpoint, status) -> requests answered."""
+    uploaded: Counter[str] = field(default_factory=Counter)
+    """Outcome -> events that came through ``POST /api/events`` or a replay."""
+
+
+Q = TypeVar("Q", bound=Query)
+P = TypeVar("P", bound=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, P]):
+    """One request, read and checked."""
+
+    request: web.Request
+    query: Q
+    path: P
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler gives back when a record with status 200 is not enough."""
+
+    body: Any
+    """A record to encode, or bytes to send as they are."""
+    status: int = 200
+    media: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Api, Call[Any, Any]], Any]
+Tagger = Callable[[Api, Call[Any, Any]], "str | None"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the table: routing, validation, OpenAPI and the docs check derive from it.
+
+    ``handler`` is a plain function where it only reads the view, so it cannot await between two
+    reads; ``tag`` decides a 304 before it runs. ``bodies`` maps the media types that a POST takes
+    to the type of one event, or to ``str`` for text with lines.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Handler
+    answer: Any
+    area: str
+    query: type[Query] = Query
+    parts: type[Path] = Path
+    tag: Tagger | None = None
+    problems: tuple[str, ...] = ()
+    media: str = JSON
+    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "As asked for."})
+    bodies: Mapping[str, Any] = field(default_factory=dict)

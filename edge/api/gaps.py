@@ -1,0 +1,43 @@
+"""Spans in which a reader, or the whole link, could not see. Reading only."""
+
+from msgspec import Struct
+
+from edge.api.endpoint import Api, Call, Path, Query
+from edge.api.query import Limit, Text
+
+
+class GapsQuery(Query):
+    """Which gaps."""
+
+    reader: Text | None = None
+    """Only those of this reader, and those of the whole link."""
+    limit: Limit = 100
+    """Most rows, newest first."""
+
+
+class GapRow(Struct, gc=False):
+    """One gap: not seen in it does not mean departed."""
+
+    reader: str
+    """The reader; empty: the whole link."""
+    from_ms: int
+    """First moment not covered."""
+    to_ms: int
+    """End; 0: still open."""
+    reason: str
+    """Why."""
+    lost_events: int
+    """Events the reader says it threw away."""
+
+
+class Gaps(Struct):
+    """The newest gaps."""
+
+    gaps: list[GapRow]
+    """The rows, newest first."""
+
+
+async def list_gaps(api: Api, call: Call[GapsQuery, Path]) -> Gaps:
+    """The newest gaps."""
+    found = await api.tables.gaps(reader=call.query.reader, limit=call.query.limit)
+    return Gaps([GapRow(g.reader, g.from_ms, g.to_ms, g.reason, g.lost_events) for g in found])

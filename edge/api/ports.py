@@ -1,0 +1,148 @@
+"""What the API needs from the rest of the daemon, declared by the one who calls it.
+
+No implementation: ``edge/view.py``, ``edge/pipeline.py`` and ``edge/storage`` satisfy these
+without inheriting from them, and so do the fakes of the tests.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from edge.records import DeadLetter, Gap, Message, Receipt, TimelineEntry
+from edge.view_types import (
+    ClassDetail,
+    ClassPage,
+    Counters,
+    DeadLetterHead,
+    Dependency,
+    FeatureRow,
+    ItemDetail,
+    ItemPage,
+    Metric,
+    ReaderRow,
+    UnknownTagPage,
+    ZoneRow,
+)
+
+DeadLetterKey = tuple[int, int]
+"""(ordinal, index) of a dead letter; they sort from oldest to newest."""
+
+
+class View(Protocol):
+    """Rows gathered from the live columns between beats. Synchronous: no method may await.
+
+    All methods called without an await in between see one revision. ``start`` is a row position
+    (0 at first, later the ``next_start`` of the page before); rows keep their position while they
+    live, so paging misses nothing that stays and shows nothing twice.
+    """
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever any answer below could differ, also when a window closed by itself."""
+        ...
+
+    @property
+    def now_ms(self) -> int:
+        """The moment the state stands for: the newest beat applied, epoch milliseconds."""
+        ...
+
+    def stats(self) -> Counters:
+        """Every counter: group -> name -> number."""
+        ...
+
+    def metrics(self) -> Iterable[Metric]:
+        """The same for Prometheus, with gauges."""
+        ...
+
+    def items(
+        self, *, zone: str | None, sku: str | None, status: str | None, start: int, limit: int
+    ) -> ItemPage:
+        """Items that pass every filter given. Status is compared without case or outer spaces."""
+        ...
+
+    def item(self, epc: str) -> ItemDetail | None:
+        """One item by exact identity."""
+        ...
+
+    def item_revision(self, epc: str) -> int | None:
+        """The revision in which anything about this item last changed; ``None``: no such item.
+
+        Cheap: it decides a 304 before anything is built. ``revision`` itself is a correct answer.
+        """
+        ...
+
+    def classes(
+        self, *, store: str | None, category: str | None, start: int, limit: int
+    ) -> ClassPage:
+        """Classes that pass every filter given."""
+        ...
+
+    def class_detail(self, sku: str, store: str, days: int) -> ClassDetail | None:
+        """One class in one store, with at most ``days`` days of history."""
+        ...
+
+    def zones(self) -> list[ZoneRow]:
+        """Every zone."""
+        ...
+
+    def readers(self) -> list[ReaderRow]:
+        """Every reader."""
+        ...
+
+    def unknown_tags(self, *, start: int, limit: int) -> UnknownTagPage:
+        """Tags waiting to be linked."""
+        ...
+
+    def features(self) -> list[FeatureRow]:
+        """The catalogue; it does not change while the daemon runs."""
+        ...
+
+
+class Corridor(Protocol):
+    """The one way in."""
+
+    def submit(self, entries: Sequence[tuple[Message, Receipt]]) -> None:
+        """Put all messages into the inbox, or none. Never blocks.
+
+        Each receipt is told, on the event loop's thread, once ``committed`` and then once
+        ``applied`` with an outcome for every event found in its message. The corridor may raise
+        ``arrival_ms`` so that it never decreases. Raises InboxFull.
+        """
+        ...
+
+    def health(self) -> list[Dependency]:
+        """Every dependency by name, in a fixed order. Cheap: reads flags, asks nobody."""
+        ...
+
+
+class Tables(Protocol):
+    """What is kept in the local store rather than in columns; read without holding the loop."""
+
+    @property
+    def revision(self) -> int:
+        """The newest view revision whose effects can all be read here.
+
+        Also rises (by any amount) when a dead letter is forgotten or trimmed away.
+        """
+        ...
+
+    async def dead_letters(
+        self, *, reason: str | None, after: DeadLetterKey | None, newest_first: bool, limit: int
+    ) -> list[DeadLetterHead]:
+        """At most ``limit`` dead letters beyond ``after`` in the direction asked for."""
+        ...
+
+    async def dead_letter(self, key: DeadLetterKey) -> DeadLetter | None:
+        """One dead letter, whole."""
+        ...
+
+    async def forget_dead_letters(self, keys: Sequence[DeadLetterKey]) -> None:
+        """Drop letters that were played again: the journal holds them anew. Idempotent."""
+        ...
+
+    async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
+        """The newest ``limit`` lines of an item's story, newest first."""
+        ...
+
+    async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
+        """The newest ``limit`` gaps, newest first."""
+        ...
