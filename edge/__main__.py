@@ -58,7 +58,9 @@ _NAMES = [name for name, _, _ in COMMANDS]
 
 def _near(word: str, known: list[str]) -> str:
     """``; did you mean …?`` for a misspelt or shortened word, or nothing."""
-    near = [k for k in known if k.startswith(word)] or difflib.get_close_matches(word, known, 1)
+    near = [k for k in known if k.startswith(word)] or difflib.get_close_matches(
+        word, known, 1, 0.5
+    )
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -68,6 +70,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         width = min(100, shutil.get_terminal_size().columns - 2)
         super().__init__(prog, max_help_position=26, width=width)
+        self._action_max_length = 16  # argparse forgets the indent of commands
 
 
 class Parser(argparse.ArgumentParser):

@@ -69,7 +69,7 @@ class Mqtt(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reconnect_max_s: float = 30.0
     """Longest reconnect delay, seconds."""
     status_topic: str = "rfid3/status"
-    """Prefix of the retained online status and last will: ``<prefix>/<client_id>``."""
+    """Prefix of the retained online status and last will: ``<prefix>/<client_id>``; empty: none."""
     tls: Tls = Tls()
 
 
@@ -193,8 +193,8 @@ class Limits(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most items (tags) known at once."""
     active_items_max: int = 100_000
     """Most items with reads in the last 24 hours (window pool)."""
-    rental_items_max: int = 100_000
-    """Most items with rentals in the last 365 days (window pool)."""
+    rental_log_max: int = 1_000_000
+    """Most rental (and as many return) counts of items kept for their 30, 90 and 365 day windows."""
     classes_max: int = 5_000
     """Most (class, store) pairs."""
     zones_max: int = 64

@@ -126,8 +126,8 @@ def filter_fault(topic_filter: str, *, share: bool = False) -> str:
 
 
 def _topic_fault(topic: str) -> str:
-    if not topic or topic.startswith("$") or set(topic) & set("+#\0"):
-        return "must be a topic without + and #, not empty, not starting with $"
+    if topic.startswith("$") or set(topic) & set("+#\0"):
+        return "must be a topic without + and #, not starting with $; empty: no status is published"
     return ""
 
 
@@ -229,7 +229,7 @@ RULES: Mapping[str, Rule] = {
     "mqtt.packet_max_bytes": between(1_024, 268_435_455, _BYTES_HINT),
     "mqtt.reconnect_min_s": between(0.01, 600),
     "mqtt.reconnect_max_s": between(0.01, 3_600),
-    "mqtt.status_topic": Rule("a topic without + and #", _topic_fault),
+    "mqtt.status_topic": or_empty(Rule("a topic without + and #", _topic_fault)),
     "ingest.beat_ms": between(1, 5_000),
     "ingest.quiet_beat_s": between(0.01, 60),
     "ingest.batch_max": between(1, 65_536),
@@ -263,7 +263,7 @@ RULES: Mapping[str, Rule] = {
     "epc.company_prefixes": each(_PREFIX),
     "limits.items_max": between(1, 10 * MB),
     "limits.active_items_max": between(1, 10 * MB),
-    "limits.rental_items_max": between(1, 10 * MB),
+    "limits.rental_log_max": between(1_000, 100 * MB),
     "limits.classes_max": between(1, MB),
     "limits.zones_max": between(1, 4_096),
     "limits.readers_max": between(1, 65_536),
