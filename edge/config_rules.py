@@ -242,7 +242,7 @@ RULES: Mapping[str, Rule] = {
     "ingest.repeat_s": between(0, 86_400),
     "ingest.dedupe_events": between(1_024, 16_777_216),
     "sources.*.topic": _FILTER,
-    "sources.*.format": Rule("", _format_fault)  # its docstring has the list,
+    "sources.*.format": Rule("", _format_fault),  # its docstring has the list
     "sources.*.reader_level": between(
         -1, 100, "topic levels count from 0; -1 leaves it to the format"
     ),
