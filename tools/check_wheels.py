@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sysconfig.get_path("scripts")) / "uv"
@@ -26,7 +27,8 @@ FILES = ("run", "build", "dev", "bench", "lock")
 HASH = re.compile(r"^ +--hash=sha256:([0-9a-f]{64})", re.MULTILINE)
 MUST_FAIL = {
     "a hash that no file of the release has": "tzdata==2025.2 \\\n    --hash=sha256:" + "0" * 64,
-    "a release without a wheel for this Python": "bytewax==0.21.1 \\\n    --hash=sha256:" + "0" * 64,
+    "a release without a wheel for this Python": "bytewax==0.21.1 \\\n    --hash=sha256:"
+    + "0" * 64,
 }
 
 
@@ -50,10 +52,11 @@ def complaint(requirements: str, python: str, platform: str, environment: dict[s
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(pins)
         file.flush()
+        command = [str(UV), "pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
+        command += ["--python", sys.executable, "--only-binary", ":all:", file.name]
+        command += ["--python-version", python, "--python-platform", platform]
         run = subprocess.run(
-            [UV, "pip", "compile", "--quiet", "--no-deps", "--format", "pylock.toml"]
-            + ["--python-version", python, "--python-platform", platform]
-            + ["--only-binary", ":all:", file.name],
+            command,
             capture_output=True,
             text=True,
             check=False,
@@ -62,9 +65,10 @@ def complaint(requirements: str, python: str, platform: str, environment: dict[s
     if run.returncode:
         return run.stderr
     accepted = set(HASH.findall(requirements))
+    packages: list[dict[str, Any]] = tomllib.loads(run.stdout).get("packages", [])
     return "".join(
         f"no fitting wheel of {package['name']} {package['version']} has its hash in the file\n"
-        for package in tomllib.loads(run.stdout).get("packages", [])
+        for package in packages
         if accepted.isdisjoint(wheel["hashes"]["sha256"] for wheel in package.get("wheels", []))
     )
 
