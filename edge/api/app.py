@@ -30,7 +30,6 @@ log = structlog.get_logger("edge.api")
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API = web.AppKey("api", Api)
-NAME = "rfid3.endpoint"
 
 
 def server(
@@ -79,7 +78,6 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
     cache_control = "no-cache" if endpoint.tag else "no-store"
 
     async def respond(request: web.Request) -> web.StreamResponse:
-        request[NAME] = endpoint.name
         query = read_query(endpoint.query, request.query)
         call = Call(request, query, read_path(endpoint.parts, request.match_info))
         headers = {"Cache-Control": cache_control}
@@ -126,12 +124,18 @@ def _guard(api: Api) -> Any:
             # state, so the daemon, which others rely on, goes on.
             log.exception("api_mistake", path=request.path, error=repr(error))
             response = problems.response(Problem("internal", type(error).__name__), request.path)
-        name = request.get(NAME, "none")
+        name = _endpoint_of(request)
         api.answers[name, response.status] += 1
         api.seconds.labels(name).observe((api.clock.monotonic_ms() - started_ms) / 1e3)
         return response
 
     return guard
+
+
+def _endpoint_of(request: web.Request) -> str:
+    """The endpoint's path as in the table, so that counters have few names; ``none``: no such."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "none"
 
 
 def _admit(request: web.Request) -> None:

@@ -57,7 +57,7 @@ class Api:
     """Bodies made once, at the start: the index and the OpenAPI document."""
     patience: Patience = Patience()
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """(endpoint, status) -> requests answered."""
+    """(path in the table, status) -> requests answered."""
     uploaded: Counter[str] = field(default_factory=Counter)
     """Outcome -> events that came through ``POST /api/events`` or a replay."""
 

@@ -20,7 +20,7 @@ from edge.events import AnyEvent
 Schema = dict[str, Any]
 
 REFERENCE = "#/components/schemas/{name}"
-EVERYWHERE = ("unknown-parameter", "bad-parameter", "foreign-host", "internal")
+EVERYWHERE = ("unknown-parameter", "bad-parameter", "foreign-host", "foreign-origin", "internal")
 ABOUT = (
     "What is where in the shop and how it moves. Moments are integers named `*_ms`: milliseconds "
     "since 1970-01-01 UTC, 0 for never. Errors are problem bodies (RFC 9457) with a cure."
@@ -122,10 +122,16 @@ def _parameters(record: type[Path] | type[Query], place: str) -> list[Schema]:
             "in": place,
             "required": place == "path" or name in required,
             "description": field.pop("description", ""),
-            "schema": field,
+            "schema": _without_null(field),
         }
         for name, field in schema.get("properties", {}).items()
     ]
+
+
+def _without_null(schema: Schema) -> Schema:
+    """An optional parameter is left out, never sent as null."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else schema
 
 
 def _responses(endpoint: Endpoint, named: dict[Any, Schema]) -> Schema:

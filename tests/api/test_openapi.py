@@ -1,0 +1,120 @@
+"""The OpenAPI document is valid, complete and true; and so is docs/api.md."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from edge.api.openapi import document
+from edge.api.problems import KINDS
+from edge.api.table import ENDPOINTS
+from edge.events import EVENT_TYPES
+from tests.api.contract import get, scan
+from tests.api.fakes import fake_daemon
+
+DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert list(OpenAPIV31SpecValidator(document()).iter_errors()) == []
+
+
+def test_the_document_is_made_without_a_daemon() -> None:
+    code = "import json; from edge.api.openapi import document; print(json.dumps(document()))"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert json.loads(made.stdout) == document()
+
+
+def test_every_endpoint_event_type_and_field_is_described() -> None:
+    found = document()
+    assert {(m.upper(), p) for p, item in found["paths"].items() for m in item} == {
+        (e.method, e.path) for e in ENDPOINTS
+    }
+    schemas = found["components"]["schemas"]
+    assert {kind.__name__ for kind in EVENT_TYPES} <= set(schemas)
+    for name, schema in schemas.items():
+        assert schema.get("description"), name
+        for field, about in schema.get("properties", {}).items():
+            assert about.get("description") or field == "type", (name, field)
+    for path, item in found["paths"].items():
+        for operation in item.values():
+            assert operation["summary"], path
+            assert all(p["description"] for p in operation["parameters"]), path
+
+
+def test_operation_names_are_unique_and_paths_name_their_parts() -> None:
+    assert len({e.name for e in ENDPOINTS}) == len(ENDPOINTS)
+    for endpoint in ENDPOINTS:
+        assert tuple(re.findall(r"{(\w+)}", endpoint.path)) == endpoint.parts.__struct_fields__
+
+
+def schema_of(found: dict[str, Any], path: str) -> dict[str, Any]:
+    content = found["paths"][path]["get"]["responses"]["200"]["content"]
+    return {**content["application/json"]["schema"], "components": found["components"]}
+
+
+def test_answers_keep_what_the_document_promises() -> None:
+    async def main() -> None:
+        async with fake_daemon() as fake:
+            line = {"type": "pos_line", "document": "R", "kind": "sale", "sku": "CUP"}
+            reader = {"type": "reader_status", "reader": "r1", "status": "offline"}
+            read = {"type": "tag_read", "epc": "E2801160AA"}
+            bad = {"type": "none"}
+            async with fake.client.post(
+                "/api/events", json=[scan(1), line, reader, read, bad]
+            ) as got:
+                assert got.status == 200
+            parts = {"epc": scan(1)["epc"], "sku": "CUP", "id": "4"}
+            found = document()
+            for endpoint in ENDPOINTS:
+                if endpoint.method != "GET" or endpoint.media != "application/json":
+                    continue
+                answer = await get(fake.client, endpoint.path.format(**parts))
+                Draft202012Validator(schema_of(found, endpoint.path)).validate(answer)
+                record = found["components"]["schemas"].get(
+                    getattr(endpoint.answer, "__name__", "")
+                )
+                if record:
+                    assert set(answer) == set(record["properties"]), endpoint.path
+
+    asyncio.run(main())
+
+
+def test_problems_keep_what_the_document_promises() -> None:
+    async def main() -> None:
+        schema = document()["components"]["schemas"]["ProblemBody"]
+        async with fake_daemon() as fake:
+            for path in ("/api/items?x=1", "/none", "/api/items/NONE"):
+                async with fake.client.get(path) as got:
+                    body = await got.json(content_type="application/problem+json")
+                    Draft202012Validator(schema).validate(body)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.name)
+def test_every_endpoint_and_parameter_is_documented(endpoint: Any) -> None:
+    heading = f"### {endpoint.method} {endpoint.path}\n"
+    assert heading in DOCS
+    section = DOCS.split(heading)[1].split("\n### ")[0]
+    for name in endpoint.query.__struct_fields__:
+        assert f"`{name}`" in section, name
+    for slug in endpoint.problems:
+        assert f"`{slug}`" in section, slug
+
+
+def test_no_endpoint_is_documented_that_does_not_exist() -> None:
+    documented = set(re.findall(r"^### ([A-Z]+ /\S*)$", DOCS, re.MULTILINE))
+    assert documented == {f"{e.method} {e.path}" for e in ENDPOINTS}
+
+
+@pytest.mark.parametrize("slug", KINDS)
+def test_every_problem_is_documented(slug: str) -> None:
+    assert f"| `{slug}` | {KINDS[slug].status} |" in DOCS
