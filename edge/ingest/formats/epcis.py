@@ -123,13 +123,14 @@ def _read_event(o: Object, reading: Reading) -> None:
     what = _what(o, reading)
     found = maker(o, what, reading.source)
     declared = o.get("errorDeclaration")
+    undo = "undo" if isinstance(declared, dict) else ""  # it carries the id of what it undoes
     if isinstance(declared, dict):
         found = _undone(found, declared, reading)
     if not found:
         raise FormatError("unsupported_event", _NOTHING.get(kind, f"epcis: {kind} names no item"))
     for number, event in enumerate(found):
         if what.id:
-            event.id = f"{what.id[: NAME_MAX - 8]}#{number}"
+            event.id = f"{what.id[: NAME_MAX - 12]}#{undo}{number}"
         settle(event, reading.source, reading.arrival_ms)
     reading.add(*found)
 
