@@ -1,0 +1,78 @@
+"""Exponentially weighted counts by forward decay, in integers: bit for bit, however batches fall.
+
+Each event weighs ``2 ** ((t - landmark) / half_life)`` at the time it arrives; weights only ever
+add up, so the order and the grouping of events between two landmarks do not matter. At a landmark
+every sum is shifted right by a whole number of half-lives. Reading divides by the weight of now.
+
+Source: Cormode, Shkapenyuk, Srivastava, Xu, "Forward decay", ICDE 2009.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+_STEPS = 256  # a half-life is cut into so many steps; the weight's error is below 0.14 %
+_UNIT_BITS = 16
+_HALF_LIVES = 8  # between landmarks
+_WEIGHTS = np.array([round(2**_UNIT_BITS * 2 ** (i / _STEPS)) for i in range(_STEPS)], np.int64)
+
+
+class DecayedCount:
+    """int64[rows] of exponentially weighted counts, one half-life for all.
+
+    A count of events at a steady rate r tends to ``r * half_life / ln 2``.
+    """
+
+    def __init__(self, rows: int, half_life_ms: int) -> None:
+        assert half_life_ms >= _STEPS, half_life_ms
+        self.half_life_ms = half_life_ms
+        self.span_ms = half_life_ms * _HALF_LIVES
+        self.landmark = -(1 << 40)  # landmarks are counted: at landmark * span_ms
+        self.sums = np.zeros(rows, np.int64)
+
+    def roll(self, now_ms: int, high: int) -> None:
+        """Let time reach ``now_ms``."""
+        landmark = now_ms // self.span_ms
+        passed = landmark - self.landmark
+        if passed > 0:
+            self.sums[:high] >>= min(passed * _HALF_LIVES, 63)
+            self.landmark = landmark
+
+    def next_landmark_ms(self) -> int:
+        """The moment that must separate two calls of ``add``."""
+        return (self.landmark + 1) * self.span_ms
+
+    def add(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
+        """Count ``amounts[n]`` at ``at_ms[n]``, all between this landmark and the next."""
+        np.add.at(self.sums, rows, self._weights(at_ms) * amounts)
+
+    def add_one(self, row: int, at_ms: int, amount: int) -> None:
+        """Count ``amount`` at ``at_ms`` for one row."""
+        steps = self._steps(at_ms)
+        self.sums[row] += (int(_WEIGHTS[steps % _STEPS]) << (steps // _STEPS)) * amount
+
+    def values(self, rows: Ints, now_ms: int) -> NDArray[np.float64]:
+        """float64[n]: the counts as of ``now_ms``."""
+        steps = (now_ms - self.landmark * self.span_ms) * _STEPS / self.half_life_ms
+        return np.asarray(self.sums[rows] / (2.0 ** (_UNIT_BITS + steps / _STEPS)), np.float64)
+
+    def per(self, unit_ms: int, rows: Ints, now_ms: int) -> NDArray[np.float64]:
+        """float64[n]: the steady rate that would give these counts, events per ``unit_ms``."""
+        return self.values(rows, now_ms) * (math.log(2.0) / self.half_life_ms * unit_ms)
+
+    def clear(self, rows: Ints) -> None:
+        """Forget these rows."""
+        self.sums[rows] = 0
+
+    def _steps(self, at_ms: int) -> int:
+        since = at_ms - self.landmark * self.span_ms
+        assert 0 <= since < self.span_ms, (at_ms, self.landmark, self.span_ms)
+        return since * _STEPS // self.half_life_ms
+
+    def _weights(self, at_ms: Ints) -> Ints:
+        steps = (at_ms - self.landmark * self.span_ms) * _STEPS // self.half_life_ms
+        return np.asarray(_WEIGHTS[steps % _STEPS] << (steps // _STEPS), np.int64)

@@ -1,0 +1,476 @@
+"""What is known about every item, class, zone, reader and customer, as columns. Pure.
+
+No clock, no I/O: time comes in as an argument and only moves forward. The same events give the
+same bits however they are cut into calls, as long as calls are separated at ``next_boundary_ms``.
+A state may hold any subset of keys: ``split`` it by key hash, ``merge`` the parts again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config import Limits
+from edge.features.days import LocalDays
+from edge.features.decay import DecayedCount
+from edge.features.layout import HOUR_MS, item_pool, tables
+from edge.features.sketch import DistinctWindow
+from edge.features.tables import Table
+from edge.features.windows import DayRing, RingWindow
+from edge.features.words import GROUP_OF_STATUS, GROUPS
+
+Array = NDArray[Any]
+Ints = NDArray[np.int64]
+
+T = TypeVar("T")
+
+RSSI_UNKNOWN = -(1 << 30)
+
+
+@dataclass(slots=True)
+class Reads:
+    """Admitted tag reads as columns, in arrival order; every array has length n.
+
+    ``item`` and ``reader`` are rows; ``zone`` is a zone row; ``at_ms`` event time, ``arrival_ms``
+    arrival, both epoch milliseconds; ``rssi_cdbm`` hundredths of dBm or ``RSSI_UNKNOWN``.
+    """
+
+    item: Ints
+    reader: Ints
+    zone: Ints
+    antenna: Ints
+    at_ms: Ints
+    arrival_ms: Ints
+    rssi_cdbm: Ints
+    count: Ints
+    quality: Ints
+
+    def where(self, keep: NDArray[np.bool_]) -> "Reads":
+        """The reads for which ``keep[n]`` holds."""
+        return Reads(*(getattr(self, name)[keep] for name in self.__slots__))
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+
+@dataclass(slots=True)
+class Line:
+    """A recent document line, kept so that it can be voided."""
+
+    class_key: str
+    kind: str
+    milli: int
+    price_cents: int
+    at_ms: int
+    item: str
+    customer: str
+
+
+@dataclass(slots=True)
+class Reserved:
+    """A reservation in force."""
+
+    class_key: str
+    milli: int
+    start_ms: int
+    end_ms: int
+
+
+class FeatureState:
+    """Tables, windows and counters; ``now_ms`` is the time they have been rolled to."""
+
+    def __init__(self, limits: Limits, timezone: str, lateness_ms: int) -> None:
+        self.limits = limits
+        self.days = LocalDays(timezone)
+        self.lateness_ms = lateness_ms
+        self.tables = tables(limits)
+        self.pool = item_pool(limits)
+        self.now_ms = 0
+        self.today = self.days.day(0)
+        self.counters: dict[str, int] = {}
+        self.lines: dict[str, Line] = {}
+        self.reserved: dict[str, Reserved] = {}
+        self.item = self.tables["item"]
+        self.cls = self.tables["class"]
+        self.zone = self.tables["zone"]
+        self.reader = self.tables["reader"]
+        self.customer = self.tables["customer"]
+        self.store = self.tables["store"]
+        self.status = self.tables["status"]
+
+    # -- time -----------------------------------------------------------------------------------
+
+    def next_boundary_ms(self) -> int:
+        """Events that arrive at or after this moment belong to a later call than those before."""
+        hour = (self.now_ms // HOUR_MS + 1) * HOUR_MS
+        decays = [
+            part.next_landmark_ms()
+            for table in self.tables.values()
+            for part in table.part.values()
+            if isinstance(part, DecayedCount)
+        ]
+        return min(hour, self.days.end_ms(self.today), *decays)
+
+    def advance(self, now_ms: int) -> Ints:
+        """Let time reach ``now_ms``: close days and windows; int64[n] rows of forgotten items."""
+        if now_ms <= self.now_ms:
+            return np.zeros(0, np.int64)
+        forgotten: list[Ints] = []
+        if self.now_ms == 0:
+            self.today = self.days.day(now_ms)
+        while self.days.end_ms(self.today) <= now_ms:
+            forgotten.append(self._close_day())
+        self.now_ms = now_ms
+        for table in self.tables.values():
+            table.roll(now_ms, self.today)
+        self.pool.roll(now_ms)
+        return np.concatenate(forgotten) if forgotten else np.zeros(0, np.int64)
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Raise a counter."""
+        self.counters[name] = self.counters.get(name, 0) + by
+
+    # -- reads ----------------------------------------------------------------------------------
+
+    def update_reads(self, reads: Reads) -> Ints:
+        """Take admitted reads into every window; returns int64[n], 1 where a read was folded.
+
+        A read is folded when the same item was last read in the same zone and the same
+        ``repeat`` cell: counted, but no new sighting.
+        """
+        if not len(reads):
+            return np.zeros(0, np.int64)
+        self._item_columns(reads)
+        folded = self._sightings(reads)
+        self._item_windows(reads, folded)
+        self._place_windows(self.zone, reads.zone, reads)
+        self._place_windows(self.reader, reads.reader, reads)
+        self._class_windows(reads, folded)
+        return folded
+
+    repeat_ms = 60_000
+
+    def _item_columns(self, reads: Reads) -> None:
+        col, rows = self.item.col, reads.item
+        np.maximum.at(col["last_read_ms"], rows, reads.at_ms)
+        np.maximum.at(col["last_event_ms"], rows, reads.arrival_ms)
+        np.add.at(col["reads_total"], rows, reads.count)
+        new = np.flatnonzero(col["first_seen_ms"][rows] == 0)[::-1]
+        if len(new):  # written backwards, so that the earliest arrival stays
+            col["first_seen_ms"][rows[new]] = reads.arrival_ms[new]
+        # where a row repeats, numpy keeps the last assignment: the newest arrival
+        col["reader_row"][rows] = reads.reader
+        col["antenna"][rows] = reads.antenna
+        col["time_quality"][rows] = reads.quality
+        loud = reads.rssi_cdbm != RSSI_UNKNOWN
+        col["rssi_last_cdbm"][rows[loud]] = reads.rssi_cdbm[loud]
+        ew = self.item.part["reads_ew_1h"]
+        assert isinstance(ew, DecayedCount)
+        ew.add(rows, reads.arrival_ms, reads.count)
+        self._place_columns(self.zone, reads.zone, reads)
+        self._place_columns(self.reader, reads.reader, reads)
+
+    def _place_columns(self, table: Table, rows: Ints, reads: Reads) -> None:
+        np.maximum.at(table.col["last_read_ms"], rows, reads.at_ms)
+        if table is self.reader:
+            np.add.at(table.col["reads_total"], rows, reads.count)
+
+    def _sightings(self, reads: Reads) -> Ints:
+        col, rows = self.item.col, reads.item
+        cell = reads.at_ms // self.repeat_ms
+        order = np.argsort(rows, kind="stable")
+        row, cells, zones = rows[order], cell[order], reads.zone[order]
+        first = np.ones(len(row), np.bool_)
+        first[1:] = row[1:] != row[:-1]
+        before_cell, before_zone = np.empty_like(cells), np.empty_like(zones)
+        before_cell[1:], before_zone[1:] = cells[:-1], zones[:-1]
+        before_cell[first] = col["sight_cell"][row[first]]
+        before_zone[first] = col["sight_zone_row"][row[first]]
+        same = (before_cell == cells) & (before_zone == zones)
+        last = np.ones(len(row), np.bool_)
+        last[:-1] = first[1:]
+        col["sight_cell"][row[last]] = cells[last]
+        col["sight_zone_row"][row[last]] = zones[last]
+        np.add.at(col["sightings_total"], row[~same], np.int32(1))
+        folded = np.zeros(len(row), np.int64)
+        folded[order] = same
+        return folded
+
+    def _item_windows(self, reads: Reads, folded: Ints) -> None:
+        slots = self.pool.claim(reads.item)
+        pooled = slots >= 0
+        if not pooled.all():
+            self.count("window_pool_full", int((~pooled).sum()))
+        loud = reads.rssi_cdbm != RSSI_UNKNOWN
+        amounts = {
+            "reads_5m": reads.count,
+            "reads_1h": reads.count,
+            "reads_24h": reads.count,
+            "rssi_reads_1h": loud.astype(np.int64),
+            "rssi_cdbm_1h": np.where(loud, reads.rssi_cdbm, 0),
+            "sightings_24h": 1 - folded,
+        }
+        for name, amount in amounts.items():
+            window = self.pool.window[name]
+            self._add_open(window, slots, reads, amount, pooled)
+        open_ = pooled & self._open(self.pool.window["reads_24h"], reads)
+        self.pool.touch(slots[open_], reads.at_ms[open_])
+
+    def _open(self, window: RingWindow | DistinctWindow, reads: Reads) -> NDArray[np.bool_]:
+        return window.open(reads.at_ms, self.lateness_ms, reads.arrival_ms)
+
+    def _add_open(
+        self,
+        window: RingWindow,
+        rows: Ints,
+        reads: Reads,
+        amounts: Ints,
+        keep: NDArray[np.bool_] | None = None,
+    ) -> None:
+        open_ = self._open(window, reads)
+        if keep is not None:
+            open_ &= keep
+        amounts = amounts.astype(window.ring.dtype)
+        if open_.all():
+            window.add(rows, reads.at_ms, amounts)
+        else:
+            window.add(rows[open_], reads.at_ms[open_], amounts[open_])
+
+    def _place_windows(self, table: Table, rows: Ints, reads: Reads) -> None:
+        for name in ("reads_5m", "reads_1h", "reads_24h"):
+            window = table.part[name]
+            assert isinstance(window, RingWindow)
+            self._add_open(window, rows, reads, reads.count)
+        if table is not self.zone:
+            return
+        hashes = self.item.keys.hashes[reads.item]
+        for name in ("items_1h", "items_24h"):
+            distinct = table.part[name]
+            assert isinstance(distinct, DistinctWindow)
+            open_ = self._open(distinct, reads)
+            distinct.add(rows[open_], reads.at_ms[open_], hashes[open_])
+        ew = table.part["reads_ew_1h"]
+        assert isinstance(ew, DecayedCount)
+        ew.add(rows, reads.arrival_ms, reads.count)
+
+    def _class_windows(self, reads: Reads, folded: Ints) -> None:
+        rows = self.item.col["class_row"][reads.item].astype(np.int64)
+        window = self.cls.part["sightings_24h"]
+        assert isinstance(window, RingWindow)
+        self._add_open(window, rows, reads, 1 - folded, rows >= 0)
+
+    # -- the end of a day -----------------------------------------------------------------------
+
+    def _close_day(self) -> Ints:
+        """Write the day's closing levels, begin the next, forget what has long been silent."""
+        end_ms = self.days.end_ms(self.today)
+        high = self.cls.keys.high
+        col = self.cls.col
+        known = col["ledger_known"][:high] > 0
+        on_hand = np.where(known, col["ledger_milli"][:high], col["items_ready"][:high] * 1000)
+        on_rent = np.maximum(col["rented_out_milli"][:high], col["items_on_rent"][:high] * 1000)
+        for name, level in (("on_hand_close_milli", on_hand), ("on_rent_close_milli", on_rent)):
+            ring = self.cls.part[name]
+            assert isinstance(ring, DayRing)
+            ring.roll(self.today, high)
+            ring.put(self.today, level)
+        self._expire_reservations(end_ms)
+        forgotten = self._forget_items(end_ms)
+        self._forget_classes(end_ms)
+        self._forget_customers(end_ms)
+        self.now_ms = max(self.now_ms, end_ms)
+        self.today += 1
+        return forgotten
+
+    def _forget_items(self, now_ms: int) -> Ints:
+        col = self.item.col
+        rows = self.item.keys.live()
+        idle_ms = now_ms - col["last_event_ms"][rows]
+        unknown = (col["class_row"][rows] < 0) & (col["scans_total"][rows] == 0)
+        unknown &= col["muted"][rows] == 0
+        day = 86_400_000
+        limit = np.where(unknown, self.limits.unknown_expiry_days, self.limits.item_expiry_days)
+        gone = rows[(idle_ms > limit * day) & (col["rented_at_ms"][rows] == 0)]
+        for row in gone.tolist():
+            self.shift_group(row, -1)
+        self.pool.release(gone)
+        self.item.release(gone)
+        if len(gone):
+            self.count("items_forgotten", len(gone))
+        return gone
+
+    def _forget_classes(self, now_ms: int) -> None:
+        col = self.cls.col
+        rows = self.cls.keys.live()
+        held = sum(col[f"items_{g}"][rows] for g in GROUPS)
+        old = now_ms - col["last_event_ms"][rows] > self.limits.item_expiry_days * 86_400_000
+        self.cls.release(rows[old & (held == 0)])
+
+    def _forget_customers(self, now_ms: int) -> None:
+        rows = self.customer.keys.live()
+        last = self.customer.col["last_seen_ms"][rows]
+        self.customer.release(rows[now_ms - last > self.limits.item_expiry_days * 86_400_000])
+
+    def _expire_reservations(self, now_ms: int) -> None:
+        for key in [k for k, r in self.reserved.items() if 0 < r.end_ms <= now_ms]:
+            self.drop_reservation(key)
+
+    def drop_reservation(self, key: str) -> None:
+        """Take a reservation back, if it is there."""
+        held = self.reserved.pop(key, None)
+        row = self.cls.keys.get(held.class_key) if held else -1
+        if held and row >= 0:
+            self.cls.col["reserved_milli"][row] -= held.milli
+
+    def group_of(self, status_row: int) -> str:
+        """The group of a status row: ready, on_rent, in_service, sold, missing or other."""
+        return GROUP_OF_STATUS.get(self.status.keys.key(status_row), "other")
+
+    def shift_group(self, item_row: int, by: int) -> None:
+        """Add ``by`` to the class's count of items in this item's status group."""
+        class_row = int(self.item.col["class_row"][item_row])
+        if class_row >= 0 and not self.item.col["retired"][item_row]:
+            group = self.group_of(int(self.item.col["status_row"][item_row]))
+            self.cls.col[f"items_{group}"][class_row] += by
+
+    # -- saving, comparing, splitting -------------------------------------------------------------
+
+    def save(self) -> tuple[dict[str, Array], dict[str, bytes]]:
+        """(arrays, blobs) that ``load`` takes back. Arrays are views: do not advance meanwhile."""
+        arrays: dict[str, Array] = {f"pool.{k}": a for k, a in self.pool.save().items()}
+        blobs: dict[str, bytes] = {}
+        for name, table in self.tables.items():
+            more_arrays, more_blobs = table.save()
+            arrays |= {f"{name}.{k}": a for k, a in more_arrays.items()}
+            blobs |= {f"{name}.{k}": b for k, b in more_blobs.items()}
+        blobs["rest"] = msgspec.msgpack.encode(
+            (self.now_ms, self.today, self.counters, self.lines, self.reserved)
+        )
+        return arrays, blobs
+
+    def load(self, arrays: Mapping[str, Array], blobs: Mapping[str, bytes]) -> None:
+        """Take back what ``save`` gave, into a fresh state. Raises ValueError beyond the limits."""
+        for name, table in self.tables.items():
+            table.load(_under(f"{name}.", arrays), _under(f"{name}.", blobs))
+        self.pool.load(_under("pool.", arrays))
+        rest = msgspec.msgpack.decode(
+            blobs["rest"],
+            type=tuple[int, int, dict[str, int], dict[str, Line], dict[str, Reserved]],
+        )
+        self.now_ms, self.today, self.counters, self.lines, self.reserved = rest
+
+    def canonical(self) -> dict[str, Any]:
+        """Everything, in an order that does not depend on row numbers."""
+        ranks = {name: table.rank() for name, table in self.tables.items()}
+        out = {name: table.canonical(ranks) for name, table in self.tables.items()}
+        rows = np.argsort(ranks["item"], kind="stable")[
+            self.limits.items_max - len(self.item.keys) :
+        ]
+        out["pool"] = self.pool.canonical(rows)
+        out["rest"] = {
+            "now_ms": self.now_ms,
+            "today": self.today,
+            "counters": dict(sorted(self.counters.items())),
+            "lines": [(k, msgspec.to_builtins(v)) for k, v in self.lines.items()],
+            "reserved": sorted((k, msgspec.to_builtins(v)) for k, v in self.reserved.items()),
+        }
+        return out
+
+    def digest(self) -> str:
+        """Hex digest of ``canonical``: equal states, and only they, have equal digests."""
+        return digest_of(self.canonical())
+
+    def empty(self) -> "FeatureState":
+        """A fresh state with the same limits and time zone."""
+        fresh = FeatureState(self.limits, self.days.zone, self.lateness_ms)
+        fresh.now_ms, fresh.today = self.now_ms, self.today
+        return fresh
+
+    def split(self, parts: int) -> list["FeatureState"]:
+        """``parts`` states, each key in the one its hash names.
+
+        References stay whole: a part also holds an empty row for every key its rows point at.
+        Counters, lines and reservations go to part 0.
+        """
+        return [_take(self, self.empty(), part, parts) for part in range(parts)]
+
+    @classmethod
+    def merge(cls, states: Iterable["FeatureState"]) -> "FeatureState":
+        """One state from parts: rows of one key add up (see ``Column.merge``)."""
+        states = list(states)
+        whole = states[0].empty()
+        for state in states:
+            _absorb(whole, state, {n: t.keys.live() for n, t in state.tables.items()})
+            for name, value in state.counters.items():
+                whole.count(name, value)
+            whole.lines |= state.lines
+            whole.reserved |= state.reserved
+            whole.now_ms = max(whole.now_ms, state.now_ms)
+            whole.today = max(whole.today, state.today)
+        return whole
+
+
+def digest_of(canonical: Mapping[str, Any]) -> str:
+    """Hex digest of nested dicts of arrays and plain values."""
+    digest = blake2b(digest_size=16)
+
+    def feed(name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key in sorted(value, key=str):
+                feed(f"{name}/{key}", value[key])
+            return
+        digest.update(name.encode())
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).tobytes())
+        else:
+            digest.update(repr(value).encode())
+
+    feed("", canonical)
+    return digest.hexdigest()
+
+
+def _under(prefix: str, entries: Mapping[str, T]) -> dict[str, T]:
+    return {k[len(prefix) :]: v for k, v in entries.items() if k.startswith(prefix)}
+
+
+def _take(source: FeatureState, target: FeatureState, part: int, parts: int) -> FeatureState:
+    rows = {}
+    for name, table in source.tables.items():
+        live = table.keys.live()
+        rows[name] = live[table.keys.hashes[live] % np.uint64(parts) == part]
+    _absorb(target, source, rows)
+    if part == 0:
+        target.counters = dict(source.counters)
+        target.lines = dict(source.lines)
+        target.reserved = dict(source.reserved)
+    return target
+
+
+def _absorb(target: FeatureState, source: FeatureState, rows: Mapping[str, Ints]) -> None:
+    remap: dict[str, Ints] = {}
+    for name, table in source.tables.items():
+        mine = target.tables[name]
+        ranks = np.full(table.keys.limit, -1, np.int64)
+        wanted = rows[name]
+        if name in ("store", "status", "bin", "class", "zone", "reader"):
+            wanted = table.keys.live()  # whatever may be pointed at
+        ranks[wanted] = mine.keys.claim_all([table.keys.key(r) for r in wanted.tolist()])
+        remap[name] = ranks
+    for name, table in source.tables.items():
+        chosen = rows[name]
+        target.tables[name].absorb(table, chosen, remap[name][chosen], remap)
+    items = rows["item"]
+    target.pool.absorb(source.pool, items, remap["item"][items])
+
+
+def memory_table(limits: Limits) -> list[tuple[str, int, int]]:
+    """(what, rows, bytes when full) for every table; known before the first event."""
+    made = tables(limits)
+    table = [(t.name, t.keys.limit, t.nbytes() + 160 * t.keys.limit) for t in made.values()]
+    pool = item_pool(limits)
+    return [*table, ("windows of active items", pool.size, pool.nbytes())]

@@ -1,0 +1,208 @@
+"""Rolling windows over rows: counts and sums in a ring of time buckets. Pure; integers only.
+
+A window of ``buckets`` buckets, each ``width_ms`` wide, read at time t covers the bucket that holds
+t and the ``buckets - 1`` before it: between ``(buckets - 1) * width_ms`` and ``buckets * width_ms``
+of event time. Buckets are aligned to the epoch, so the same events give the same sums in any order
+and any split into batches, as long as each bucket is still open when its events arrive.
+
+Only ``roll`` moves time; reading never does, or replay and live would differ.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class RingWindow:
+    """int[buckets, rows] in bucket-major order, so that closing a bucket is one contiguous pass.
+
+    ``totals[rows]`` is kept equal to the sum of a row's buckets.
+    """
+
+    def __init__(self, rows: int, buckets: int, width_ms: int, dtype: Any = np.int32) -> None:
+        assert buckets > 0, buckets
+        assert width_ms > 0, width_ms
+        self.buckets = buckets
+        self.width_ms = width_ms
+        self.ring = np.zeros((buckets, rows), dtype)
+        self.totals = np.zeros(rows, dtype)
+        self.newest = -(1 << 40)  # number of the newest bucket
+
+    def roll(self, now_ms: int, high: int) -> None:
+        """Let time reach ``now_ms``; rows at or above ``high`` are known to be empty."""
+        bucket = now_ms // self.width_ms
+        passed = bucket - self.newest
+        if passed <= 0:
+            return
+        if passed >= self.buckets:
+            self.ring[:, :high] = 0
+            self.totals[:high] = 0
+        else:
+            for number in range(self.newest + 1, bucket + 1):
+                oldest = self.ring[number % self.buckets, :high]
+                self.totals[:high] -= oldest
+                oldest[:] = 0
+        self.newest = bucket
+
+    def open(self, at_ms: Ints, lateness_ms: int, arrival_ms: Ints) -> NDArray[np.bool_]:
+        """bool[n]: whether the bucket of each event is still in the ring and not closed.
+
+        A bucket closes ``lateness_ms`` after its end, by the time the event arrived.
+        """
+        bucket = at_ms // self.width_ms
+        not_closed = (bucket + 1) * self.width_ms + lateness_ms > arrival_ms
+        return not_closed & (bucket > self.newest - self.buckets)
+
+    def add(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
+        """Add ``amounts[n]`` to the buckets of ``at_ms[n]``; all must be open (see ``open``)."""
+        index = (at_ms // self.width_ms % self.buckets) * self.totals.size + rows
+        np.add.at(self.ring.reshape(-1), index, amounts)
+        np.add.at(self.totals, rows, amounts)
+
+    def clear(self, rows: Ints) -> None:
+        """Forget these rows."""
+        self.ring[:, rows] = 0
+        self.totals[rows] = 0
+
+    def last(self, rows: Ints, buckets: int) -> Ints:
+        """int64[n] sums over the newest ``buckets`` buckets only."""
+        numbers = np.arange(self.newest - buckets + 1, self.newest + 1) % self.buckets
+        return np.asarray(self.ring[numbers][:, rows].sum(axis=0), np.int64)
+
+
+class DayRing:
+    """int[days, rows]: one value a row and local day, the newest ``days`` days.
+
+    ``today`` is the number of the newest day; ``day`` of an event must lie in the ring.
+    """
+
+    def __init__(self, rows: int, days: int, dtype: Any = np.int32) -> None:
+        assert days > 0, days
+        self.days = days
+        self.ring = np.zeros((days, rows), dtype)
+        self.today = -(1 << 40)
+        limits = np.iinfo(self.ring.dtype)
+        self._least, self._most = int(limits.min), int(limits.max)
+
+    def roll(self, today: int, high: int) -> None:
+        """Let the local day ``today`` begin."""
+        passed = today - self.today
+        if passed <= 0:
+            return
+        if passed >= self.days:
+            self.ring[:, :high] = 0
+        else:
+            for day in range(self.today + 1, today + 1):
+                self.ring[day % self.days, :high] = 0
+        self.today = today
+
+    def holds(self, day: int) -> bool:
+        """Whether a day is still in the ring."""
+        return self.today - self.days < day <= self.today
+
+    def add(self, row: int, day: int, amount: int) -> None:
+        """Add to one day's value; sums that leave the type's range stay at its end."""
+        cell = (day % self.days, row)
+        self.ring[cell] = min(max(int(self.ring[cell]) + amount, self._least), self._most)
+
+    def put(self, day: int, values: NDArray[Any]) -> None:
+        """Set one day's values of rows ``0 .. len(values)-1``."""
+        self.ring[day % self.days, : values.size] = np.clip(values, self._least, self._most)
+
+    def clear(self, rows: Ints) -> None:
+        """Forget these rows."""
+        self.ring[:, rows] = 0
+
+    def last(self, rows: Ints, days: int) -> Ints:
+        """int64[n] sums over the newest ``days`` days, today included."""
+        return np.asarray(self.series(rows, days).sum(axis=0), np.int64)
+
+    def series(self, rows: Ints, days: int) -> Ints:
+        """int64[days, n], oldest day first, today last."""
+        numbers = np.arange(self.today - days + 1, self.today + 1) % self.days
+        return self.ring[numbers][:, rows].astype(np.int64)
+
+
+class DayLog:
+    """Counts in several long windows of days, for events that are rare per row.
+
+    A ring of 365 buckets a row would cost more than the events themselves: here each day keeps the
+    list of its (row, amount) pairs, and a window's ``totals`` lose a day's pairs when it leaves.
+    ``windows`` are lengths in local days, today included; ``totals`` is int32[len(windows), rows].
+    """
+
+    def __init__(self, rows: int, windows: tuple[int, ...], limit: int) -> None:
+        self.windows = windows
+        self.limit = limit
+        self.totals = np.zeros((len(windows), rows), np.int32)
+        self.today = -(1 << 40)
+        self.size = 0
+        self.dropped = 0  # pairs given up early because ``limit`` was reached
+        self._days: dict[int, tuple[list[int], list[int]]] = {}
+
+    def roll(self, today: int) -> None:
+        """Let the local day ``today`` begin."""
+        if today <= self.today:
+            return
+        if self.today > -(1 << 40):
+            for day in sorted(self._days):
+                self._leave(day, self.today, today)
+        self.today = today
+
+    def holds(self, day: int) -> bool:
+        """Whether a day is inside the longest window."""
+        return self.today - max(self.windows) < day <= self.today
+
+    def add(self, row: int, day: int, amount: int = 1) -> None:
+        """Count ``amount`` for ``row`` on ``day``, which must be inside the longest window."""
+        rows, amounts = self._days.setdefault(day, ([], []))
+        rows.append(row)
+        amounts.append(amount)
+        self.size += 1
+        for i, length in enumerate(self.windows):
+            if day > self.today - length:
+                self.totals[i, row] += amount
+        if self.size > self.limit:
+            self._drop_oldest()
+
+    def clear(self, rows: Ints) -> None:
+        """Forget these rows."""
+        gone = set(rows.tolist())
+        for day, (of_day, amounts) in list(self._days.items()):
+            kept = [(r, a) for r, a in zip(of_day, amounts, strict=True) if r not in gone]
+            self.size -= len(of_day) - len(kept)
+            self._days[day] = ([r for r, _ in kept], [a for _, a in kept])
+        self.totals[:, rows] = 0
+
+    def dump(self) -> Ints:
+        """int64[3, size]: day, row, amount."""
+        flat = [
+            (day, row, amount)
+            for day in sorted(self._days)
+            for row, amount in zip(*self._days[day], strict=True)
+        ]
+        return np.array(flat, np.int64).reshape(-1, 3).T.copy()
+
+    def load(self, dump: Ints) -> None:
+        """Take back what ``dump`` gave; ``today`` and ``totals`` are restored beside it."""
+        self._days, self.size = {}, dump.shape[1]
+        for day in np.unique(dump[0]).tolist():
+            mine = dump[:, dump[0] == day]
+            self._days[day] = (mine[1].tolist(), mine[2].tolist())
+
+    def _leave(self, day: int, before: int, today: int) -> None:
+        rows, amounts = self._days[day]
+        for i, length in enumerate(self.windows):
+            if before - length < day <= today - length:
+                np.subtract.at(self.totals[i], rows, np.array(amounts, np.int32))
+        if day <= today - max(self.windows):
+            self.size -= len(rows)
+            del self._days[day]
+
+    def _drop_oldest(self) -> None:
+        day = min(self._days)
+        self.dropped += len(self._days[day][0])
+        self._leave(day, self.today, day + max(self.windows))

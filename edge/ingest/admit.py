@@ -1,0 +1,160 @@
+"""Not twice, not from the future: which messages and events are let in. Pure.
+
+Three memories, all bounded and all derived from the journal alone:
+* the last messages of the MQTT session, to recognise what the broker sends again (QoS 1 redelivery:
+  same session, same packet id, DUP set, same payload, and recent enough to be unacknowledged);
+* keys of events that carry a time or an id of their own;
+* keys of business acts: (contract, tag, scan type, scan time) and (document, line, kind, day).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from zlib import crc32
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.events import Event, ItemScan, PosLine, kind_of
+from edge.features.keys import key_hash
+from edge.ingest.seen import SeenKeys, mix
+from edge.records import DUP, Message, Reason
+
+Array = NDArray[Any]
+Hashes = NDArray[np.uint64]
+
+OWN_TIME = frozenset({"reader", "naive_local"})
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Redeliveries:
+    """The last ``size`` MQTT messages: (session, packet id, CRC-32 of the payload).
+
+    Only messages still unacknowledged at the broker can come again, and there are never more of
+    those than the receive maximum, so ``size`` is that limit. The same packet id further back was
+    acknowledged and used anew.
+    """
+
+    def __init__(self, size: int) -> None:
+        assert size > 0, size
+        self.size = size
+        self._recent: dict[tuple[int, int], int] = {}
+        self._before: frozenset[int] = frozenset()  # payloads of the session that was lost
+        self._session = 0
+        self._since_loss = 0
+
+    def judge(self, message: Message) -> Reason:
+        """ADMITTED, REDELIVERED, or POSSIBLE_REPEAT (kept; matters only without an own time)."""
+        if message.session != self._session and message.session > 0:
+            self._before = frozenset(self._recent.values()) if self._session else frozenset()
+            self._recent = {}
+            self._session, self._since_loss = message.session, 0
+        if message.packet_id == 0:
+            return Reason.ADMITTED
+        key = (message.session, message.packet_id)
+        checksum = crc32(message.payload, len(message.topic))
+        again = bool(message.flags & DUP) and self._recent.get(key) == checksum
+        self._recent.pop(key, None)
+        self._recent[key] = checksum
+        if len(self._recent) > self.size:
+            del self._recent[next(iter(self._recent))]
+        if again:
+            return Reason.REDELIVERED
+        self._since_loss += 1
+        if self._before and self._since_loss > self.size:
+            self._before = frozenset()
+        return Reason.POSSIBLE_REPEAT if checksum in self._before else Reason.ADMITTED
+
+    def save(self) -> Array:
+        """int64[4, n] that ``load`` takes back."""
+        rows = [(s, p, c, 0) for (s, p), c in self._recent.items()]
+        rows += [(0, 0, c, 1) for c in sorted(self._before)]
+        rows.append((self._session, self._since_loss, 0, 2))
+        return np.array(rows, np.int64).reshape(-1, 4).T.copy()
+
+    def load(self, saved: Array) -> None:
+        """Take back what ``save`` gave."""
+        rows = saved.T.tolist()
+        self._recent = {(s, p): c for s, p, c, kind in rows if kind == 0}
+        self._before = frozenset(c for _, _, c, kind in rows if kind == 1)
+        self._session, self._since_loss = next((s, n) for s, n, _, kind in rows if kind == 2)
+
+
+class Admission:
+    """Judges messages and events; remembers what it let in."""
+
+    def __init__(self, *, redeliveries: int, events: int, day_of: Callable[[int], int]) -> None:
+        self.redeliveries = Redeliveries(redeliveries)
+        self._events = SeenKeys(events)
+        self._acts = SeenKeys(events)
+        self._day_of = day_of
+
+    def reads(
+        self,
+        item: Hashes,
+        reader: Hashes,
+        columns: Sequence[NDArray[np.int64]],
+        own_time: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """bool[n]: which tag reads are new. ``columns`` are antenna, time, signal, count, number.
+
+        Reads without a time of their own are always new: two scans of a bare UID look the same.
+        """
+        fresh = np.ones(len(item), np.bool_)
+        chosen = np.flatnonzero(own_time)
+        if len(chosen):
+            words = [c[chosen].view(np.uint64) for c in columns]
+            keys = mix(item[chosen], reader[chosen], *words)
+            fresh[chosen] = ~self._events.check_and_add(keys)
+        return fresh
+
+    def event(self, event: Event) -> Reason:
+        """ADMITTED, DUPLICATE or BUSINESS_DUPLICATE for any event but a tag read."""
+        kind = kind_of(event)
+        if event.id and self._known(self._events, f"id\x1f{event.source}\x1f{event.id}"):
+            return Reason.DUPLICATE
+        act = self._act(event)
+        if act:
+            return Reason.BUSINESS_DUPLICATE if self._known(self._acts, act) else Reason.ADMITTED
+        numberless = isinstance(event, PosLine)  # two equal lines of one receipt are two lines
+        if event.id or numberless or event.time_quality not in OWN_TIME:
+            return Reason.ADMITTED
+        content = f"{kind}\x1f{event.source}\x1f{_encode(event).decode()}"
+        return Reason.DUPLICATE if self._known(self._events, content) else Reason.ADMITTED
+
+    def tag_id(self, source: str, event_id: str) -> bool:
+        """Whether a tag read with an id of its own is new."""
+        return not self._known(self._events, f"id\x1f{source}\x1f{event_id}")
+
+    def save(self) -> dict[str, Array]:
+        """Arrays that ``load`` takes back."""
+        old, young = self._events.remembered()
+        old_acts, young_acts = self._acts.remembered()
+        return {
+            "redeliveries": self.redeliveries.save(),
+            "events.old": old,
+            "events.young": young,
+            "acts.old": old_acts,
+            "acts.young": young_acts,
+        }
+
+    def load(self, arrays: dict[str, Array]) -> None:
+        """Take back what ``save`` gave."""
+        self.redeliveries.load(arrays["redeliveries"])
+        size = self._events.size
+        self._events = SeenKeys.of(size, arrays["events.old"], arrays["events.young"])
+        self._acts = SeenKeys.of(size, arrays["acts.old"], arrays["acts.young"])
+
+    def _act(self, event: Event) -> str:
+        if isinstance(event, ItemScan) and event.time_quality in OWN_TIME:
+            return f"scan\x1f{event.contract}\x1f{event.epc}\x1f{event.scan_type}\x1f{event.at}"
+        if isinstance(event, PosLine) and event.line is not None:
+            assert isinstance(event.at, int), event.at
+            day = self._day_of(event.at)
+            return f"line\x1f{event.store}\x1f{event.document}\x1f{event.line}\x1f{event.kind}\x1f{day}"
+        return ""
+
+    @staticmethod
+    def _known(memory: SeenKeys, text: str) -> bool:
+        return memory.check_and_add_one(key_hash(text))

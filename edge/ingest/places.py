@@ -1,0 +1,118 @@
+"""Which zone a reader's antenna looks at. Rows in, rows out; no time, no I/O.
+
+Zones come from the configuration. A reader that no zone names looks at a zone of its own name, so
+that a reader just plugged in is seen at once.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config import Limits, Zone
+from edge.features.sketch import LogHistogram
+from edge.features.tables import Table
+from edge.features.windows import RingWindow
+
+Ints = NDArray[np.int64]
+
+_ANTENNAS = 65  # 0: not told; higher ports share the last place
+
+
+class Places:
+    """(reader row, antenna) -> zone row, and which readers cover which zone."""
+
+    def __init__(
+        self, zones: Sequence[Zone], store: str, limits: Limits, tables: Mapping[str, Table]
+    ) -> None:
+        self.zone = tables["zone"]
+        self.reader = tables["reader"]
+        self.configured = {zone.name: zone for zone in zones}
+        self.store = store
+        self._by_name: dict[str, dict[int, str]] = {}
+        for zone in zones:
+            for entry in zone.readers:
+                reader, _, antenna = entry.partition("/")
+                self._by_name.setdefault(reader, {})[int(antenna or 0)] = zone.name
+        self._zone_of = np.full((limits.readers_max, _ANTENNAS), -2, np.int64)  # -2: not asked yet
+        self.kinds = ["shelf"] * limits.zones_max
+        for zone in zones:
+            row = self.zone.keys.claim(zone.name)
+            self.kinds[row] = zone.kind
+
+    def zones(self, reader: Ints, antenna: Ints, events: Sequence[object]) -> Ints:
+        """int64[n] zone rows; -1 where the zone table is full. Unknown readers make a zone."""
+        port = np.clip(antenna, 0, _ANTENNAS - 1)
+        zone = self._zone_of[reader, port]
+        for i in np.flatnonzero(zone == -2).tolist():
+            if reader[i] < 0:
+                zone[i] = -1
+                continue
+            zone[i] = self._zone_of[reader[i], port[i]] = self._ask(int(reader[i]), int(port[i]))
+        return zone
+
+    def zones_of(self, reader: int) -> list[int]:
+        """Zone rows that a reader covers."""
+        name = self.reader.keys.key(reader)
+        names = set(self._by_name.get(name, {}).values()) or {name}
+        return [row for row in sorted(map(self.zone.keys.get, names)) if row >= 0]
+
+    def readers_of(self, zone: int) -> list[str]:
+        """Names of the readers that cover a zone, as configured or its own."""
+        name = self.zone.keys.key(zone)
+        return self.configured[name].readers if name in self.configured else [name]
+
+    def blinded(self, zone: int, readers: Table) -> bool:
+        """Whether any reader that covers the zone is offline or silent."""
+        rows = [readers.keys.get(entry.partition("/")[0]) for entry in self.readers_of(zone)]
+        col = readers.col
+        return any(col["offline_since_ms"][r] > 0 or col["silent"][r] > 0 for r in rows if r >= 0)
+
+    def store_of(self, zone: int) -> str:
+        """The store a zone lies in."""
+        configured = self.configured.get(self.zone.keys.key(zone))
+        return (configured.store if configured else "") or self.store
+
+    def name(self, zone: int) -> str:
+        """A zone's name; empty for none."""
+        return self.zone.keys.key(zone) if zone >= 0 else ""
+
+    def refresh(self) -> None:
+        """The tables were replaced: ask again."""
+        self._zone_of[:] = -2
+        for name, zone in self.configured.items():
+            row = self.zone.keys.claim(name)
+            if row >= 0:
+                self.kinds[row] = zone.kind
+
+    def count_transition(self, old: int, new: int, at_ms: int, last_ms: int, since_ms: int) -> None:
+        """Keep each zone's population, arrivals, departures and dwell times."""
+        col = self.zone.col
+        if new >= 0:
+            col["items_present"][new] += 1
+            col["arrivals_total"][new] += 1
+            _count(self.zone, "arrivals_24h", new, at_ms)
+        if old >= 0:
+            col["items_present"][old] -= 1
+            col["departures_total"][old] += 1
+            _count(self.zone, "departures_24h", old, at_ms)
+            dwell = self.zone.part["dwell_s"]
+            assert isinstance(dwell, LogHistogram)
+            dwell.add(old, max((last_ms or at_ms) - since_ms, 0) / 1000)
+
+    def _ask(self, reader: int, antenna: int) -> int:
+        name = self.reader.keys.key(reader)
+        named = self._by_name.get(name)
+        if named is None:
+            return self.zone.keys.claim(name)
+        zone = named.get(antenna) or named.get(0)
+        return self.zone.keys.claim(zone if zone else f"{name}/{antenna}")
+
+
+def _count(table: Table, name: str, row: int, at_ms: int) -> None:
+    window = table.part[name]
+    assert isinstance(window, RingWindow)
+    bucket = at_ms // window.width_ms
+    if window.newest - window.buckets < bucket <= window.newest:
+        window.ring[bucket % window.buckets, row] += 1
+        window.totals[row] += 1
