@@ -166,7 +166,8 @@ async def serving(app: web.Application, bind: str) -> AsyncIterator[Bound]:
     Raises ConfigError when ``bind`` is not loopback, OSError when the port is taken.
     """
     host, port = loopback.parse_bind(bind)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    # Bodies are opened by the handler, piece by piece: see inflate.py.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

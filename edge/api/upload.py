@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta
 
 from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.inflate import Inflate
 from edge.api.lines import Line, Lines
 from edge.api.native import CsvEvents, RefusedLineError, json_event, json_events
 from edge.api.problems import Problem
@@ -117,12 +118,8 @@ class Door:
         problem.members.update(self._taken())
 
 
-async def pieces(api: Api, request: web.Request, limit_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Problem when too large, too slow, or broken off."""
-    too_large = f"More than {limit_bytes} bytes."
-    if (request.content_length or 0) > limit_bytes:
-        raise Problem("body-too-large", too_large)
-    seen = 0
+async def _received(api: Api, request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Problem when too slow, or broken off."""
     while True:
         try:
             async with asyncio.timeout(api.patience.body_s):
@@ -133,6 +130,30 @@ async def pieces(api: Api, request: web.Request, limit_bytes: int) -> AsyncItera
             raise Problem("incomplete-body", str(error)) from None
         if not piece:
             return
+        yield piece
+
+
+async def _opened(api: Api, request: web.Request) -> AsyncIterator[bytes]:
+    """The body, no longer compressed. Raises Problem."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise Problem("unsupported-media-type", f"Content-Encoding: {encoding}.", cure="Use gzip.")
+    inflate = Inflate() if encoding == "gzip" else None
+    async for piece in _received(api, request):
+        for opened in inflate.feed(piece) if inflate else (piece,):
+            yield opened
+            await asyncio.sleep(0)  # a small piece may become many large ones
+    if inflate and not inflate.complete:
+        raise Problem("incomplete-body", "The gzip body has no end.")
+
+
+async def pieces(api: Api, request: web.Request, limit_bytes: int) -> AsyncIterator[bytes]:
+    """The body piece by piece. Raises Problem when too large, too slow, or broken off."""
+    too_large = f"More than {limit_bytes} bytes."
+    if (request.content_length or 0) > limit_bytes:
+        raise Problem("body-too-large", too_large)
+    seen = 0
+    async for piece in _opened(api, request):
         seen += len(piece)
         if seen > limit_bytes:
             raise Problem("body-too-large", too_large)
@@ -162,6 +183,8 @@ async def _array(api: Api, request: web.Request) -> AsyncIterator[Line]:
     limit = min(api.settings.ingest.payload_max_bytes, api.settings.api.body_max_bytes)
     body = b"".join([piece async for piece in pieces(api, request, limit)])
     for number, event in enumerate(json_events(body), start=1):
+        if number % CHUNK_LINES == 0:
+            await asyncio.sleep(0)
         yield Line(number, bytes(event))
 
 

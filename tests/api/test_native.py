@@ -61,7 +61,7 @@ def test_cells_take_the_type_of_their_field() -> None:
         -61.5,
         1_700_000_000_000,
         1,
-    )  # type: ignore[union-attr]
+    )
 
 
 def test_a_quoted_cell_may_hold_commas_and_quotes() -> None:

@@ -154,7 +154,7 @@ def test_large_bodies_are_sent_as_gzip_where_the_client_takes_it() -> None:
         async with fake.client.post("/api/events", json=[scan(n) for n in range(250)]) as got:
             assert got.status == 200
         async with aiohttp.ClientSession(fake.url, auto_decompress=False) as client:
-            bodies = {}
+            bodies: dict[int, bytes] = {}
             for limit, wanted, encoding in (
                 (1, "gzip", None),
                 (50, "gzip, br", "gzip"),
@@ -309,7 +309,7 @@ def test_metrics_are_prometheus_text() -> None:
 def test_a_sample_with_odd_labels_is_escaped() -> None:
     async def case(fake: Fake) -> None:
         odd = Metric("rfid3_odd", 1.0, "Odd.", "gauge", {"reader": 'a"b\\c\nd'})
-        MemoryView.metrics, metrics = lambda self: [odd], MemoryView.metrics  # type: ignore[method-assign, assignment]
+        MemoryView.metrics, metrics = lambda self: [odd], MemoryView.metrics  # type: ignore[method-assign]
         try:
             async with fake.client.get("/metrics") as got:
                 assert 'rfid3_odd{reader="a\\"b\\\\c\\nd"} 1.0' in await got.text()

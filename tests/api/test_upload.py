@@ -229,8 +229,12 @@ def test_a_compressed_body_is_read_and_a_broken_one_is_a_problem() -> None:
         packed = {**LINES, "Content-Encoding": "gzip"}
         status, report = await send(fake, gzip.compress(event(1) + event(2)), packed)
         assert (status, report["accepted"]) == (200, 2)
-        status, problem = await send(fake, b"this is not gzip", packed)
-        assert (status, slug(problem)) == (400, "incomplete-body")
+        whole = gzip.compress(event(1) + event(2))
+        for broken in (b"this is not gzip", whole[:-9], whole[:5], whole + b"x", b""):
+            status, problem = await send(fake, broken, packed)
+            assert (status, slug(problem)) == (400, "incomplete-body"), broken
+        status, problem = await send(fake, whole, {**LINES, "Content-Encoding": "br"})
+        assert (status, slug(problem)) == (415, "unsupported-media-type")
 
     run(case)
 
