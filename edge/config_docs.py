@@ -110,12 +110,9 @@ def tables(struct: type[Struct] = settings.Config, at: Path = ()) -> Iterator[Ta
         elif isinstance(field.type, type) and issubclass(field.type, Struct):
             inner.append((path, field.type))
         else:
-            rule = rule_for(path)
-            allowed = rule.allowed if rule else _choices(field.type)
+            text = texts.get(field.name, "")
             own.append(
-                Setting(
-                    path, _kind(field.type), _default(field), texts.get(field.name, ""), allowed
-                )
+                Setting(path, _kind(field.type), _default(field), text, _allowed(path, field))
             )
     if at:
         repeated = at[-1] == "*"

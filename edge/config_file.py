@@ -135,6 +135,7 @@ def _user() -> str:
 _SYNTAX_CURES: tuple[tuple[str, str], ...] = (
     ("Cannot overwrite a value|Duplicate inline", "this key stands twice; remove one of them"),
     ("Cannot declare|Cannot mutate|Cannot redefine", "this table stands twice; join the two"),
+    (r"Invalid value \(at end", "a value, a closing bracket or a comma is missing"),
     (
         "Invalid value",
         'text needs quotes ("…"), true and false are lower case, numbers carry no unit',
@@ -157,7 +158,8 @@ def _syntax_complaint(path: FilePath, text: str, error: str) -> str:
     reason = re.sub(r" \(at .*\)$", "", error)
     cure = next((c for pattern, c in _SYNTAX_CURES if re.search(pattern, error)), "")
     line = lines[min(number, len(lines)) - 1].strip()
-    shown = re.sub(r"(?i)(password\s*=).*", r"\1 …", line)[:_SHOWN]
+    key = line.partition("=")[0].strip()
+    shown = f"{key} = …" if _secret(key) else line[:_SHOWN]
     column = f", column {place[2]}" if place else ""
     return f"{path}:{number}: {shown}: is not TOML ({reason}{column})" + (
         f"; {cure}" if cure else ""
@@ -212,7 +214,9 @@ def _overlay(
 
 def _unknown_variable(name: str, known: list[str]) -> str:
     near = [k for k in known if k.startswith(f"{name.upper()}__")][:1]
-    near = near or difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+    bare = [k.removeprefix(PREFIX) for k in known]
+    close = difflib.get_close_matches(name.upper().removeprefix(PREFIX), bare, n=1, cutoff=0.6)
+    near = near or [PREFIX + k for k in close]
     cure = f"did you mean {near[0]}?" if near else "unset it"
     return f"no setting has this variable; {cure} (two underscores part table and key)"
 
@@ -385,10 +389,15 @@ def _complaint(
     if origin.startswith(PREFIX):
         whole = origin in (at[0], variable_of(at))
         inside = "" if whole else f": {_dotted(at)}"
-        return f"environment: {origin}{inside}{_shown(at, value)}: {why}"
+        return _printable(f"environment: {origin}{inside}{_shown(at, value)}: {why}")
     if value is None and origin == "default":
         value = _value_at(at, msgspec.to_builtins(config))
-    return f"{origin}: {_dotted(at)}{_shown(at, value)}: {why}"
+    return _printable(f"{origin}: {_dotted(at)}{_shown(at, value)}: {why}")
+
+
+def _printable(text: str) -> str:
+    """One line without control characters, whatever stands in a key or a name."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _origin(at: Path, origins: dict[Path, str]) -> str:
@@ -405,6 +414,11 @@ def _place(at: Path, origins: dict[Path, str]) -> tuple[int, int]:
     return (1, int(line)) if line.isdigit() else (0, 0)
 
 
+def _secret(key: str) -> bool:
+    """Whether a key, perhaps misspelt, asks for a password."""
+    return bool(suggestion(key.rpartition(".")[2], ["password"]))
+
+
 def _value_at(at: Path, tree: Any) -> Any:
     for part in at:
         try:
@@ -416,7 +430,7 @@ def _value_at(at: Path, tree: Any) -> Any:
 
 def _shown(at: Path, value: Any) -> str:
     """``` = value``` in TOML's spelling, shortened; empty for tables, entries and nothing."""
-    if _dotted(at) in SECRET or suggestion(str(at[-1]), ["password"]):
+    if _dotted(at) in SECRET or _secret(str(at[-1])):
         return " = …"
     if value is None or isinstance(value, dict):
         return ""
@@ -438,9 +452,14 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     return str(value)
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML: JSON's spelling, and DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

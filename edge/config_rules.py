@@ -378,7 +378,7 @@ def _field_faults(
     for name in names:
         if name not in known:
             cure = suggestion(name, known) or "it has " + ", ".join(known)
-            yield (*path, name), f"a {kind} event has no field {name}; {cure}"
+            yield (*path, name), f"{kind} events have no field {name}; {cure}"
 
 
 def _mapping_faults(config: settings.Config) -> Iterator[Fault]:
@@ -396,7 +396,7 @@ def _one_mapping_faults(path: Path, mapping: settings.Mapping) -> Iterator[Fault
     if lacking:
         yield (
             path,
-            f"a {mapping.kind} event needs {', '.join(lacking)}; add to "
+            f"{mapping.kind} events need {', '.join(lacking)}; add to "
             f'[{".".join(map(str, path))}.fields] such as {lacking[0]} = "path.in.their.object"',
         )
     for field, constant in mapping.constants.items():
