@@ -68,7 +68,7 @@ QUIET_CHANCE = 1e-9
 86,400 silences begin in an item-day of one-second epochs: one false departure in 10,000 days."""
 PRIOR_DWELL = 600
 """Prior mean dwell of a tag that has just come, epochs; it grows with age."""
-TAG_WEIGHT = 24
+TAG_WEIGHT = 16
 """A zone's read rate counts like so many epochs of the tag's own."""
 ZONE_WEIGHT = 8
 """The shop's read rate counts like so many epochs of the zone's own."""
@@ -86,7 +86,8 @@ def age_class(age: I64) -> I64:
     >>> age_class(np.array([0, 1, 2, 3, 100_000])).tolist()
     [0, 1, 3, 4, 31]
     """
-    return _age_classes()[np.minimum(age, AGE_LAST - 1)]
+    classes: I64 = _age_classes()[np.minimum(age, AGE_LAST - 1)]
+    return classes
 
 
 @lru_cache(maxsize=1)
@@ -94,7 +95,8 @@ def _age_classes() -> I64:
     ages = np.arange(AGE_LAST)
     classes = np.floor(2 * np.log2(np.maximum(ages, 1))).astype(np.int64) + 1
     classes[0] = 0
-    return np.minimum(classes, AGES - 1)
+    capped: I64 = np.minimum(classes, AGES - 1)
+    return capped
 
 
 @lru_cache(maxsize=1)
@@ -133,7 +135,8 @@ def quiet_table() -> I64:
     """int64[RATE_ONE+1]: silence that a present tag keeps with chance QUIET_CHANCE, epochs."""
     rate = np.clip(np.arange(RATE_ONE + 1), 1, RATE_MAX) / RATE_ONE
     quiet = np.ceil(np.log(QUIET_CHANCE) / np.log1p(-rate))
-    return np.minimum(quiet, QUIET_MAX).astype(np.int64)
+    capped: I64 = np.minimum(quiet, QUIET_MAX).astype(np.int64)
+    return capped
 
 
 class ZoneModel:
@@ -191,12 +194,14 @@ class ZoneModel:
         shop = (
             (int(self.reads.sum()) + SHOP_READS) * RATE_ONE // (int(self.span.sum()) + SHOP_EPOCHS)
         )
-        return (self.reads * RATE_ONE + ZONE_WEIGHT * shop) // (self.span + ZONE_WEIGHT)
+        rates: I64 = (self.reads * RATE_ONE + ZONE_WEIGHT * shop) // (self.span + ZONE_WEIGHT)
+        return rates
 
     def tag_rates(self, zone: I64, reads: I64, span: I64) -> I64:
         """int64[n]: read rate of tags with ``reads`` over ``span`` epochs, shrunk, 1024ths."""
         rate = (reads * RATE_ONE + TAG_WEIGHT * self.rates()[zone]) // (span + TAG_WEIGHT)
-        return np.clip(rate, 1, RATE_MAX)
+        clipped: I64 = np.clip(rate, 1, RATE_MAX)
+        return clipped
 
     def silences(self, zone: I64, age: I64, rate: I64) -> tuple[I64, I64]:
         """For how many epochs a tag may be silent (believed present, stay not over), int64[n] each.

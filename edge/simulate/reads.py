@@ -10,6 +10,7 @@ floors are less kind, and so can this one be: tags hidden behind a trolley for a
 that fall silent, neighbours that overhear.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ class Floor:
     outages: tuple[tuple[int, int, int], ...] = ()
 
 
-class Reads(NamedTuple):
+@dataclass(frozen=True)
+class Reads:
     """Raw reads in order of arrival: columns of one length n."""
 
     arrival_ms: NDArray[np.int64]  # epoch milliseconds
@@ -69,7 +71,30 @@ class Reads(NamedTuple):
 
     def between(self, start: int, end: int) -> "Reads":
         """Rows ``start:end``."""
-        return Reads(*(column[start:end] for column in self))
+        return self.take(slice(start, end))
+
+    def take(self, rows: slice | NDArray[np.int64]) -> "Reads":
+        """Chosen rows, in the order given."""
+        return Reads(
+            self.arrival_ms[rows],
+            self.item[rows],
+            self.zone[rows],
+            self.antenna[rows],
+            self.rssi_cdbm[rows],
+            self.count[rows],
+        )
+
+    @classmethod
+    def join(cls, parts: "Sequence[Reads]") -> "Reads":
+        """One after the other."""
+        return cls(
+            np.concatenate([part.arrival_ms for part in parts]),
+            np.concatenate([part.item for part in parts]),
+            np.concatenate([part.zone for part in parts]),
+            np.concatenate([part.antenna for part in parts]),
+            np.concatenate([part.rssi_cdbm for part in parts]),
+            np.concatenate([part.count for part in parts]),
+        )
 
 
 class Scene(NamedTuple):
@@ -96,9 +121,8 @@ def generate(floor: Floor, seed: int) -> Scene:
         beside = np.where(truth == AWAY, AWAY, (truth + 1) % floor.zones).astype(np.int16)
         faint = rates * floor.overheard_share
         parts.append(_hear(floor, rng, beside, hearable, faint, loudness, OVERHEARD_CDBM))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
-    return Scene(Reads(*(column[order] for column in columns)), truth)
+    reads = Reads.join(parts)
+    return Scene(reads.take(np.argsort(reads.arrival_ms, kind="stable")), truth)
 
 
 def _walk(floor: Floor, rng: np.random.Generator) -> NDArray[np.int16]:
