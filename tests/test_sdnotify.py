@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +28,14 @@ def test_every_word_arrives_as_the_manual_spells_it(manager: tuple[socket.socket
     end, said = manager
     with Notifier({"NOTIFY_SOCKET": said}) as notifier:
         assert notifier.listening
-        for call, expected in (
+        words: list[tuple[Callable[[], bool], bytes]] = [
             (lambda: notifier.ready("42 items"), b"READY=1\nSTATUS=42 items"),
             (notifier.watchdog, b"WATCHDOG=1"),
             (lambda: notifier.status("drained"), b"STATUS=drained"),
             (lambda: notifier.extend(1.5), b"EXTEND_TIMEOUT_USEC=1500000"),
             (lambda: notifier.stopping("snapshot"), b"STOPPING=1\nSTATUS=snapshot"),
-        ):
+        ]
+        for call, expected in words:
             assert call()
             assert end.recv(4096) == expected
         assert notifier.reloading()
