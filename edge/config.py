@@ -109,7 +109,7 @@ class SourceRule(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Topic filter (``+`` and ``#`` allowed)."""
     format: str = "auto"
     """auto, zebra, impinj, speedway, smartreader, springcard, starfish, ifm, tasmota, bare, rfid3,
-    epcis, native, ignore, or mapping:<name>."""
+    epcis, native, square, generic, ignore, or mapping:<name>."""
     reader_level: int = -1
     """Which topic level (from 0) names the reader; -1: the format's own rule."""
     reader: str = ""

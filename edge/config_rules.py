@@ -36,9 +36,14 @@ FORMATS = (
     "rfid3",
     "epcis",
     "native",
+    "square",
+    "generic",
     "ignore",
 )
 """Formats a ``[[sources]]`` entry may name, besides ``mapping:<name>``."""
+
+ANTENNA_MAX = 63
+"""Highest antenna number that a zone may name."""
 
 MB = 1_000_000
 SECRET = frozenset({"mqtt.password"})
@@ -196,9 +201,10 @@ def _kind_fault(kind: str) -> str:
 
 
 def _reader_fault(reader: str) -> str:
-    name, slash, antenna = reader.rpartition("/")
-    if not reader.strip() or (slash and (not name or not re.fullmatch(r"[1-9][0-9]*", antenna))):
-        return "must be a reader's name, or reader/antenna with an antenna number from 1"
+    name, slash, antenna = reader.partition("/")
+    number = int(antenna) if re.fullmatch("[0-9]{1,4}", antenna) else 0
+    if not name.strip() or (slash and not 1 <= number <= ANTENNA_MAX):
+        return f"must be a reader's name, or reader/antenna with an antenna of 1..{ANTENNA_MAX}"
     return ""
 
 
@@ -427,15 +433,14 @@ def _constant_faults(path: Path, kind: Any, value: str | int | float) -> Iterato
 
 def _zone_faults(config: settings.Config) -> Iterator[Fault]:
     """A reader looks at one place; ``reader/antenna`` may except one antenna from ``reader``."""
-    names: dict[tuple[str, str], int] = {}
-    readers: dict[tuple[str, str], str] = {}
+    names: set[str] = set()
+    readers: dict[str, str] = {}
     for index, zone in enumerate(config.zones):
-        store = zone.store or config.shop.store
-        if (store, zone.name) in names:
+        if zone.name in names:
             yield ("zones", index, "name"), "stands twice; put all its readers into one [[zones]]"
-        names[store, zone.name] = index
+        names.add(zone.name)
         for at, reader in enumerate(zone.readers):
-            owner = readers.setdefault((store, reader), zone.name)
+            owner = readers.setdefault(reader, zone.name)
             first = zone.readers.index(reader) == at
             if owner != zone.name or not first:
                 yield (

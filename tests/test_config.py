@@ -1,6 +1,7 @@
 """Configuration files: lines, types, rules, the environment, and how complaints read."""
 
 import json
+import re
 import tempfile
 import tomllib
 from pathlib import Path
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from edge import config_rules
 from edge.config import Config
+from edge.config_docs import field_texts
 from edge.config_file import find, load, read, settings_paths, toml_value, variable_of
 from edge.config_lines import lines_of
 from edge.config_rules import RULES, bind_fault, filter_fault, rule_for
 from edge.errors import ConfigError
+from edge.ingest.decode import READERS
 
 
 def complaints(tmp_path: Path, text: str, **environ: str) -> list[str]:
@@ -153,6 +156,25 @@ def test_every_default_satisfies_its_rule() -> None:
             value = value[key]
         rule = rule_for(path)
         assert rule is None or rule.fault(value) == "", path
+
+
+def test_the_known_formats_are_those_that_can_be_read() -> None:
+    listed = set(config_rules.FORMATS)
+    assert listed == {"auto", "bare", "ignore", *READERS} - {"discovery"}
+    fields = field_texts(config_rules.settings.SourceRule)
+    assert listed <= set(re.findall(r"\w+", fields["format"]))
+
+
+@pytest.mark.parametrize("reader", ["", " ", "/1", "r/0", "r/64", "r/x", "r/1/2", "r/"])
+def test_a_zone_names_readers_or_their_antennas(tmp_path: Path, reader: str) -> None:
+    (said,) = complaints(tmp_path, f"[[zones]]\nname = 'a'\nreaders = ['r', '{reader}']")
+    assert "reader/antenna" in said
+    assert said.startswith("config.toml:3: zones[1].readers")
+
+
+def test_one_antenna_may_look_elsewhere_than_its_reader(tmp_path: Path) -> None:
+    text = """zones = [{ name = "dock", readers = ["r"] }, { name = "door", readers = ["r/4"] }]"""
+    assert [zone.name for zone in loaded(tmp_path, text).zones] == ["dock", "door"]
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:

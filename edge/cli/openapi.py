@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the document; always 0."""
     import json
 
-    from edge.api import openapi
+    from edge.api.openapi import document
 
-    print(json.dumps(openapi.document(), indent=2, ensure_ascii=False))
+    print(json.dumps(document(), indent=2, ensure_ascii=False))
     return 0

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
         ingest = msgspec.structs.replace(config.ingest, clock=args.clock)
         config = msgspec.structs.replace(config, ingest=ingest)
 
-    from edge import app, logs
+    from edge.app import serve
+    from edge.logs import configure
 
-    logs.configure(config.log)
-    return app.serve(config)
+    configure(config.log)
+    return serve(config)
