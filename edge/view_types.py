@@ -92,10 +92,16 @@ class EpcDecoding(Struct, kw_only=True, gc=False):
     """Tag encoding, ``urn:epc:tag:…``."""
     company_prefix: str = ""
     """GS1 company prefix."""
+    reference: str = ""
+    """Item reference with indicator, serial reference, location or asset type; empty for GIAI."""
+    serial: str = ""
+    """Serial, extension or individual asset reference; empty for SSCC."""
+    filter: int = 0
+    """Packaging level, 0 to 7; for SGTIN 1 is a point-of-sale item."""
+    key: str = ""
+    """GTIN-14, SSCC-18, GLN-13, GRAI or GIAI."""
     gtin: str = ""
     """GTIN-14, for an SGTIN."""
-    serial: str = ""
-    """Serial number or individual reference."""
 
 
 class ItemDetail(ItemRow, kw_only=True, gc=False):

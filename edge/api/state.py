@@ -12,6 +12,8 @@ from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
 from edge.api.problems import Problem
 from edge.api.query import Cursor, Limit, Text
+from edge.errors import FormatError
+from edge.ingest.formats.values import identity
 from edge.view_types import (
     ClassDetail,
     ClassRow,
@@ -207,34 +209,31 @@ def list_items(api: Api, call: Call[ItemsQuery, Path]) -> Items:
     return Items(api.view.revision, api.view.now_ms, page.items, following)
 
 
-def identity(text: str) -> str:
-    """How an identity is kept: hex in upper case without separators, any other text as it is.
+def identity_of(text: str) -> str:
+    """The identity as it is kept: hex in upper case without separators, other text trimmed.
 
-    >>> identity("e2-80:11 60"), identity("QR-0042-tent")
+    >>> identity_of("e2-80:11 60"), identity_of("QR-0042-tent")
     ('E2801160', 'QR-0042-tent')
+
+    Raises Problem ``bad-path``.
     """
-    bare = text.replace("-", "").replace(":", "").replace(" ", "").upper()
-    return bare if bare and set(bare) <= set("0123456789ABCDEF") else text
+    try:
+        return identity(text)
+    except FormatError as error:
+        raise Problem("bad-path", error.detail, part="epc") from None
 
 
 async def get_item(api: Api, call: Call[ItemQuery, ItemPath]) -> Item:
     """One item; its state is read in one piece before its story is fetched."""
-    found = _item(api, call.path.epc)
+    epc = identity_of(call.path.epc)
+    found = api.view.item(epc)
     if found is None:
-        raise _no_item(call.path.epc)
+        raise Problem("unknown-item", f"Nothing is known about {epc!r}.")
     revision, now_ms = api.view.revision, api.view.now_ms
     limit = call.query.events
     entries = await api.tables.timeline(found.epc, limit=limit) if limit else []
     events = [TimelineRow(e.at_ms, e.kind, Raw(e.detail.encode() or b"{}")) for e in entries]
     return Item(revision, now_ms, found, events)
-
-
-def _item(api: Api, epc: str) -> ItemDetail | None:
-    return api.view.item(identity(epc)) or api.view.item(epc)
-
-
-def _no_item(epc: str) -> Problem:
-    return Problem("unknown-item", f"Nothing is known about {epc!r}.")
 
 
 def item_tag(api: Api, call: Call[ItemQuery, ItemPath]) -> str | None:
@@ -243,8 +242,7 @@ def item_tag(api: Api, call: Call[ItemQuery, ItemPath]) -> str | None:
     The story is read from tables that may lag behind the state for a moment, so the tag changes
     once more when they have caught up, and then stands still.
     """
-    epc = call.path.epc
-    revision = api.view.item_revision(identity(epc)) or api.view.item_revision(epc)
+    revision = api.view.item_revision(identity_of(call.path.epc))
     if revision is None:
         return None
     return tag_of(api.instance, revision, min(revision, api.tables.revision))

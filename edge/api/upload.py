@@ -75,12 +75,12 @@ class Door:
             await self.flush()
 
     async def flush(self) -> None:
-        """Submit what is waiting. Raises Problem ``inbox-full`` or ``not-durable``."""
+        """Submit what is waiting. Raises Problem ``inbox-full``."""
         if not self._chunk:
             return
         room = WINDOW_LINES - len(self._chunk)
         if not await self._report.settle(room, self._api.patience.progress_s):
-            raise Problem("not-durable", "The corridor stands still.", **self._taken())
+            raise Problem("inbox-full", "The corridor stands still.", **self._taken())
         await self._submit()
         self._report.submitted += len(self._chunk)
         self._chunk, self._chunk_bytes = [], 0

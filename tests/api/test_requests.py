@@ -91,6 +91,8 @@ def test_a_wrong_parameter_is_refused_by_name(path: str, wanted: tuple[str, str 
         "/api/items/a%0Ab",
         "/api/items/%7F",
         "/api/items/" + "a" * 256,
+        "/api/items/" + "a" * 250,
+        "/api/items/%20",
         "/api/dead-letters/x",
         "/api/dead-letters/-1",
         "/api/dead-letters/1.2.3",

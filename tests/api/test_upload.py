@@ -63,6 +63,17 @@ def test_a_large_upload_never_fills_the_corridor() -> None:
     run(case)
 
 
+def test_a_corridor_that_stands_still_is_given_no_more_than_the_window() -> None:
+    async def case(fake: Fake) -> None:
+        fake.corridor.applies = False
+        status, problem = await send(fake, b"".join(map(event, range(3 * WINDOW_LINES))), LINES)
+        assert (status, slug(problem)) == (503, "inbox-full")
+        assert len(fake.corridor.submitted) == WINDOW_LINES
+        assert problem["resume_line"] == WINDOW_LINES + 1
+
+    run(case)
+
+
 def test_a_full_inbox_refuses_the_first_chunk_at_once() -> None:
     async def case(fake: Fake) -> None:
         fake.corridor.limit = 0
