@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
 
+DIED = "the writer thread ended unexpectedly"
+
 log = structlog.get_logger(__name__)
 
 
@@ -141,7 +143,7 @@ class JournalWriter:
     # On the thread
 
     def _work(self) -> None:
-        reason = "the writer thread ended unexpectedly"
+        reason = DIED
         try:
             while not self._journal.broken and (job := self._jobs.get()) is not None:
                 self._do(job)
@@ -159,6 +161,9 @@ class JournalWriter:
             result = work(*args)
         except Exception as error:
             self._tell(_settle, future, None, error)
+        except BaseException:  # the thread dies of it; its waiter must not wait for ever
+            self._tell(_settle, future, None, JournalBroken(DIED))
+            raise
         else:
             self._tell(_settle, future, result, None)
 
