@@ -120,7 +120,7 @@ def zebra_heartbeat(
         "radioConnection": "connected",
         "antennas": dict.fromkeys(ports, "connected"),
         "numTagReads": tag_reads,
-        "numTagReadsPerAntenna": {port: tag_reads // antennas for port in ports},
+        "numTagReadsPerAntenna": dict.fromkeys(ports, tag_reads // antennas),
         "numErrors": 0,
         "numWarnings": 0,
         "cpu": 7,
