@@ -40,7 +40,7 @@ demo: $(DONE)/run mosquitto  ## A simulated shop, a private broker and the daemo
 run: $(DONE)/run  ## The daemon in the foreground, e.g. ARGS="--config config.toml"
 	@$(BIN)/rfid3 run $(ARGS)
 
-test: $(DONE)/dev mosquitto systemd-analyze  ## Everything set up, and the whole test suite
+test: $(DONE)/dev systemd-analyze mosquitto  ## Everything set up, and the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint types layers $(DONE)/wheels  ## Format, lint, types, import layers, hygiene, wheels
@@ -70,7 +70,7 @@ lock: $(DONE)/lock  ## Write requirements/*.txt again, changing as little as pos
 upgrade: $(DONE)/lock  ## Write requirements/*.txt again with the newest versions
 	tools/lock.sh $(BIN)/uv --upgrade
 
-setup: $(DONE)/dev mosquitto systemd-analyze  ## Only install what demo and test need
+setup: $(DONE)/dev systemd-analyze mosquitto  ## Only install what demo and test need
 
 clean:  ## Remove what was made here: .venv, caches, builds (var/, your data, stays)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

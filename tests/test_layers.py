@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edge.core", "edge.core_*"),
     ("edge.view",),
     ("edge.storage", "edge.storage.*", "edge.notify", "edge.notify.*"),
-    ("edge.pipeline", "edge.pipeline_*", "edge.outbox"),
+    ("edge.pipeline", "edge.pipeline_*", "edge.recovery", "edge.outbox"),
     ("edge.api", "edge.api.*"),
     ("edge.app",),
     # Round the daemon: they start it, feed it, look at it or stand in for its parts.
@@ -60,7 +60,7 @@ CLOCK_CALLS = ("now", "utcnow", "today")
 
 ONLY: dict[str, tuple[str, ...]] = {
     "mqtt5": ("edge.ingest.mqtt*",),
-    "sqlite3": ("edge.storage*", "edge.replay.reader", "edge.checks.versions"),
+    "sqlite3": ("edge.storage*", "edge.replay*", "edge.checks.versions"),
     "onnxruntime": ("edge.inference*", "trainer*"),
     "pyarrow": ("edge.replay*", "trainer*"),
     "aiohttp": ("edge.api*", "edge.app", "edge.cli*", "edge.simulate*", "edge.notify*"),

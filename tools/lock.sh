@@ -10,6 +10,7 @@ uv=$1
 shift
 cd "$(dirname "$0")/.."
 
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 if index=$(python3 -m pip config get global.index-url 2>/dev/null); then
     UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index}
     export UV_DEFAULT_INDEX

@@ -51,7 +51,7 @@ hold_service() {
     if [ -e "$policy" ]; then
         return
     fi
-    trap 'release_service' EXIT
+    trap release_service EXIT
     trap 'exit 130' INT TERM HUP
     # shellcheck disable=SC2016  # $1 belongs to the script that is written
     printf '%s\n' '#!/bin/sh' '# Left by an interrupted "make" of rfid3; may be removed.' \
@@ -60,7 +60,6 @@ hold_service() {
 }
 release_service() {
     $root rm -f "$policy"
-    trap - EXIT INT TERM HUP
 }
 
 install_package() {
@@ -81,7 +80,6 @@ install_package() {
         if [ -x "$(command -v systemctl)" ]; then
             $root systemctl disable mosquitto.service >/dev/null 2>&1 || true
         fi
-        if [ -n "$(trap)" ]; then release_service; fi
     fi
 }
 
