@@ -42,7 +42,7 @@ FORMATS = (
 )
 """Formats a ``[[sources]]`` entry may name, besides ``mapping:<name>``."""
 
-ANTENNA_MAX = 63
+ANTENNA_MAX = 64
 """Highest antenna number that a zone may name."""
 
 MB = 1_000_000

@@ -18,6 +18,7 @@ from edge.ingest.mqtt_words import CURES
 
 VERSION_TOPIC = "$SYS/broker/version"
 _CHUNK_BYTES = 65_536
+_CONNACK = 0x20
 
 
 class ProbeFailed(LinkDown):
@@ -167,10 +168,13 @@ def _socket(mqtt: Mqtt, timeout_s: float) -> socket.socket:
             f"the certificate of {where} is not trusted: {error.verify_message}",
             "set mqtt.tls.ca_file to the authority that signed it; mqtt.host must be a name in it",
         ) from None
-    except ssl.SSLError as error:
+    except TimeoutError:
+        plain.close()
+        raise
+    except OSError as error:
         plain.close()
         raise ProbeFailed(
-            f"no TLS with {where}: {error.reason}",
+            f"no TLS with {where}: {getattr(error, 'reason', None) or error.strerror}",
             "is this the broker's TLS port (often 8883)? a client certificate may be demanded",
         ) from None
 
@@ -242,5 +246,7 @@ class _Link:
                     return packet
             chunk = self._sock.recv(_CHUNK_BYTES)
             if not chunk:
+                if self._buffer and self._buffer[0] != _CONNACK:
+                    raise ProbeFailed(f"{self._where} does not speak MQTT 5", _CLOSED_CURE)
                 raise ConnectionResetError
             self._buffer += chunk
