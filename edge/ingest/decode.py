@@ -141,6 +141,7 @@ READERS: dict[str, ElementReader] = {
 }
 
 _FAST: dict[str, FastReader] = {"zebra": zebra.fast, "impinj": impinj.fast}
+_MARKS = (("zebra", zebra.MARK), ("impinj", impinj.MARK))
 _FAST_NATIVE: dict[str, FastReader] = {k: native.Fast(k) for k in (*BY_KIND, native.MIXED)}
 
 _ROUTES_MAX = 4_096
@@ -150,12 +151,13 @@ _BOM = b"\xef\xbb\xbf"
 _FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
-class _Route(Struct, frozen=True):
-    """What a topic alone decides."""
+class _Route(Struct):
+    """What a topic alone decides; and, where that is nothing, which fast reader to try first."""
 
     source: Source
     format: str  # auto, a format's name, mapping:<name>, ignore
     fast: FastReader | None = None
+    label: str = ""  # the fast reader's format
     is_native: bool = False
     ignored: bool = False
     refused: FormatError | None = None
@@ -211,28 +213,37 @@ class Decoder:
         payload = message.payload
         if route.ignored:
             return Decoded([], [], route.format, True)
-        if len(payload) <= self._payload_max_bytes and route.refused is None:
-            arrival_ms = message.origin_ms or message.arrival_ms
-            fast, label = route.fast, route.format
-            if label == "auto" and fast is None:
-                if zebra.MARK in payload:
-                    fast, label = zebra.fast, "zebra"
-                elif impinj.MARK in payload:
-                    fast, label = impinj.fast, "impinj"
-            if fast is not None:
-                events = fast(payload, route.source, arrival_ms)
-                if events is not None and len(events) <= ELEMENTS_MAX:
-                    return Decoded(events, [], label, False)
-            return self.decode_slowly(message)
-        return self._refuse(
-            route.refused
-            or FormatError(
-                "too_large",
-                f"{len(payload)} bytes; ingest.payload_max_bytes is {self._payload_max_bytes}",
-            ),
-            payload,
-            route.format,
-        )
+        if route.refused is not None or len(payload) > self._payload_max_bytes:
+            return self._refuse(route.refused or self._too_large(payload), payload, route.format)
+        arrival_ms = message.origin_ms or message.arrival_ms
+        fast = route.fast
+        if fast is not None:
+            events = fast(payload, route.source, arrival_ms)
+            if events is not None and len(events) <= ELEMENTS_MAX:
+                return Decoded(events, [], route.label, False)
+        if route.format == "auto" and self._try_another(route, payload):
+            assert route.fast is not None
+            events = route.fast(payload, route.source, arrival_ms)
+            if events is not None and len(events) <= ELEMENTS_MAX:
+                return Decoded(events, [], route.label, False)
+        return self.decode_slowly(message)
+
+    @staticmethod
+    def _try_another(route: _Route, payload: bytes) -> bool:
+        """Whether the payload bears the mark of a fast reader that was not just tried.
+
+        A topic remembers the one that was, to spare the search next time. That changes no result:
+        no payload fits two fast readers, and each answers as the slow way would.
+        """
+        label = next((name for name, mark in _MARKS if mark in payload), "")
+        if not label or route.label == label or route.is_native:
+            return False
+        route.label, route.fast = label, _FAST[label]
+        return True
+
+    def _too_large(self, payload: bytes) -> FormatError:
+        limit = self._payload_max_bytes
+        return FormatError("too_large", f"{len(payload)} bytes; payload_max_bytes is {limit}")
 
     @staticmethod
     def _refuse(error: FormatError, payload: bytes, label: str = "") -> Decoded:
@@ -276,7 +287,7 @@ class Decoder:
             return _Route(source, "ignore", ignored=True)
         if rule.format == "native" or (rule.format == "auto" and kind in _FAST_NATIVE):
             return self._native(source, kind)
-        return _Route(source, rule.format, _FAST.get(rule.format))
+        return _Route(source, rule.format, _FAST.get(rule.format), rule.format)
 
     def _by_topic(self, topic: str) -> _Route:
         source = self._source(topic)
@@ -308,7 +319,7 @@ class Decoder:
             named = self._source(topic, None, kind if kind in BY_KIND else "")
             return self._native(named, kind)
         if topic.startswith("$http/") and (kind in self._readers or kind in ("auto", "bare")):
-            return _Route(source, kind, _FAST.get(kind))
+            return _Route(source, kind, _FAST.get(kind), kind)
         cure = FormatError("unknown_kind", f"{kind[:40]!r} is no event type; or use 'events'")
         return _Route(source, "native", refused=cure)
 
@@ -316,7 +327,7 @@ class Decoder:
     def _native(source: Source, kind: str) -> _Route:
         kind = kind if kind in _FAST_NATIVE else native.MIXED
         label = "native" if kind != native.MIXED else "auto"
-        return _Route(source, label, _FAST_NATIVE[kind], is_native=True)
+        return _Route(source, label, _FAST_NATIVE[kind], "native", is_native=True)
 
     # ── the slow way ──────────────────────────────────────────────────────────────────────────
 

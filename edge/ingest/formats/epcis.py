@@ -82,7 +82,11 @@ def read(o: Object, raw: bytes, reading: Reading) -> None:
     if not events:
         reading.skip()
         reading.index += 1
-    reading.each(events, lambda element: _read_raw(element, reading))
+    reading.each(
+        events,
+        lambda element: _read_raw(element, reading),
+        lambda element: b'{"epcisBody":{"eventList":[' + element + b"]}}",
+    )
 
 
 def _read_raw(raw: bytes, reading: Reading) -> None:

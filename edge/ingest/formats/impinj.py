@@ -7,7 +7,7 @@ firmware leaves ``eventType`` out: the ``…Event`` key then says what it is.
 Source: Impinj Reader Configuration API 1.7 (OpenAPI), captures of R700 over MQTT and webhook.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -58,6 +58,7 @@ class _Tag(Struct, gc=False):
 
 _ONE = Decoder(_Tag)
 _MANY = Decoder(list[_Tag])
+_LIST = ord("[")
 
 
 def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
@@ -66,7 +67,9 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
     What it answers is what :func:`read` would have answered.
     """
     try:
-        tags = _MANY.decode(payload) if payload[:1] == b"[" else [_ONE.decode(payload)]
+        tags: Iterable[_Tag] = (
+            _MANY.decode(payload) if payload[0] == _LIST else (_ONE.decode(payload),)
+        )
         events: list[Event] = []
         ruled, store = source.reader, source.store
         fixed = ruled or source.fallback
@@ -94,7 +97,7 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
                     pc=values.optional_hex(seen.pc) if seen.pc else "",
                 )
             )
-    except (ValueError, KeyError, RecursionError, FormatError):
+    except (ValueError, LookupError, RecursionError, FormatError):
         return None
     return events or None
 

@@ -6,6 +6,7 @@ Tag data is an envelope ``{"data": {...}, "timestamp": ..., "type": MODE}``, alo
 Source: ZebraDevs/RFID-IoTConnector-MQTT-dotnet-DockDoorSample (MIT), captures of FXR90 and FX9600.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
@@ -66,6 +67,7 @@ class _Tag(Struct, gc=False):
 
 _ONE = Decoder(_Tag)
 _MANY = Decoder(list[_Tag])
+_LIST = ord("[")
 
 
 def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
@@ -74,7 +76,9 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
     What it answers is what :func:`read` would have answered.
     """
     try:
-        tags = _MANY.decode(payload) if payload[:1] == b"[" else [_ONE.decode(payload)]
+        tags: Iterable[_Tag] = (
+            _MANY.decode(payload) if payload[0] == _LIST else (_ONE.decode(payload),)
+        )
         events: list[Event] = []
         ruled, store = source.reader, source.store
         fixed = ruled or source.fallback
@@ -107,7 +111,7 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
                     pc=values.optional_hex(data.PC) if data.PC else "",
                 )
             )
-    except (ValueError, KeyError, RecursionError):
+    except (ValueError, LookupError, RecursionError):
         return None
     return events or None
 
