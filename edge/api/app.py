@@ -80,7 +80,7 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
     async def respond(request: web.Request) -> web.StreamResponse:
         query = read_query(endpoint.query, request.query)
         call = Call(request, query, read_path(endpoint.parts, request.match_info))
-        headers = {"Cache-Control": cache_control}
+        headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
         # From here to the handler's end nothing awaits: tag and body belong to one revision.
         tag = endpoint.tag(api, call) if endpoint.tag else None
         if tag is not None:
@@ -100,7 +100,7 @@ async def _reply(
     answer = made if isinstance(made, Answer) else Answer(made, media=endpoint.media)
     body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
     body, encoding = await pack(body, request.headers.get("Accept-Encoding", ""))
-    headers |= {"Content-Type": answer.media, "Vary": "Accept-Encoding", **answer.headers}
+    headers |= {"Content-Type": answer.media, **answer.headers}
     if encoding:
         headers["Content-Encoding"] = encoding
     return web.Response(status=answer.status, body=body, headers=headers)
@@ -140,8 +140,9 @@ def _endpoint_of(request: web.Request) -> str:
 
 def _admit(request: web.Request) -> None:
     """Only this machine's own programs and pages. Raises Problem."""
-    if not loopback.is_loopback(loopback.host_of(request.host)):
-        raise Problem("foreign-host", f"Host: {request.host}")
+    host = request.headers.get("Host")  # browsers always send it; without it there is no name
+    if host is not None and not loopback.is_loopback(loopback.host_of(host)):
+        raise Problem("foreign-host", f"Host: {host}")
     if loopback.is_foreign_origin(request.headers.get("Origin")):
         raise Problem("foreign-origin", f"Origin: {request.headers['Origin']}")
 

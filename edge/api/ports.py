@@ -32,7 +32,8 @@ class View(Protocol):
 
     All methods called without an await in between see one revision. ``start`` is a row position
     (0 at first, later the ``next_start`` of the page before); rows keep their position while they
-    live, so paging misses nothing that stays and shows nothing twice.
+    live, so paging misses nothing that stays and shows nothing twice. What is returned belongs to
+    the caller and does not change any more.
     """
 
     @property

@@ -265,6 +265,24 @@ def test_a_mistake_of_ours_is_a_problem_and_the_next_request_is_served() -> None
     run(case)
 
 
+def test_a_plain_client_of_http_1_0_is_served() -> None:
+    async def case(fake: Fake) -> None:
+        port = int(fake.url.rpartition(":")[2])
+        for request, wanted in (
+            (b"GET /healthz HTTP/1.0\r\n\r\n", b" 200 "),
+            (b"GET /healthz HTTP/1.0\r\nHost: \r\n\r\n", b" 403 "),
+            (b"GET /healthz HTTP/1.0\r\nHost: [::1]:80\r\n\r\n", b" 200 "),
+            (b"GET /healthz HTTP/1.0\r\nHost: [::1\r\n\r\n", b" 403 "),
+            (b"no HTTP at all\r\n\r\n", b" 400 "),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            assert wanted in await reader.readline(), request
+            writer.close()
+
+    run(case)
+
+
 def test_not_ready_names_every_dependency_that_is_not_ok() -> None:
     async def case(fake: Fake) -> None:
         fake.corridor.dependencies = [
