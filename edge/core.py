@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge.config import Config
 from edge.events import Event, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
+from edge.features.layout import MINUTE_MS
 from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission
@@ -90,7 +91,7 @@ class Core:
         self.now_ms = 0
         self.revision = 0
         self._serial = 0  # transitions so far: part of their timeline keys
-        self._next_ordinal = 0
+        self.next_ordinal = 0
         self._link_up = True
         self._open_gaps: dict[str, tuple[int, str]] = {}  # reader -> (ordinal, reason)
         self._gap_from: dict[str, int] = {}
@@ -108,12 +109,12 @@ class Core:
             if message.topic.startswith(SYSTEM):
                 self._apply(arrived, out)
                 arrived = []
-                self._next_ordinal = ordinal
+                self.next_ordinal = ordinal
                 self._system(message, ordinal, out)
             else:
                 self._open(message, ordinal, arrived, out)
         self._apply(arrived, out)
-        self._next_ordinal = first_ordinal + len(messages)
+        self.next_ordinal = first_ordinal + len(messages)
         if messages:
             self._advance(messages[-1].arrival_ms, out)
             self.revision += 1
@@ -125,9 +126,27 @@ class Core:
         self._advance(now_ms, out)
         return out
 
+    def pass_quietly(self, now_ms: int) -> bool:
+        """Let windows close without telling the journal; whether that changed what people see.
+
+        Allowed only while ``due_ms`` lies ahead: rolling windows is the same whenever it is done.
+        """
+        before = self.state.now_ms
+        if now_ms <= before or self.state.next_boundary_ms() <= now_ms:
+            return False
+        self.state.advance(now_ms)
+        return now_ms // MINUTE_MS != before // MINUTE_MS
+
     def due_ms(self) -> int:
         """The next moment at which ``advance`` alone would change something people see."""
-        return min(self.presence.next_at_ms(), self._silent_at_ms(), self.state.next_boundary_ms())
+        return min(self.presence.due_ms(), self._silent_at_ms(), self.state.next_boundary_ms())
+
+    def open_gap(self, reader: str) -> tuple[int, str] | None:
+        """(since epoch ms, why) while a reader, or everything, cannot be seen; else None."""
+        for name in (reader, ""):
+            if name in self._open_gaps:
+                return self._gap_from[name], self._open_gaps[name][1]
+        return None
 
     # -- opening messages -----------------------------------------------------------------------
 
@@ -470,7 +489,7 @@ class Core:
     def _tell(self, out: Step, row: int, at_ms: int, kind: str, detail: dict[str, Any]) -> None:
         # transitions have no message of their own: a serial number makes their key unique
         entry = TimelineEntry(
-            self._next_ordinal,
+            self.next_ordinal,
             (1 << 20) + self._serial,
             self.state.item.keys.key(row),
             at_ms,
@@ -607,7 +626,7 @@ class Core:
             col["gaps_total"][row] += 1
             last_ms = int(col["last_message_ms"][row])
             name = self.state.reader.keys.key(row)
-            self._open_gap(name, last_ms, "silent", self._next_ordinal, out)
+            self._open_gap(name, last_ms, "silent", self.next_ordinal, out)
             self._blind_reader(row)
 
     def _blind_reader(self, row: int) -> None:
@@ -647,7 +666,7 @@ class Core:
         (
             self.now_ms,
             self._serial,
-            self._next_ordinal,
+            self.next_ordinal,
             self._link_up,
             gaps,
             self._gap_from,
@@ -674,7 +693,7 @@ class Core:
         return (
             self.now_ms,
             self._serial,
-            self._next_ordinal,
+            self.next_ordinal,
             self._link_up,
             self._open_gaps,
             self._gap_from,

@@ -260,6 +260,14 @@ class Presence:
         for name, (_, nothing) in _ITEM_COLUMNS.items():
             self._items[name][rows] = nothing
 
+    def due_ms(self) -> int:
+        """The earliest moment at which ``advance`` alone may have something to tell."""
+        if self._epoch < 0:
+            return _FOREVER
+        if self._items_due <= self._epoch or self._pairs["now_count"][: self._top].any():
+            return (self._epoch + 1) * self.settings.epoch_ms
+        return min(self._items_due * self.settings.epoch_ms, _FOREVER)
+
     # -- what is so
 
     @property
@@ -279,21 +287,30 @@ class Presence:
         """int64[n]: newest read anywhere, of epochs closed; 0: never."""
         return self._of_items("item_last_ms", items).astype(np.int64)
 
-    def present(self, items: ArrayLike) -> Bool:
-        """bool[n]: smoothed presence in any zone."""
+    def next_at_ms(self) -> int:
+        """Nothing is told or learned by advancing to before this moment (nor must it be then)."""
+        open_epoch_has_reads = bool(self._pairs["now_count"][: self._top].any())
+        due = self._epoch + 1
+        if not open_epoch_has_reads:
+            due = max(due, min(self._pairs_due, self._items_due))
+        return min(due * self.settings.epoch_ms, _FOREVER)
+
+    def present(self, items: ArrayLike, at_ms: int | None = None) -> Bool:
+        """bool[n]: smoothed presence in any zone, as last advanced to, or later at ``at_ms``."""
         rows = np.atleast_1d(np.asarray(items, np.int64))
         here = np.zeros(max(len(self._head), int(rows.max(initial=-1)) + 1), np.bool_)
-        here[self._believed_items()[0]] = True
+        here[self._believed_items(at_ms)[0]] = True
         return here[rows]
 
-    def present_in(self, items: ArrayLike, zones: ArrayLike) -> Bool:
+    def present_in(self, items: ArrayLike, zones: ArrayLike, at_ms: int | None = None) -> Bool:
         """bool[n]: smoothed presence of each item in the zone beside it."""
         slot = self._find(items, zones)
-        return (slot >= 0) & self._is_believed(slot)
+        return (slot >= 0) & self._is_believed(slot, self._visible(at_ms))
 
-    def counts(self) -> I64:
+    def counts(self, at_ms: int | None = None) -> I64:
         """int64[Z]: items present (smoothed) in each zone."""
-        return np.bincount(self._believed_items()[1], minlength=len(self._blind)).astype(np.int64)
+        zones = self._believed_items(at_ms)[1]
+        return np.bincount(zones, minlength=len(self._blind)).astype(np.int64)
 
     def mean_rssi(self, items: ArrayLike, zones: ArrayLike) -> I64:
         """int64[n]: fading mean signal strength, hundredths of dBm; RSSI_UNKNOWN if unknown."""
@@ -403,9 +420,12 @@ class Presence:
             self._lost += self._dimmed + (epochs - 1) * self._blind
             self._dimmed = self._blind.copy()
 
-    def _visible(self) -> I64:
-        """int64[Z]: visible epochs of each zone up to the last one closed."""
-        return self._epoch - self._lost
+    def _visible(self, at_ms: int | None = None) -> I64:
+        """int64[Z]: visible epochs of each zone up to the last one closed (or to be, by then)."""
+        ahead = 0 if at_ms is None else at_ms // self.settings.epoch_ms - self._epoch
+        if ahead <= 0:
+            return self._epoch - self._lost
+        return self._epoch + ahead - self._lost - self._dimmed - (ahead - 1) * self._blind
 
     def _expire(self) -> Transitions:
         """End the stays and tell the departures that the time passed brings."""
@@ -766,16 +786,15 @@ class Presence:
         values = self._items[name][np.where(known, rows, 0)] if known.any() else np.zeros(len(rows))
         return np.where(known, values, _ITEM_COLUMNS[name][1])
 
-    def _is_believed(self, slots: I64) -> Bool:
+    def _is_believed(self, slots: I64, visible: I64) -> Bool:
         pairs = self._pairs
-        zone = pairs["pair_zone"][slots]
-        silence = self._visible()[zone] - pairs["seen"][slots]
+        silence = visible[pairs["pair_zone"][slots]] - pairs["seen"][slots]
         return (silence <= pairs["believed"][slots]) & (pairs["born"][slots] >= 0)
 
-    def _believed_items(self) -> tuple[I64, I16]:
+    def _believed_items(self, at_ms: int | None) -> tuple[I64, I16]:
         """Items present and their zones, a row a pair."""
         held = np.flatnonzero(self._pairs["pair_item"][: self._top] >= 0)
-        held = held[self._is_believed(held)]
+        held = held[self._is_believed(held, self._visible(at_ms))]
         return self._pairs["pair_item"][held], self._pairs["pair_zone"][held]
 
 

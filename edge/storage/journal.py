@@ -19,7 +19,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -500,6 +500,12 @@ class Journal:
                 "UPDATE meta SET value = ? WHERE key = 'effects_seq'", (position,)
             )
         self._effects_seq = position
+        self._wal_bytes += 4 * PAGE_BYTES
+
+    def forget_dead_letters(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Remove dead letters that were played again. Errors as :meth:`append`."""
+        with self._transaction():
+            self._dead_letters.forget(keys)
         self._wal_bytes += 4 * PAGE_BYTES
 
     def _write_effects(self, effects: Effects | None, upto_seq: int | None) -> int:

@@ -54,6 +54,13 @@ class DeadLetterStock:
         while self.count > self._most or (self.bytes > DEAD_LETTER_BYTES_MAX and self.count > 1):
             self._drop_oldest()
 
+    def forget(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Remove these (ordinal, index) letters, where they are still kept."""
+        self._connection.executemany(
+            "DELETE FROM dead_letter WHERE ordinal = ? AND idx = ?", list(keys)
+        )
+        self.recount()
+
     def _drop_oldest(self) -> None:
         rowid, size = self._connection.execute(
             "SELECT rowid, length(payload) FROM dead_letter ORDER BY ordinal, idx LIMIT 1"
@@ -135,6 +142,30 @@ def dead_letter(connection: sqlite3.Connection, ordinal: int, index: int) -> Dea
     """One dead letter by where it came from."""
     row = connection.execute(f"{_DEAD} WHERE ordinal = ? AND idx = ?", (ordinal, index)).fetchone()
     return DeadLetter(*row) if row else None
+
+
+DeadHead = tuple[int, int, int, str, str, str, int, bytes]
+"""ordinal, index, arrival_ms, topic, reason, detail, payload size, first payload bytes."""
+
+
+def dead_letter_heads(
+    connection: sqlite3.Connection,
+    limit: int,
+    after: tuple[int, int] | None = None,
+    reason: str | None = None,
+    newest_first: bool = True,
+    head_bytes: int = 256,
+) -> list[DeadHead]:
+    """Up to ``limit`` dead letters beyond ``after``, without the bulk of their payloads."""
+    beyond, order = ("<", "DESC") if newest_first else (">", "ASC")
+    start = after or (_END if newest_first else (-1, -2))
+    rows = connection.execute(
+        "SELECT ordinal, idx, arrival_ms, topic, reason, detail, length(payload),"
+        f" substr(payload, 1, ?5) FROM dead_letter WHERE (ordinal, idx) {beyond} (?1, ?2)"
+        f" AND (?3 IS NULL OR reason = ?3) ORDER BY ordinal {order}, idx {order} LIMIT ?4",
+        (*start, reason, limit, head_bytes),
+    )
+    return list(rows)
 
 
 def dead_letter_counts(connection: sqlite3.Connection) -> dict[str, int]:

@@ -1,0 +1,209 @@
+"""The composition root: builds everything, runs it under one TaskGroup, stops it cleanly.
+
+The only module that knows all concrete classes. No rules live here.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+import uvloop
+
+from edge.api.app import Bound, server, serving
+from edge.clock import Clock, SystemClock
+from edge.config import Config
+from edge.errors import Rfid3Error
+from edge.health import Health
+from edge.ingest.inbox import Inbox
+from edge.ingest.mqtt import MqttSource
+from edge.pipeline import Pipeline
+from edge.recovery import Recovered, recover
+from edge.sdnotify import Notifier
+from edge.storage.journal import Journal
+from edge.storage.writer import JournalWriter
+from edge.tables import StoredTables
+from edge.view import LiveView
+
+log = structlog.get_logger(__name__)
+
+GC_THRESHOLDS = (50_000, 20, 100)
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The running parts, for those who embed the daemon (tests, benches)."""
+
+    pipeline: Pipeline
+    source: MqttSource | None
+    view: LiveView
+    health: Health
+    bound: Bound | None
+
+
+@asynccontextmanager
+async def running(
+    config: Config, clock: Clock, notifier: Notifier | None = None
+) -> AsyncIterator[Daemon]:
+    """The daemon while the block runs; a clean stop after it.
+
+    Raises JournalInUse, JournalBroken, JournalFull, ConfigError, OSError (address taken).
+    """
+    directory = Path(config.storage.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    journal = await asyncio.to_thread(
+        Journal.open, directory, config.storage, config.limits.dead_letters_max
+    )
+    recovered = await _recover(config, journal, directory, notifier)
+    writer = JournalWriter(journal)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(writer.close)
+        daemon = _assemble(config, clock, recovered, writer, directory)
+        if config.api.enabled:
+            app = server(
+                daemon.view,
+                daemon.health,
+                StoredTables(writer, daemon.pipeline),
+                config,
+                clock,
+            )
+            daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
+        _settle_memory()
+        async with asyncio.TaskGroup() as tasks:
+            corridor = tasks.create_task(daemon.pipeline.run(), name="corridor")
+            if daemon.source is not None:
+                door = tasks.create_task(daemon.source.run(), name="mqtt")
+            try:
+                yield daemon
+            finally:
+                if daemon.source is not None:
+                    door.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await door
+                daemon.pipeline.stop()
+                if not corridor.done():
+                    await asyncio.wait([corridor])
+
+
+async def _recover(
+    config: Config, journal: Journal, directory: Path, notifier: Notifier | None
+) -> Recovered:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def progress(replayed: int) -> None:
+        if notifier is not None:
+            notifier.extend(30)
+
+    recovered = await asyncio.to_thread(recover, config, journal, directory, progress)
+    log.info(
+        "recovered",
+        snapshot_seq=recovered.snapshot_seq,
+        replayed=recovered.replayed,
+        items=len(recovered.core.state.item.keys),
+        took_s=round(loop.time() - began, 3),
+    )
+    return recovered
+
+
+def _assemble(
+    config: Config,
+    clock: Clock,
+    recovered: Recovered,
+    writer: JournalWriter,
+    directory: Path,
+) -> Daemon:
+    inbox = Inbox(config.ingest.inbox_max, config.ingest.inbox_max_bytes)
+    pipeline = Pipeline(config, recovered, writer, inbox, clock, directory)
+    source = None
+    if config.mqtt.enabled:
+
+        def on_link(up: bool, at_ms: int) -> None:
+            pipeline.tell("$rfid3/link", msgspec.json.encode({"up": up}))
+
+        tail = writer.last()
+        source = MqttSource(
+            config.mqtt,
+            inbox,
+            clock=clock,
+            session=tail.session,
+            clock_mode=config.ingest.clock,
+            on_link=on_link,
+            arrival_ms=max(tail.last_arrival_ms, tail.beat_ms),
+        )
+        pipeline.source = source
+    health = Health(pipeline, source, writer, inbox, config, clock)
+    view = LiveView(recovered.core, config, health.counters)
+    return Daemon(pipeline, source, view, health, None)
+
+
+def _settle_memory() -> None:
+    """What lives now lives on: keep the collector from walking it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _serve(config: Config) -> int:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    with Notifier(os.environ) as notifier:
+        async with running(config, SystemClock(), notifier) as daemon:
+            where = daemon.bound.url if daemon.bound else "off"
+            log.info("ready", api=where, broker=f"{config.mqtt.host}:{config.mqtt.port}")
+            notifier.ready(f"API at {where}")
+            await _watch(daemon, notifier, stopped)
+            log.info("stopping")
+            notifier.stopping()
+    return 0
+
+
+async def _watch(daemon: Daemon, notifier: Notifier, stopped: asyncio.Event) -> None:
+    """Feed the watchdog while ingest, journal and beats make progress; until told to stop."""
+    every_s = min(notifier.watchdog_interval_s or 5.0, 5.0) / 2
+    while not stopped.is_set():
+        stuck = daemon.health.stuck()
+        if stuck:
+            log.error("stuck", what=stuck)
+        else:
+            notifier.watchdog()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await stopped.wait()
+
+
+def serve(config: Config) -> int:
+    """Run the daemon until SIGINT or SIGTERM; the exit code: 0 stopped, 1 failed."""
+    try:
+        return uvloop.run(_serve(config))
+    except BaseExceptionGroup as group:
+        expected, other = group.split(_EXPECTED)
+        if other is not None:
+            raise
+        for error in _leaves(expected):
+            _say(error)
+    except _EXPECTED as error:
+        _say(error)
+    return 1
+
+
+_EXPECTED = (Rfid3Error, OSError)
+
+
+def _say(error: BaseException) -> None:
+    cure = "is another daemon running here?" if isinstance(error, OSError) else "see the reason"
+    log.critical("failed", kind=type(error).__name__, reason=str(error), cure=cure)
+
+
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error] if error is not None else []

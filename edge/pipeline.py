@@ -1,0 +1,388 @@
+"""The corridor: inbox -> journal -> acknowledgement -> core -> effects. Sole owner of state.
+
+Two tasks. The *committer* takes what has arrived, on a beat, and has it made durable; only then is
+it acknowledged. The *applier* lets the core work on committed batches in slices short enough for
+everybody else on the loop. While one batch is being written, the one before is being applied.
+
+Nothing here parses, judges or counts events; nothing here knows MQTT, HTTP or SQL.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from edge.clock import Clock
+from edge.config import Config
+from edge.core import Core, Step
+from edge.errors import InboxFull, JournalFull
+from edge.ingest.inbox import Inbox, Token
+from edge.ingest.source import Source
+from edge.records import Batch, Effects, Message, Receipt, TimelineEntry
+from edge.recovery import Recovered, header_of, merge_effects
+from edge.storage.snapshots import kept_snapshots, write_snapshot
+from edge.storage.writer import JournalWriter
+
+log = structlog.get_logger(__name__)
+
+SLICE_TARGET_S = 0.002
+"""A slice of applying aims to hold the loop so long."""
+SLICE_MIN, SLICE_MAX = 16, 512
+LULL_S = 0.003
+"""Nothing new for so long while senders may be waiting for us: commit now."""
+LULL_MESSAGES = 16
+AHEAD_MAX = 8
+"""Batches that may be committed ahead of applying."""
+EFFECTS_ROWS = 256
+EFFECTS_AGE_S = 2.0
+RETRY_S = 1.0
+RECORDED_BEAT_MS = 60_000
+"""In a quiet shop a beat is written so often."""
+SNAPSHOT_LEAST_S = 60.0
+TRIM_EVERY_S = 3_600.0
+
+Condition = Literal["starting", "running", "full", "stopping"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the watchdog and ``/readyz`` look at; loop times, seconds."""
+
+    committed_at: float = 0.0
+    applied_at: float = 0.0
+    beat_at: float = 0.0
+    waiting_since: float = 0.0  # a commit has been under way since; 0: none is
+    condition: Condition = "starting"
+    trouble: str = ""
+
+
+class Pipeline:
+    """Owns the core. Everybody else reads it between slices and posts messages."""
+
+    def __init__(
+        self,
+        config: Config,
+        recovered: Recovered,
+        writer: JournalWriter,
+        inbox: Inbox,
+        clock: Clock,
+        directory: Path,
+    ) -> None:
+        self.core: Core = recovered.core
+        self.inbox = inbox
+        self.source: Source | None = None
+        self.progress = Progress()
+        self.applied_seq = recovered.seq
+        self.snapshot_seq = recovered.snapshot_seq
+        self.effects_revision = 0  # newest core revision whose effects the tables hold
+        self.latency_ms: deque[float] = deque(maxlen=2_048)
+        self.batches = 0
+        self.snapshots = 0
+        self._config = config
+        self._writer = writer
+        self._clock = clock
+        self._directory = directory
+        self._tail = writer.last()
+        self._floor_ms = max(self._tail.last_arrival_ms, self._tail.beat_ms)
+        self._by_events = config.ingest.clock == "events"
+        self._ahead: asyncio.Queue[tuple[Batch, list[Token]]] = asyncio.Queue(AHEAD_MAX)
+        self._effects = recovered.effects
+        self._effects_at = 0.0
+        self._slice = 128
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+        self._applied_since_snapshot = recovered.replayed
+        self._applying = False
+        self._stopping = asyncio.Event()
+
+    # -- what others ask ------------------------------------------------------------------------
+
+    @property
+    def behind(self) -> int:
+        """Batches committed but not applied yet."""
+        return self._ahead.qsize() + self._applying
+
+    def submit(self, entries: Sequence[tuple[Message, Receipt]]) -> None:
+        """Put messages of the HTTP door into the inbox, all or none. Raises InboxFull."""
+        if self.inbox.full:
+            raise InboxFull("the inbox is full: try again shortly")
+        for message, receipt in entries:
+            self.inbox.put(message, receipt)
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Record something about the daemon itself, in order with the events."""
+        self.inbox.put(Message(topic, payload, self._now_ms()), 0)
+
+    def stop(self) -> None:
+        """Commit and apply what has arrived, then let ``run`` return."""
+        self._stopping.set()
+        self.inbox.arrived.set()
+
+    async def flush(self) -> None:
+        """Store what waits for the tables, so that a reader of them sees it."""
+        if self.progress.condition == "running":
+            await self._flush_effects()
+
+    def waiting_timeline(self, epc: str) -> list[TimelineEntry]:
+        """Timeline entries of an item that are not stored yet."""
+        return [entry for entry in self._effects.timeline if entry.epc == epc]
+
+    # -- the tasks ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until ``stop``: commit, apply, snapshot. Raises JournalBroken."""
+        self.tell("$rfid3/start", b"{}")
+        async with asyncio.TaskGroup() as tasks:
+            applier = tasks.create_task(self._apply_for_ever(), name="apply")
+            keeper = tasks.create_task(self._keep(), name="keep")
+            await self._commit_until_stopped()
+            await self._ahead.join()
+            applier.cancel()
+            keeper.cancel()
+        await self._flush_effects()
+        await self.snapshot()
+
+    async def _commit_until_stopped(self) -> None:
+        self.progress.condition = "running"
+        while not self._stopping.is_set() or len(self.inbox):
+            if not await self._gather():
+                await self._quiet_beat()
+                continue
+            messages, tokens = self.inbox.take(self._config.ingest.batch_max)
+            await self._commit(messages, tokens)
+        self.progress.condition = "stopping"
+
+    async def _gather(self) -> bool:
+        """Wait for a batch: full, or its first message old enough, or senders waiting for us."""
+        ingest = self._config.ingest
+        if not len(self.inbox):
+            self.inbox.arrived.clear()
+            try:
+                async with asyncio.timeout(ingest.quiet_beat_s):
+                    await self.inbox.arrived.wait()
+            except TimeoutError:
+                return False
+            if not len(self.inbox):
+                return False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ingest.beat_ms / 1000
+        before = 0
+        while (waiting := len(self.inbox)) < ingest.batch_max and not self._stopping.is_set():
+            left_s = until - loop.time()
+            if left_s <= 0 or (waiting == before and waiting >= LULL_MESSAGES):
+                break
+            before = waiting
+            await asyncio.sleep(min(left_s, LULL_S))
+        return True
+
+    async def _quiet_beat(self) -> None:
+        """Time passes without events: windows close; what people see is recorded first."""
+        self.progress.beat_at = asyncio.get_running_loop().time()
+        if self._by_events or self._ahead.qsize() or not self._thawed.is_set():
+            return
+        now_ms = self._now_ms()
+        recorded_ms = now_ms - self._tail.beat_ms >= RECORDED_BEAT_MS
+        if recorded_ms or self.core.due_ms() <= now_ms:
+            await self._commit([], [])
+        elif self.core.pass_quietly(now_ms):
+            self.core.revision += 1
+        if self._effects_waiting() and not self._ahead.qsize():
+            await self._flush_effects()
+
+    async def _commit(self, messages: list[Message], tokens: list[Token]) -> None:
+        """Make a batch durable, acknowledge it, hand it to the applier."""
+        loop = asyncio.get_running_loop()
+        beat_ms = self._settle_times(messages)
+        batch = Batch(self._tail.seq + 1, self._tail.next_ordinal, beat_ms, messages)
+        self.progress.waiting_since = loop.time()
+        await self._write(batch)
+        self.progress.waiting_since = 0.0
+        self._tail = self._writer.last()
+        self._floor_ms = beat_ms
+        self.batches += 1
+        self.progress.committed_at = self.progress.beat_at = loop.time()
+        self._acknowledge(tokens)
+        await self._ahead.put((batch, tokens))
+
+    async def _write(self, batch: Batch) -> None:
+        """Commit with whatever effects are due; a full disk is waited for, nothing is lost."""
+        effects, seq = (None, None)
+        if self._effects_due():
+            effects, seq = self._take_effects()
+        while True:
+            try:
+                await self._writer.commit(batch, effects, seq)
+            except JournalFull as error:
+                if self.progress.condition != "full":
+                    log.error("journal_full", reason=str(error), cure="free some disk space")
+                self.progress.condition, self.progress.trouble = "full", str(error)
+                self.progress.beat_at = asyncio.get_running_loop().time()
+                await asyncio.sleep(RETRY_S)
+                continue
+            if self.progress.condition == "full":
+                log.info("journal_has_room")
+                self.progress.condition, self.progress.trouble = "running", ""
+            return
+
+    def _settle_times(self, messages: list[Message]) -> int:
+        """Make arrivals never decrease, also after a clock was set back; returns the beat."""
+        floor_ms = self._floor_ms
+        for message in messages:
+            if message.arrival_ms < floor_ms:
+                message.arrival_ms = floor_ms
+            else:
+                floor_ms = message.arrival_ms
+        return floor_ms if self._by_events else max(floor_ms, self._clock.now_ms())
+
+    def _acknowledge(self, tokens: list[Token]) -> None:
+        if self.source is not None:
+            mine = [token for token in tokens if isinstance(token, int) and token]
+            if mine:
+                self.source.acknowledge(mine)
+        for token in tokens:
+            if not isinstance(token, int):
+                token.committed()
+
+    async def _apply_for_ever(self) -> None:
+        while True:
+            batch, tokens = await self._ahead.get()
+            await self._thawed.wait()
+            self._applying = True
+            await self._apply(batch, tokens)
+            self._applying = False
+            self._ahead.task_done()
+
+    async def _apply(self, batch: Batch, tokens: list[Token]) -> None:
+        """Let the core work through a batch in slices that leave the loop to others."""
+        loop = asyncio.get_running_loop()
+        whole = Step()
+        start, messages = 0, batch.messages
+        while start < len(messages):
+            began = loop.time()
+            part = messages[start : start + self._slice]
+            step = self.core.step(part, batch.first + start)
+            merge_effects(whole.effects, step)
+            whole.outcomes |= step.outcomes
+            start += len(part)
+            self._pace(len(part), loop.time() - began)
+            if start < len(messages):
+                await asyncio.sleep(0)
+        merge_effects(whole.effects, self.core.advance(batch.beat_ms))
+        merge_effects(self._effects, whole)  # whole batches only: they are stored by position
+        self.applied_seq = batch.seq
+        if not self._effects_waiting():
+            self.effects_revision = self.core.revision
+        self._applied_since_snapshot += len(messages)
+        self.progress.applied_at = loop.time()
+        if messages and not self._by_events:
+            self.latency_ms.append(self._clock.now_ms() - messages[0].arrival_ms)
+        self._settle_receipts(whole.outcomes, batch.first, tokens)
+
+    def _pace(self, done: int, took_s: float) -> None:
+        """Choose the next slice so that it takes about the target."""
+        if took_s > SLICE_TARGET_S:
+            self._slice = max(SLICE_MIN, min(done, self._slice) * 3 // 4)
+        elif done == self._slice and took_s < SLICE_TARGET_S * 0.6:
+            self._slice = min(SLICE_MAX, self._slice * 5 // 4)
+
+    @staticmethod
+    def _settle_receipts(
+        outcomes: dict[int, list[tuple[str, str]]], first: int, tokens: list[Token]
+    ) -> None:
+        for i, token in enumerate(tokens):
+            if not isinstance(token, int):
+                token.applied(outcomes.get(first + i, []))
+
+    # -- effects --------------------------------------------------------------------------------
+
+    def _effects_waiting(self) -> int:
+        e = self._effects
+        return len(e.dead_letters) + len(e.timeline) + len(e.gaps)
+
+    def _effects_due(self) -> bool:
+        waiting = self._effects_waiting()
+        age_s = asyncio.get_running_loop().time() - self._effects_at
+        return waiting >= EFFECTS_ROWS or (waiting > 0 and age_s > EFFECTS_AGE_S)
+
+    def _take_effects(self) -> tuple[Effects, int]:
+        """What waits for the tables, and the newest batch whose effects are all in it."""
+        effects, self._effects = self._effects, Effects.empty()
+        self._effects_at = asyncio.get_running_loop().time()
+        return effects, self.applied_seq
+
+    async def _flush_effects(self) -> None:
+        if not self._effects_waiting():
+            return
+        effects, seq = self._take_effects()
+        revision = self.core.revision
+        try:
+            await self._writer.append_effects(effects, seq)
+            self.effects_revision = revision
+        except JournalFull:
+            effects.dead_letters += self._effects.dead_letters
+            effects.timeline += self._effects.timeline
+            effects.gaps += self._effects.gaps
+            self._effects = effects
+
+    # -- snapshots and trimming -------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Snapshots and trimming, on their schedules."""
+        storage = self._config.storage
+        loop = asyncio.get_running_loop()
+        written_at = trimmed_at = loop.time()
+        while True:
+            await asyncio.sleep(1.0)
+            age_s = loop.time() - written_at
+            many = self._applied_since_snapshot >= storage.snapshot_every_events
+            old = age_s >= storage.snapshot_every_s and self._applied_since_snapshot > 0
+            if age_s >= SNAPSHOT_LEAST_S and (many or old):
+                await self.snapshot()
+                written_at = loop.time()
+            if loop.time() - trimmed_at >= TRIM_EVERY_S:
+                await self._trim()
+                trimmed_at = loop.time()
+
+    async def snapshot(self) -> None:
+        """Freeze the state between two batches, write it from a thread, thaw.
+
+        Commits, acknowledgements and reads go on meanwhile; only applying waits.
+        """
+        self._thawed.clear()
+        try:
+            await self._ahead_idle()
+            seq = self.applied_seq
+            if seq > self.snapshot_seq:
+                await asyncio.to_thread(self._write_snapshot, seq)
+                self.snapshot_seq = seq
+                self.snapshots += 1
+                self._applied_since_snapshot = 0
+        except JournalFull as error:
+            log.warning("snapshot_skipped", reason=str(error))
+        finally:
+            self._thawed.set()
+
+    async def _ahead_idle(self) -> None:
+        """Wait until the applier is between two batches."""
+        while self._applying:
+            await asyncio.sleep(0.001)
+
+    def _write_snapshot(self, seq: int) -> None:
+        arrays, blobs = self.core.save()
+        write_snapshot(self._directory, header_of(self.core, seq), arrays, blobs, compress=True)
+
+    async def _trim(self) -> None:
+        storage = self._config.storage
+        kept = [seq for seq, _ in kept_snapshots(self._directory)]
+        if not kept:
+            return
+        now_ms = self.core.now_ms
+        await self._writer.trim(now_ms - int(storage.retention_days * 86_400_000), min(kept))
+        await self._writer.trim_effects(now_ms - int(storage.timeline_days * 86_400_000))
+
+    def _now_ms(self) -> int:
+        return self._floor_ms if self._by_events else max(self._floor_ms, self._clock.now_ms())

@@ -1,0 +1,166 @@
+"""Snapshot plus replay: the state as it was when the daemon stopped, however it stopped.
+
+No event loop. A message that makes replay fail twice is found and set aside as a dead letter, so
+that one bad event can never make a crash loop: what fails in Python is found in the same start,
+what kills the process is found by marks that each attempt leaves behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from edge.config import Config
+from edge.core import Core, Step
+from edge.features.catalog import catalogue_hash
+from edge.records import Batch, Effects
+from edge.storage.journal import Journal
+from edge.storage.snapshots import SnapshotHeader, newest_snapshot
+
+log = structlog.get_logger(__name__)
+
+CAREFUL_AFTER = 2  # starts that died in replay before every message leaves a mark
+
+
+class Marks(msgspec.Struct):
+    """What earlier attempts left behind, in ``replay.json``; survives a killed process."""
+
+    attempts: int = 0
+    ordinal: int = -1  # being applied in careful mode when the process died
+    poisoned: list[int] = []
+
+    @classmethod
+    def load(cls, directory: Path) -> "Marks":
+        """The marks on disk; fresh ones when there are none or they are damaged."""
+        try:
+            return msgspec.json.decode((directory / "replay.json").read_bytes(), type=cls)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return cls()
+
+    def save(self, directory: Path) -> None:
+        """Replace the marks on disk (atomic for a killed process; not for a power cut)."""
+        temporary = directory / "replay.json.tmp"
+        temporary.write_bytes(msgspec.json.encode(self))
+        temporary.rename(directory / "replay.json")
+
+
+@dataclass(slots=True)
+class Recovered:
+    """The state, and what of it the tables do not hold yet."""
+
+    core: Core
+    seq: int  # the newest batch applied
+    snapshot_seq: int  # what the newest usable snapshot holds; 0: none
+    effects: Effects
+    replayed: int  # messages
+
+
+def merge_effects(into: Effects, step: Step) -> None:
+    """Append what a step left behind."""
+    into.dead_letters += step.effects.dead_letters
+    into.timeline += step.effects.timeline
+    into.gaps += step.effects.gaps
+
+
+def apply_batch(core: Core, batch: Batch, effects: Effects, slice_: int = 1_024) -> None:
+    """Apply a batch as the live daemon does: its messages, then the time of its beat."""
+    for start in range(0, len(batch.messages), slice_):
+        part = batch.messages[start : start + slice_]
+        merge_effects(effects, core.step(part, batch.first + start))
+    merge_effects(effects, core.advance(batch.beat_ms))
+
+
+def recover(
+    config: Config,
+    journal: Journal,
+    directory: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Recovered:
+    """Load the newest usable snapshot and replay the journal after it.
+
+    ``progress`` gets the number of messages replayed so far. Raises JournalBroken.
+    """
+    marks = Marks.load(directory)
+    if marks.ordinal >= 0:
+        log.error("poison_found", ordinal=marks.ordinal, cure="see /api/dead-letters")
+        marks.poisoned.append(marks.ordinal)
+        marks.ordinal = -1
+    careful = marks.attempts >= CAREFUL_AFTER
+    marks.attempts += 1
+    marks.save(directory)
+    while True:
+        replay = _Replay(config, journal, directory, marks, progress)
+        try:
+            recovered = replay.run(careful)
+        except Exception:  # the one place: the culprit is set aside, and only once found twice
+            culprit = replay.ordinal
+            log.exception("replay_failed", ordinal=culprit, careful=careful)
+            if careful:
+                assert culprit not in marks.poisoned, culprit  # set aside, yet it fails: give up
+                marks.poisoned.append(culprit)
+            careful = True
+            continue
+        marks.attempts, marks.ordinal = 0, -1
+        marks.save(directory)
+        return recovered
+
+
+class _Replay:
+    """One attempt."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        directory: Path,
+        marks: Marks,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.config = config
+        self.journal = journal
+        self.directory = directory
+        self.marks = marks
+        self.progress = progress
+        self.ordinal = -1
+
+    def run(self, careful: bool) -> Recovered:
+        core = Core(self.config)
+        core.poisoned = frozenset(self.marks.poisoned)
+        snapshot = newest_snapshot(self.directory, catalogue_hash())
+        seq = 0
+        if snapshot is not None:
+            core.load(snapshot.arrays, snapshot.blobs)
+            seq = snapshot.header.seq
+        found = Recovered(core, seq, seq, Effects.empty(), 0)
+        for batch in self.journal.batches(seq):
+            effects = Effects.empty()
+            self._apply(core, batch, effects, careful)
+            if batch.seq > self.journal.effects_seq:
+                merge_effects(found.effects, Step(effects))
+            found.seq = batch.seq
+            found.replayed += len(batch.messages)
+            self.progress(found.replayed)
+        return found
+
+    def _apply(self, core: Core, batch: Batch, effects: Effects, careful: bool) -> None:
+        if not careful:
+            apply_batch(core, batch, effects)
+            return
+        for i, message in enumerate(batch.messages):
+            self.ordinal = self.marks.ordinal = batch.first + i
+            self.marks.save(self.directory)
+            merge_effects(effects, core.step([message], self.ordinal))
+        self.marks.ordinal = -1
+        merge_effects(effects, core.advance(batch.beat_ms))
+
+
+def header_of(core: Core, seq: int) -> SnapshotHeader:
+    """The header of a snapshot of ``core`` after batch ``seq``."""
+    return SnapshotHeader(
+        catalogue=catalogue_hash(),
+        seq=seq,
+        next_ordinal=core.next_ordinal,
+        beat_ms=core.now_ms,
+    )

@@ -1,0 +1,85 @@
+"""The local store's tables as the API asks for them: queries handed to read-only connections."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from edge.pipeline import Pipeline
+from edge.records import DeadLetter, Gap, TimelineEntry
+from edge.storage import tables
+from edge.storage.journal import Journal
+from edge.storage.writer import JournalWriter
+from edge.view_types import DeadLetterHead
+
+_HEAD_BYTES = 256
+
+
+class StoredTables:
+    """Dead letters, timelines and gaps; what waits to be stored is shown as well."""
+
+    def __init__(self, writer: JournalWriter, pipeline: Pipeline) -> None:
+        self._writer = writer
+        self._pipeline = pipeline
+        self._forgotten = 0
+
+    @property
+    def revision(self) -> int:
+        """Rises whenever an answer below could differ."""
+        return self._pipeline.effects_revision + self._forgotten
+
+    async def dead_letters(
+        self,
+        *,
+        reason: str | None,
+        after: tuple[int, int] | None,
+        newest_first: bool,
+        limit: int,
+    ) -> list[DeadLetterHead]:
+        """At most ``limit`` dead letters beyond ``after`` in the direction asked for."""
+        await self._pipeline.flush()
+
+        def query(connection: sqlite3.Connection) -> list[DeadLetterHead]:
+            rows = tables.dead_letter_heads(
+                connection, limit, after, reason, newest_first, _HEAD_BYTES
+            )
+            return [
+                DeadLetterHead(
+                    ordinal=o,
+                    index=i,
+                    arrival_ms=a,
+                    topic=t,
+                    reason=r,
+                    detail=d,
+                    payload_bytes=n,
+                    payload_start=p,
+                )
+                for o, i, a, t, r, d, n, p in rows
+            ]
+
+        return await self._writer.read(query)
+
+    async def dead_letter(self, key: tuple[int, int]) -> DeadLetter | None:
+        """One dead letter, whole."""
+        await self._pipeline.flush()
+        return await self._writer.read(lambda connection: tables.dead_letter(connection, *key))
+
+    async def forget_dead_letters(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Drop letters that were played again."""
+
+        def work(journal: Journal) -> None:
+            journal.forget_dead_letters(keys)
+
+        await self._writer.run(work)
+        self._forgotten += 1
+
+    async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
+        """The newest ``limit`` lines of an item's story, newest first."""
+        waiting = self._pipeline.waiting_timeline(epc)
+        stored = await self._writer.read(lambda connection: tables.timeline(connection, epc, limit))
+        both = {(e.ordinal, e.index): e for e in (*stored, *waiting)}.values()
+        newest = sorted(both, key=lambda e: (e.at_ms, e.ordinal, e.index), reverse=True)
+        return newest[:limit]
+
+    async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
+        """The newest ``limit`` gaps, newest first."""
+        await self._pipeline.flush()
+        return await self._writer.read(lambda connection: tables.gaps(connection, reader, limit))
