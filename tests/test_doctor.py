@@ -470,3 +470,35 @@ def test_every_finding_that_is_not_ok_says_what_to_do(tmp_path: Path) -> None:
     assert [c for c in found if c.verdict != "ok" and not c.todo] == []
     assert doctor.failed(found)
     assert msgspec.json.encode(doctor.document(found))
+
+
+# --- TLS --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_broker(tmp_path: Path) -> Iterator[tuple[Broker, Path]]:
+    """A broker with a certificate of its own signing, and that certificate."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
+    command = ["openssl", "req", "-x509", "-days", "2", *key, *subject]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    settings = BrokerSettings(cert_file=str(folder / "cert.pem"), key_file=str(folder / "key.pem"))
+    with Broker(tmp_path / "broker", settings) as running:
+        yield running, folder / "cert.pem"
+
+
+def test_a_broker_behind_tls_is_found_and_distrust_is_told(
+    tls_broker: tuple[Broker, Path],
+) -> None:
+    broker, certificate = tls_broker
+    trusting = Tls(enabled=True, ca_file=str(certificate))
+    found = broker_check.check(case(mqtt=at(broker, tls=trusting)))
+    assert "(TLS)" in named(found, "broker").seen
+    with pytest.raises(ProbeFailed, match="is not trusted") as caught:
+        probe(at(broker, tls=Tls(enabled=True)))
+    assert "mqtt.tls.ca_file" in caught.value.cure
+    with pytest.raises(ProbeFailed) as caught:
+        probe(at(broker))
+    assert "mqtt.tls.enabled" in caught.value.cure
