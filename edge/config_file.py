@@ -5,9 +5,7 @@ the structs, and words the complaints as ``file:line: key = value: what is wrong
 """
 
 import difflib
-import getpass
 import json
-import os
 import re
 import tomllib
 import types
@@ -20,7 +18,7 @@ from msgspec import Struct
 
 from edge.config import Config
 from edge.config_lines import Path, lines_of
-from edge.config_rules import BETWEEN, ON_THIS_MACHINE, SECRET, rule_for, suggestion
+from edge.config_rules import BETWEEN, ON_THIS_MACHINE, SECRET, rule_for, suggestion, user_name
 from edge.errors import ConfigError
 
 PREFIX = "RFID3_"
@@ -113,8 +111,8 @@ def _text(path: FilePath) -> str:
         raise ConfigError(f"{path}: is a folder; name the file: {path / 'config.toml'}") from None
     except PermissionError:
         raise ConfigError(
-            f"{path}: user {_user()} may not read it; run as the daemon's user, or: "
-            f"sudo chgrp {_user()} {path} && sudo chmod 640 {path}"
+            f"{path}: user {user_name()} may not read it; run as the daemon's user, or: "
+            f'sudo chgrp "$(id -gn)" {path} && sudo chmod 640 {path}'
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
@@ -123,13 +121,6 @@ def _text(path: FilePath) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: is not UTF-8; save the file as UTF-8") from None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 _SYNTAX_CURES: tuple[tuple[str, str], ...] = (

@@ -8,6 +8,7 @@ import difflib
 import ipaddress
 import math
 import os
+import pwd
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -470,6 +471,14 @@ def _file_faults(config: settings.Config) -> Iterator[Fault]:
         yield ("storage", "directory"), fault
 
 
+def user_name() -> str:
+    """Whose rights count, by name where there is one."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
 def directory_fault(directory: FilePath) -> str:
     """Why a storage directory cannot be used or made by this user; empty: it can."""
     if str(directory) in ("", "."):
@@ -480,8 +489,8 @@ def directory_fault(directory: FilePath) -> str:
         return f"{nearest} is a file, not a folder; choose another place"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return (
-            f"user {os.getuid()} may not write in {nearest}; run as the daemon's user, choose "
-            f"another place, or: sudo install -d -o {os.getuid()} -m 750 {whole}"
+            f"user {user_name()} may not write in {nearest}; run as the daemon's user, choose "
+            f"another place, or: sudo install -d -o {user_name()} -m 750 {whole}"
         )
     return ""
 

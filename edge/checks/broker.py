@@ -46,11 +46,11 @@ def is_local(host: str) -> bool:
 def _transport(config: Config) -> Iterator[Check]:
     mqtt = config.mqtt
     if not mqtt.tls.enabled and not is_local(mqtt.host):
-        what = "the password and every event" if mqtt.password else "every event"
+        what = "the password and every event travel" if mqtt.password else "every event travels"
         yield Check(
             "broker transport",
             "warn",
-            f"{what} travel in plain to {mqtt.host}",
+            f"{what} in plain to {mqtt.host}",
             "set mqtt.tls.enabled = true and the broker's TLS port, often 8883",
         )
 

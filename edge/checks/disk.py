@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.checks import Case, Check, Verdict, size
-from edge.config_rules import directory_fault
+from edge.config_rules import directory_fault, user_name
 
 WRITES = 50
 WRITE_BYTES = 4_096
@@ -44,7 +44,8 @@ def check(case: Case) -> list[Check]:
     directory = Path(case.config.storage.directory).absolute()
     fault = directory_fault(directory)
     if fault:
-        return [Check("storage rights", "fail", f"{directory}: {fault}", "see above")]
+        seen, _, cure = fault.partition("; ")
+        return [Check("storage rights", "fail", f"{directory}: {seen}", cure)]
     place = next(p for p in (directory, *directory.parents) if p.exists())
     return [
         _rights(directory),
@@ -60,7 +61,7 @@ def _rights(directory: Path) -> Check:
     mode = directory.stat().st_mode & 0o777
     locked = [p.name for p in directory.iterdir() if p.is_file() and not os.access(p, os.W_OK)]
     if locked:
-        seen = f"user {os.getuid()} may not write {', '.join(sorted(locked)[:3])} in {directory}"
+        seen = f"user {user_name()} may not write {', '.join(sorted(locked)[:3])} in {directory}"
         cure = f"run as the daemon's user, or: sudo chown -R <its user> {directory}"
         return Check("storage rights", "fail", seen, cure)
     if mode & 0o007:

@@ -143,7 +143,7 @@ def _socket(mqtt: Mqtt, timeout_s: float) -> socket.socket:
     context = tls_context(mqtt.tls) if mqtt.tls.enabled else None
     try:
         plain = socket.create_connection((mqtt.host, mqtt.port), timeout=timeout_s)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise ProbeFailed(
             f"the name {mqtt.host} is not known", "check mqtt.host, or name the broker's address"
         ) from None
