@@ -109,8 +109,9 @@ async def fill(settings: Mqtt, count: int, payload_bytes: int) -> float:
     """Leave ``count`` QoS 1 messages in the broker for an absent session; return messages/s."""
     client = MqttSource(settings, Inbox(1_000, 1 << 20), clock=SystemClock(), session=0)
     running = asyncio.create_task(client.run(), name="subscribe once")
-    await client.wait_connected(10.0)
-    await asyncio.sleep(0.2)  # the subscription is answered long before
+    async with asyncio.timeout(10.0):
+        while not client.subscribed:
+            await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.wait({running})
     async with publisher(settings, "filler") as filler:

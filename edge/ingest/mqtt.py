@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 CONNECT_WITHIN_S = 10.0
 LEAVE_WITHIN_S = 2.0
-STABLE_AFTER_S = 5.0
+STABLE_AFTER_S = 60.0  # longer than a fight of two daemons for one name lets either live
 TOPICS_REMEMBERED = 4_096
 TICK_MAX_S = 5.0
 PUBACK_WORD = 0x40020000  # type PUBACK, two bytes follow: the packet id
@@ -105,6 +105,7 @@ class MqttSource:
         self.reconnects = 0
         self.malformed = 0
         self.bytes_received = 0
+        self.subscribed = False
         self.refused_filters: list[str] = []
 
     # -- the link ---------------------------------------------------------------------------------
@@ -252,7 +253,8 @@ class MqttSource:
 
     def lost(self, reason: str) -> None:
         """Called by the wire: the connection has ended."""
-        was_connected, self.connected, self.paused = self.connected, False, False
+        was_connected = self.connected
+        self.connected = self.subscribed = self.paused = False
         self.last_error = reason
         self._token_base = 0
         self._exactly_once.clear()
@@ -331,6 +333,7 @@ class MqttSource:
 
     def _on_suback(self, packet: mqtt5.SubAckPacket) -> None:
         asked = self._settings.subscriptions
+        self.subscribed = True
         self.refused_filters = []
         for pattern, code in zip(asked, packet.reason_codes, strict=False):
             granted = int(code)

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import mqtt5
 from msgspec import Struct
 
-from edge.ingest.mqtt_words import CURES, MALFORMED, PACKET_TOO_LARGE
+from edge.ingest.mqtt_words import CLOSED, CURES, MALFORMED, PACKET_TOO_LARGE
 
 WRITE_HIGH_BYTES = 262_144
 LONGEST_HEADER_BYTES = 5
@@ -163,7 +163,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The end, whoever wanted it."""
-        said = f"{type(error).__name__}: {error}" if error else "the broker closed the connection"
+        said = f"{type(error).__name__}: {error}" if error else CLOSED
         reason = self._reason or said
         self._writable.set()
         self.lost.set_result(reason)

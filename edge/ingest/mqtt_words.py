@@ -15,7 +15,7 @@ CURES: dict[int, str] = {
     0x84: "the broker does not speak MQTT 5: update it (Mosquitto 1.6 or later)",
     0x85: "choose another mqtt.client_id",
     0x86: "wrong user or password: check mqtt.username and RFID3_MQTT__PASSWORD",
-    0x87: "not authorised: check user, password and the broker's access control list",
+    0x87: "check mqtt.username, RFID3_MQTT__PASSWORD and the broker's access control list",
     0x88: "the broker is not available yet",
     0x89: "the broker is busy",
     0x8A: "the broker has banned this client",
@@ -38,6 +38,12 @@ CURES: dict[int, str] = {
     0xA2: "the broker has no wildcards: name the topics in mqtt.subscriptions",
 }
 """What to do about a reason code of the broker, in words for the person who reads the log."""
+
+# Mosquitto 2.0.11 says nothing when another client takes the session over, so this must.
+CLOSED = (
+    "the broker closed the connection without a reason "
+    "(if it repeats: does another client use this mqtt.client_id?)"
+)
 
 # The codec's reason codes are no ints (they cannot be compared, and 0 is true), so ours are.
 MALFORMED, PROTOCOL_ERROR, TAKEN_OVER, PACKET_TOO_LARGE = 0x81, 0x82, 0x8E, 0x95
