@@ -137,7 +137,7 @@ async def _publish(
     import aiohttp
 
     from edge.ingest.mqtt import publisher
-    from edge.replay.run import Brake
+    from edge.simulate.brake import Brake
     from edge.simulate.publish import publish_paced
 
     async with AsyncExitStack() as stack:

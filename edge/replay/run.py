@@ -6,25 +6,18 @@ Shifted to now, a message says the moment at which it is sent, and every other t
 when a rental is due) is as far away as it was.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
 
-import aiohttp
 from msgspec import Struct
 
 from edge.clock import Clock
-from edge.errors import Rfid3Error
 from edge.ingest.mqtt_publish import Outgoing
 from edge.replay.plan import Due, Plan
 from edge.simulate.publish import Timed
 
 EVENT_TIME = "rfid3-time"
 """User property that carries the event time, epoch milliseconds, to a daemon on ``--clock events``."""
-
-BEHIND_MAX = 100_000
-"""Messages the daemon may be behind before ``brake_on`` waits for it."""
-BEHIND_ENOUGH = 20_000
 
 
 class Speed(Struct, frozen=True):
@@ -87,50 +80,3 @@ class Replay:
             return Outgoing(*written, ((EVENT_TIME, str(at_ms)),))
 
         return make
-
-
-class DaemonAwayError(Rfid3Error):
-    """The daemon whose progress should be watched does not answer."""
-
-
-class Brake:
-    """Waits when the daemon is far behind, so that no queue of the broker overflows.
-
-    ``received`` is asked for over the API of a running daemon; what it had received before counts
-    as nothing.
-    """
-
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        self._session = session
-        self._url = f"{base_url.rstrip('/')}/api/stats"
-        self._before: int | None = None
-        self._known = 0
-
-    async def __call__(self, published: int) -> None:
-        """Return when fewer than BEHIND_MAX of ``published`` messages are on their way."""
-        if self._before is None:
-            self._before = await self._received()
-        if published - self._known < BEHIND_MAX:
-            return
-        while True:
-            self._known = await self._received() - self._before
-            if published - self._known <= BEHIND_ENOUGH:
-                return
-            await asyncio.sleep(0.05)
-
-    async def _received(self) -> int:
-        try:
-            async with self._session.get(self._url) as answer:
-                answer.raise_for_status()
-                return received(await answer.json())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise DaemonAwayError(f"{self._url}: {error}; is the daemon running there?") from error
-
-
-def received(stats: object) -> int:
-    """Messages taken from the broker, out of the answer of ``/api/stats``. Raises DaemonAwayError."""
-    groups = stats.get("counters", stats) if isinstance(stats, dict) else {}
-    for group in groups.values():
-        if isinstance(group, dict) and isinstance(group.get("received"), int):
-            return int(group["received"])
-    raise DaemonAwayError("the daemon's /api/stats has no counter of received messages")
