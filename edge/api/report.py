@@ -13,9 +13,18 @@ from edge.records import Reason
 
 REFUSED_SHOWN_MAX = 1_000
 
-# Outcomes that leave nothing behind but a dead letter, and those that change nothing because the
-# daemon knows the event already. Every other outcome of ``Reason`` counts as accepted.
-REFUSALS = frozenset({Reason.FUTURE, Reason.KEY_LIMIT, Reason.UNREADABLE})
+# Outcomes of events that count, and of those that change nothing because the daemon knows them
+# already. Every other outcome is a refusal, and leaves a dead letter with that reason.
+ACCEPTED = frozenset(
+    {
+        Reason.ADMITTED,
+        Reason.FOLDED,
+        Reason.LATE,
+        Reason.POSSIBLE_REPEAT,
+        Reason.MUTED,
+        Reason.IGNORED,
+    }
+)
 REPEATS = frozenset({Reason.REDELIVERED, Reason.DUPLICATE, Reason.BUSINESS_DUPLICATE})
 
 
@@ -105,7 +114,7 @@ class Report:
     def note(self, line: int, reason: str, detail: str) -> None:
         """What the corridor decided about an event."""
         self._count(reason)
-        if reason in REFUSALS:
+        if reason not in ACCEPTED and reason not in REPEATS:
             self._list(line, reason, detail)
 
     def _count(self, reason: str) -> None:

@@ -77,14 +77,14 @@ class MemoryShop:
             event = msgspec.json.decode(_with_type(message), type=AnyEvent)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._bury(message, str(error))
-            return "unreadable", str(error)
+            return "no_such_event", str(error)
         self._change(event, message.arrival_ms)
         return "admitted", ""
 
     def _bury(self, message: Message, detail: str) -> None:
         first_ms = message.origin_ms or message.arrival_ms
         self.letters[self.ordinal, -1] = DeadLetter(
-            self.ordinal, -1, first_ms, message.topic, "unreadable", detail, message.payload
+            self.ordinal, -1, first_ms, message.topic, "no_such_event", detail, message.payload
         )
 
     def _change(self, event: Event, at_ms: int) -> None:

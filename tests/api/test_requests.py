@@ -317,7 +317,7 @@ def test_metrics_are_prometheus_text() -> None:
             "rfid3_items 1.0",
             'rfid3_http_requests_total{endpoint="/api/items",status="200"} 1.0',
             'rfid3_http_requests_total{endpoint="none",status="404"} 1.0',
-            'rfid3_http_events_total{outcome="unreadable"} 1.0',
+            'rfid3_http_events_total{outcome="no_such_event"} 1.0',
         ):
             assert line in lines, line
         assert any(line.startswith("process_resident_memory_bytes") for line in lines)
