@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edge.view",),
     ("edge.storage", "edge.storage.*", "edge.notify", "edge.notify.*"),
     ("edge.pipeline", "edge.pipeline_*", "edge.recovery", "edge.outbox"),
+    ("edge.health", "edge.tables"),
     ("edge.api", "edge.api.*"),
     ("edge.app",),
     # Round the daemon: they start it, feed it, look at it or stand in for its parts.
@@ -60,10 +61,17 @@ CLOCK_CALLS = ("now", "utcnow", "today")
 
 ONLY: dict[str, tuple[str, ...]] = {
     "mqtt5": ("edge.ingest.mqtt*",),
-    "sqlite3": ("edge.storage*", "edge.replay*", "edge.checks.versions"),
+    "sqlite3": ("edge.storage*", "edge.tables", "edge.replay*", "edge.checks.versions"),
     "onnxruntime": ("edge.inference*", "trainer*"),
     "pyarrow": ("edge.replay*", "trainer*"),
-    "aiohttp": ("edge.api*", "edge.app", "edge.cli*", "edge.simulate*", "edge.notify*"),
+    "aiohttp": (
+        "edge.api*",
+        "edge.app",
+        "edge.cli*",
+        "edge.notify*",
+        "edge.replay*",
+        "edge.simulate*",
+    ),
     "trainer": ("trainer*",),
     "edge.testing": ("edge.testing",),
     "tests": (),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.__main__ import USAGE
+
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "systemd" / "rfid3.service"
 EXPOSURE_MAX = 1.5
@@ -87,6 +89,7 @@ def test_it_reports_readiness_itself_and_is_watched() -> None:
 def test_a_failure_is_tried_again_a_bounded_number_of_times() -> None:
     unit = settings()
     assert unit["Restart"] == ["on-failure"]
+    assert unit["RestartPreventExitStatus"] == [str(USAGE)], "trying again mends no configuration"
     starts, interval = int(unit["StartLimitBurst"][0]), seconds(unit["StartLimitIntervalSec"][0])
     assert starts * seconds(unit["RestartSec"][0]) < interval, "the limit would never be reached"
 
