@@ -5,6 +5,7 @@ home-made senders. Constants come first, then fields found by their paths (what 
 is left out), then ``values`` and ``scale``; the result must be an event like any native one.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -16,8 +17,6 @@ from edge.events import BY_KIND, Event
 from edge.ingest.formats import values
 from edge.ingest.formats.checks import fault, settle
 from edge.ingest.formats.reading import ELEMENTS_MAX, Object, Reading
-
-_NOTHING = object()
 
 
 def find(o: object, path: list[str]) -> object:
@@ -130,6 +129,6 @@ def _plain(value: float) -> str:
 
 def _whole(value: Any) -> Any:
     """254.99999999999997 is 255 where a whole number is wanted."""
-    if isinstance(value, float) and abs(value) < 1e18:
+    if isinstance(value, float) and math.isfinite(value):
         return round(value)
     return value
