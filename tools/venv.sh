@@ -11,16 +11,24 @@ here=$(dirname "$0")
 
 say() { printf '%s\n' "$*" >&2; }
 
+runs_rfid3() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+}
+
 # The first that exists, runs and is of the right version; prints nothing if there is none.
 find_python() {
     for name in "$wanted" python3 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
-        then
+        if runs_rfid3 "$name"; then
             command -v "$name"
             return
         fi
     done
 }
+
+# One that works is kept: somebody may be using it.
+if "$directory/bin/python" -m pip --version >/dev/null 2>&1 && runs_rfid3 "$directory/bin/python"; then
+    exit 0
+fi
 
 python=$(find_python)
 if [ -z "$python" ]; then
