@@ -248,7 +248,7 @@ def sku_of_class(uri: object) -> str:
     """A class: the GTIN where the URI names one, else the URI.
 
     >>> sku_of_class("urn:epc:idpat:sgtin:4012345.044444.*")
-    '04012345444446'
+    '04012345444445'
     """
     text = values.name(uri)
     for prefix in ("urn:epc:idpat:sgtin:", "urn:epc:class:lgtin:"):

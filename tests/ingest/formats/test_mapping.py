@@ -61,7 +61,7 @@ def test_money_is_rounded_to_whole_cents_and_numbers_become_texts(one: Any) -> N
         ({"qty": -1}, "out_of_range"),
         ({"qty": "nan"}, "out_of_range"),
         ({"price": "x"}, "wrong_type"),
-        ({"price": 1e300}, "out_of_range"),
+        ({"price": 1e200}, "out_of_range"),
         ({"no": None}, "missing_field"),
         ({"no": ""}, "missing_field"),
         ({"d": "1.4.2026"}, "bad_time"),
