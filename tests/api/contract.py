@@ -169,7 +169,7 @@ async def the_same_event_id_twice_counts_once(client: Client) -> None:
 async def what_cannot_be_read_becomes_a_dead_letter_and_can_be_played_again(
     client: Client,
 ) -> None:
-    bad = {"type": "no_such_type", "epc": EPC.format(1)}
+    bad = {"type": "no_such_type", "n": 1}
     report = await post(client, "/api/events", json=bad)
     listed = await until(client, "/api/dead-letters", lambda found: found["letters"] != [])
     letter = listed["letters"][0]
