@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import Config
-from edge.events import Event, ItemScan, ReaderStatus, TagRead, kind_of
+from edge.events import Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
 from edge.features.layout import MINUTE_MS
 from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission
 from edge.ingest.decode import Decoder
+from edge.ingest.outages import EVERY_READER, Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import RSSI_UNKNOWN as PRESENCE_RSSI_UNKNOWN
 from edge.ingest.presence import Kind, Presence, Transitions
@@ -36,6 +37,7 @@ HTTP = "$http/"
 _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
+_SERIALS_FROM = 1 << 20  # beyond any index of an event inside a message
 
 _encode = msgspec.json.encode
 
@@ -92,12 +94,14 @@ class Core:
         self.revision = 0
         self._serial = 0  # transitions so far: part of their timeline keys
         self.next_ordinal = 0
-        self._link_up = True
-        self._open_gaps: dict[str, tuple[int, str]] = {}  # reader -> (ordinal, reason)
-        self._gap_from: dict[str, int] = {}
         self._tolerance_ms = ingest.future_tolerance_s * 1000
         self._stale_ms = ingest.stale_read_s * 1000
-        self._silent_ms = config.presence.reader_silent_s * 1000
+        self.outages = Outages(
+            self.state.reader,
+            self.state.zone,
+            self.places,
+            config.presence.reader_silent_s * 1000,
+        )
 
     # -- the two ways time moves --------------------------------------------------------------------
 
@@ -109,6 +113,8 @@ class Core:
             if message.topic.startswith(SYSTEM):
                 self._apply(arrived, out)
                 arrived = []
+                if ordinal > first_ordinal:
+                    self._advance(messages[ordinal - first_ordinal - 1].arrival_ms, out)
                 self.next_ordinal = ordinal
                 self._system(message, ordinal, out)
             else:
@@ -139,14 +145,9 @@ class Core:
 
     def due_ms(self) -> int:
         """The next moment at which ``advance`` alone would change something people see."""
-        return min(self.presence.due_ms(), self._silent_at_ms(), self.state.next_boundary_ms())
-
-    def open_gap(self, reader: str) -> tuple[int, str] | None:
-        """(since epoch ms, why) while a reader, or everything, cannot be seen; else None."""
-        for name in (reader, ""):
-            if name in self._open_gaps:
-                return self._gap_from[name], self._open_gaps[name][1]
-        return None
+        return min(
+            self.presence.due_ms(), self.outages.next_silence_ms(), self.state.next_boundary_ms()
+        )
 
     # -- opening messages -----------------------------------------------------------------------
 
@@ -241,38 +242,57 @@ class Core:
         """The first moment after ``arrived[start]`` that must separate two spans."""
         if arrived[-1].arrival_ms == arrived[start].arrival_ms:
             return _FAR
-        cut_ms = min(self.state.next_boundary_ms(), self._silent_at_ms())
+        cut_ms = min(self.state.next_boundary_ms(), self.outages.next_silence_ms())
         epoch_ms = self.config.presence.epoch_ms
         epoch_end_ms = (arrived[start].arrival_ms // epoch_ms + 1) * epoch_ms
         return min(cut_ms, max(epoch_end_ms, arrived[start].arrival_ms + 1))
 
     def _apply_span(self, span: list[Arrived], out: Step) -> None:
-        """Events between two moments: reads in columns, the rest one by one."""
+        """Events between two moments: reads wait and go in as columns, the rest one by one.
+
+        Waiting is allowed because a read and another event commute, unless the event changes what
+        the read is counted for: the class of the same item, or who sees at all.
+        """
         self._let_go(span[-1].arrival_ms)
         reads: list[Arrived] = []
-        others: list[Arrived] = []
+        waiting: set[str] = set()
+        known = self.state.item.keys
         for told in span:
             event = told.event
-            if event.at > told.arrival_ms:  # type: ignore[operator]
-                if event.at - told.arrival_ms > self._tolerance_ms:  # type: ignore[operator]
-                    ahead_s = (event.at - told.arrival_ms) // 1000  # type: ignore[operator]
-                    self._refuse(out, told, Reason.FUTURE, f"dated {ahead_s} s after its arrival")
-                    continue
-                event.at = told.arrival_ms
-            (reads if type(event) is TagRead else others).append(told)
-        if len(self.state.item.keys) + len(span) > self.state.item.keys.limit:
-            # near the limit the order of claims matters: one at a time
-            self._claim_in_order(span)
-        for told in others:
+            if not self._timely(told, out):
+                continue
+            if type(event) is TagRead:
+                if event.epc not in known:
+                    known.claim(event.epc)  # rows are given in the order of arrival
+                reads.append(told)
+                waiting.add(event.epc)
+                continue
+            if waiting and self._matters(event, waiting):
+                self._reads(reads, out)
+                reads, waiting = [], set()
             self._one(told, out)
         if reads:
             self._reads(reads, out)
 
-    def _claim_in_order(self, span: list[Arrived]) -> None:
-        for told in span:
-            epc = getattr(told.event, "epc", "")
-            if epc and type(told.event) in _CLAIMING:
-                self.state.item.keys.claim(epc)
+    def _timely(self, told: Arrived, out: Step) -> bool:
+        """Whether an event is not from the future; a clock slightly ahead is set to arrival."""
+        at_ms = told.event.at
+        assert isinstance(at_ms, int), at_ms
+        ahead_ms = at_ms - told.arrival_ms
+        if ahead_ms <= 0:
+            return True
+        if ahead_ms > self._tolerance_ms:
+            self._refuse(out, told, Reason.FUTURE, f"dated {ahead_ms // 1000} s after its arrival")
+            return False
+        told.event.at = told.arrival_ms
+        return True
+
+    def _matters(self, event: Event, waiting: set[str]) -> bool:
+        if type(event) is ItemScan:
+            return bool(event.sku) and event.epc in waiting
+        if type(event) is ItemLink:
+            return event.epc in waiting or event.replaces in waiting
+        return type(event) is ReaderStatus
 
     def _one(self, told: Arrived, out: Step) -> None:
         event = told.event
@@ -403,7 +423,8 @@ class Core:
                 self._outcome(out, t.topic, t.ordinal, str(Reason.ADMITTED), "")
         np.maximum.at(self.state.reader.col["last_message_ms"], reads.reader, reads.arrival_ms)
         self.state.reader.col["clock_ahead_ms"][reads.reader] = reads.at_ms - reads.arrival_ms
-        self._heard(np.unique(reads.reader), int(reads.arrival_ms[-1]), told[-1].ordinal, out)
+        ordinals = np.array([t.ordinal for t in told], np.int64)
+        self.outages.heard(reads.reader, reads.arrival_ms, ordinals, self.presence, out.effects)
 
     def _observe(self, reads: Reads, out: Step) -> None:
         live = reads.arrival_ms - reads.at_ms <= self._stale_ms
@@ -426,9 +447,11 @@ class Core:
 
     def _advance(self, now_ms: int, out: Step) -> None:
         """Let time reach ``now_ms``, stopping at every reader that falls silent on the way."""
-        while (silent_ms := self._silent_at_ms()) <= now_ms:
+        while (silent_ms := self.outages.next_silence_ms()) <= now_ms:
             self._transitions(self.presence.advance(silent_ms), out)
-            self._fall_silent(silent_ms, out)
+            self._let_go(silent_ms)
+            self.now_ms = max(self.now_ms, silent_ms)
+            self.outages.fall_silent(silent_ms, self.presence, out.effects)
         if now_ms <= self.now_ms:
             return
         self._transitions(self.presence.advance(now_ms), out)
@@ -489,8 +512,8 @@ class Core:
     def _tell(self, out: Step, row: int, at_ms: int, kind: str, detail: dict[str, Any]) -> None:
         # transitions have no message of their own: a serial number makes their key unique
         entry = TimelineEntry(
-            self.next_ordinal,
-            (1 << 20) + self._serial,
+            0,
+            _SERIALS_FROM + self._serial,
             self.state.item.keys.key(row),
             at_ms,
             kind,
@@ -506,46 +529,32 @@ class Core:
             window.ring[bucket % window.buckets, slot] += 1
             window.totals[slot] += 1
 
-    # -- readers, links and gaps ------------------------------------------------------------------
+    # -- what the daemon tells itself -----------------------------------------------------------
 
     def _system(self, message: Message, ordinal: int, out: Step) -> None:
-        """What the daemon tells itself through the journal: starts and link changes."""
+        """Starts and link changes, told through the journal like everything else."""
         told = msgspec.json.decode(message.payload)
+        at_ms = message.arrival_ms
         match message.topic.removeprefix(SYSTEM):
             case "start":
-                self._unseen(self.now_ms, message.arrival_ms, "daemon was down", ordinal, out)
-            case "link" if not told["up"]:
-                self._advance(message.arrival_ms, out)
-                self._blind_all(True)
-                self._link_up = False
-                self._open_gap("", message.arrival_ms, "link down", ordinal, out)
+                self._unseen(self.now_ms, at_ms, ordinal, out)
             case "link":
-                self._advance(message.arrival_ms, out)
-                self._link_up = True
-                self._blind_all(False)
-                self._close_gap("", message.arrival_ms, out)
+                self._advance(at_ms, out)
+                self.outages.link(bool(told["up"]), at_ms, ordinal, self.presence, out.effects)
             case _:
                 self.state.count("system_unknown")
         self.revision += 1
 
-    def _unseen(self, from_ms: int, to_ms: int, why: str, ordinal: int, out: Step) -> None:
-        """Nothing could be seen between two moments: nobody departs for that."""
+    def _unseen(self, from_ms: int, to_ms: int, ordinal: int, out: Step) -> None:
+        """Nothing could be seen while the daemon was down: nobody departs for that."""
         if from_ms and to_ms > from_ms:
-            self._blind_all(True)
+            self.outages.darken_all(True, from_ms, self.presence)
             self._advance(to_ms, out)
-            self._blind_all(False)
-            out.effects.gaps.append(Gap(ordinal, "", from_ms, to_ms, why))
+            self.outages.darken_all(False, to_ms, self.presence)
+            gap = Gap(ordinal, EVERY_READER, from_ms, to_ms, "daemon was down")
+            out.effects.gaps.append(gap)
         else:
             self._advance(to_ms, out)
-
-    def _blind_all(self, blind: bool) -> None:
-        for zone in self.state.zone.keys.live().tolist():
-            self._blind_zone(zone, blind)
-
-    def _blind_zone(self, zone: int, blind: bool) -> None:
-        blind = blind or not self._link_up or self.places.blinded(zone, self.state.reader)
-        self.state.zone.col["blind"][zone] = blind
-        self.presence.set_blind(zone, bool(blind), self.now_ms)
 
     def _reader_status(self, event: ReaderStatus, told: Arrived, out: Step) -> None:
         row = self.state.reader.keys.claim(event.reader)
@@ -553,97 +562,7 @@ class Core:
             self._refuse(out, told, Reason.KEY_LIMIT, "limits.readers_max is reached: raise it")
             return
         self._verdict(out, told, Reason.ADMITTED)
-        col = self.state.reader.col
-        col["last_message_ms"][row] = max(int(col["last_message_ms"][row]), told.arrival_ms)
-        if event.detail:
-            self.state.reader.text["detail"][row] = event.detail
-        if event.status == "offline":
-            self._offline(row, told, event.detail or "offline", out)
-            return
-        if event.status == "overflow":
-            col["lost_events_total"][row] += event.lost_events
-            col["gaps_total"][row] += 1
-            from_ms = event.gap_from if isinstance(event.gap_from, int) else 0
-            at_ms = event.at
-            assert isinstance(at_ms, int), at_ms
-            out.effects.gaps.append(
-                Gap(
-                    told.ordinal,
-                    event.reader,
-                    from_ms or at_ms,
-                    at_ms,
-                    "overflow",
-                    event.lost_events,
-                )
-            )
-        if event.status == "error":
-            col["errors_total"][row] += 1
-        if event.status == "heartbeat":
-            col["last_heartbeat_ms"][row] = told.arrival_ms
-        self._heard(np.array([row]), told.arrival_ms, told.ordinal, out)
-
-    def _offline(self, row: int, told: Arrived, why: str, out: Step) -> None:
-        col = self.state.reader.col
-        if not col["offline_since_ms"][row]:
-            col["offline_since_ms"][row] = told.arrival_ms
-            col["gaps_total"][row] += 1
-            name = self.state.reader.keys.key(row)
-            self._open_gap(name, told.arrival_ms, why, told.ordinal, out)
-        col["online"][row] = 0
-        self._blind_reader(row)
-
-    def _heard(self, rows: Ints, at_ms: int, ordinal: int, out: Step) -> None:
-        """These readers are alive: close their gaps."""
-        col = self.state.reader.col
-        dark = rows[(col["offline_since_ms"][rows] > 0) | (col["silent"][rows] > 0)]
-        col["online"][rows] = 1
-        for row in dark.tolist():
-            col["offline_since_ms"][row] = 0
-            col["silent"][row] = 0
-            self._blind_reader(row)
-            self._close_gap(self.state.reader.keys.key(row), at_ms, out)
-
-    def _silent_at_ms(self) -> int:
-        """When the next reader that used to send heartbeats will have been silent for too long."""
-        high = self.state.reader.keys.high
-        col = self.state.reader.col
-        watched = (col["last_heartbeat_ms"][:high] > 0) & (col["silent"][:high] == 0)
-        watched &= col["offline_since_ms"][:high] == 0
-        if not watched.any():
-            return _FAR
-        return int(col["last_message_ms"][:high][watched].min()) + self._silent_ms
-
-    def _fall_silent(self, at_ms: int, out: Step) -> None:
-        high = self.state.reader.keys.high
-        col = self.state.reader.col
-        watched = (col["last_heartbeat_ms"][:high] > 0) & (col["silent"][:high] == 0)
-        watched &= col["offline_since_ms"][:high] == 0
-        due = watched & (col["last_message_ms"][:high] + self._silent_ms <= at_ms)
-        self.now_ms = max(self.now_ms, at_ms)
-        for row in np.flatnonzero(due).tolist():
-            col["silent"][row] = 1
-            col["online"][row] = 0
-            col["gaps_total"][row] += 1
-            last_ms = int(col["last_message_ms"][row])
-            name = self.state.reader.keys.key(row)
-            self._open_gap(name, last_ms, "silent", self.next_ordinal, out)
-            self._blind_reader(row)
-
-    def _blind_reader(self, row: int) -> None:
-        for zone in self.places.zones_of(row):
-            self._blind_zone(zone, False)
-
-    def _open_gap(self, reader: str, from_ms: int, why: str, ordinal: int, out: Step) -> None:
-        self._open_gaps[reader] = (ordinal, why)
-        self.state.count("gaps")
-        out.effects.gaps.append(Gap(ordinal, reader, from_ms, 0, why))
-        self._gap_from[reader] = from_ms
-
-    def _close_gap(self, reader: str, to_ms: int, out: Step) -> None:
-        opened = self._open_gaps.pop(reader, None)
-        if opened:
-            from_ms = self._gap_from.pop(reader)
-            out.effects.gaps.append(Gap(opened[0], reader, from_ms, to_ms, opened[1]))
+        self.outages.status(event, row, told.arrival_ms, told.ordinal, self.presence, out.effects)
 
     # -- saving and comparing -----------------------------------------------------------------------
 
@@ -663,15 +582,9 @@ class Core:
             self.config.presence, self.places.kinds, _under("presence.", arrays)
         )
         self.places.refresh()
-        (
-            self.now_ms,
-            self._serial,
-            self.next_ordinal,
-            self._link_up,
-            gaps,
-            self._gap_from,
-        ) = msgspec.msgpack.decode(blobs["core"])
-        self._open_gaps = {k: (int(o), str(w)) for k, (o, w) in gaps.items()}
+        rest = msgspec.msgpack.decode(blobs["core"])
+        self.now_ms, self._serial, self.next_ordinal = rest[:3]
+        self.outages.load(rest[3])
 
     def digest(self) -> str:
         """Hex digest of everything that survives a restart."""
@@ -690,17 +603,7 @@ class Core:
         return self.presence.snapshot(rows[order])
 
     def _rest(self) -> tuple[Any, ...]:
-        return (
-            self.now_ms,
-            self._serial,
-            self.next_ordinal,
-            self._link_up,
-            self._open_gaps,
-            self._gap_from,
-        )
-
-
-_CLAIMING = frozenset({TagRead, ItemScan})
+        return self.now_ms, self._serial, self.next_ordinal, self.outages.save()
 
 
 def _under(prefix: str, entries: dict[str, Array]) -> dict[str, Array]:

@@ -302,7 +302,7 @@ class LiveView:
         for row in state.reader.keys.live().tolist():
             col = state.reader.col
             name = state.reader.keys.key(row)
-            gap = self._core.open_gap(name)
+            gap = self._core.outages.gap_of(name)
             made.append(
                 ReaderRow(
                     name=name,

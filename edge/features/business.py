@@ -39,7 +39,6 @@ from edge.features.words import (
     STATUS_AFTER_DEFECT,
     STATUS_AFTER_MAINTENANCE,
     STATUS_AFTER_SCAN,
-    TIME_QUALITIES,
 )
 
 HOUR_MS = 3_600_000
@@ -153,7 +152,6 @@ def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
         state.item.text["name"][row] = event.name
     col["scans_total"][row] += 1
     col["last_scan_ms"][row] = max(int(col["last_scan_ms"][row]), at_ms)
-    col["time_quality"][row] = TIME_QUALITIES.index(event.time_quality)
     if event.bin:
         col["bin_row"][row] = state.tables["bin"].keys.claim(event.bin)
     _count_scan(state, row, event.scan_type, at_ms, arrival_ms, +1)

@@ -132,6 +132,7 @@ READER_COLUMNS = (
     Column("last_message_ms", _I64),
     Column("last_read_ms", _I64),
     Column("last_heartbeat_ms", _I64),
+    Column("last_ordinal", _I64),  # of its newest message in the journal
     Column("reads_total", _I64, merge="sum"),
     Column("lost_events_total", _I64, merge="sum"),
     Column("errors_total", _I32, merge="sum"),

@@ -159,7 +159,8 @@ class FeatureState:
         np.maximum.at(col["last_read_ms"], rows, reads.at_ms)
         np.maximum.at(col["last_event_ms"], rows, reads.arrival_ms)
         np.add.at(col["reads_total"], rows, reads.count)
-        new = np.flatnonzero(col["first_seen_ms"][rows] == 0)[::-1]
+        first = col["first_seen_ms"][rows]
+        new = np.flatnonzero((first == 0) | (first > reads.arrival_ms))[::-1]
         if len(new):  # written backwards, so that the earliest arrival stays
             col["first_seen_ms"][rows[new]] = reads.arrival_ms[new]
         # where a row repeats, numpy keeps the last assignment: the newest arrival
