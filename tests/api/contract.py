@@ -213,6 +213,18 @@ async def dead_letters_come_in_pages_newest_first(client: Client) -> None:
     assert (await get(client, "/api/dead-letters", reason="other"))["letters"] == []
 
 
+async def polling_dead_letters_and_gaps_misses_none(client: Client) -> None:
+    bad = {"type": "no_such_type"}
+    down = {"type": "reader_status", "reader": "r1", "status": "offline", "source": "r1"}
+    for path, event in (("/api/dead-letters", bad), ("/api/gaps", down)):
+        async with client.get(path) as first:
+            tag, empty = first.headers["ETag"], await first.read()
+        await post(client, "/api/events", json=event)
+        async with client.get(path, headers={"If-None-Match": tag}) as second:
+            assert second.status == 200, path
+            assert await second.read() != empty, path
+
+
 async def a_class_is_shown_with_its_history(client: Client) -> None:
     line = {
         "type": "pos_line",
@@ -296,6 +308,7 @@ CASES: tuple[Case, ...] = (
     what_cannot_be_read_becomes_a_dead_letter_and_can_be_played_again,
     dead_letters_of_one_reason_are_played_again_together,
     dead_letters_come_in_pages_newest_first,
+    polling_dead_letters_and_gaps_misses_none,
     a_class_is_shown_with_its_history,
     a_tag_nobody_knows_waits_to_be_linked,
     a_readers_outage_is_a_gap,
