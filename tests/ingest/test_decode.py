@@ -519,6 +519,59 @@ def test_samples_gone_bad_never_raise_and_are_accounted_for(topic: str, payload:
     check(Message(topic, payload, ARRIVAL), len(value) if isinstance(value, list) else None)
 
 
+EDGES = st.sampled_from(
+    [0, 1, 2, 255, 256, -1, 10**6, 10**6 + 1, 2**63 - 1, 2**63, 2**64, 10**30, 0.0, -0.0, 1.5, -61.5,
+     -150, -150.1, 50, 50.01, -15_000, -15_001, 5_000, 5_001, 1e18, None, True, "", "7", [], {}]
+)  # fmt: skip
+TEXTS = st.sampled_from(
+    ["E2801170", "e2801170", "E2", "zz", "", " AB ", "A" * 128, "A" * 129, "ikUCJA==", "ikUCJA",
+     "4oARYGAAAgpmgfI_", "====", "3000", "door", "d\x07r", None, 5, True, "2026-04-01T08:15:30.250Z",
+     "2026-04-01T08:15:30Z", "2026-04-01 08:15:30.25-0500", "2026-04-01T08:15:30.250",
+     "1970-01-01T00:00:00.000Z", "2106-02-07T00:00:00.000Z", "2106-02-06T23:59:59.999Z"]
+)  # fmt: skip
+ZEBRA_DATA = st.fixed_dictionaries(
+    {"idHex": TEXTS},
+    optional=dict.fromkeys(("antenna", "peakRssi", "reads", "eventNum", "rssi"), EDGES)
+    | dict.fromkeys(("PC", "TID", "hostName", "direction"), TEXTS),
+)
+ZEBRA_TAGS = st.fixed_dictionaries(
+    {
+        "data": ZEBRA_DATA,
+        "type": st.sampled_from(["SIMPLE", "RAW_DIRECTIONALITY", "x", "tag_read"]),
+    },
+    optional={"timestamp": TEXTS, "eventType": TEXTS, "hostName": TEXTS, "component": TEXTS},
+)
+IMPINJ_DATA = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(("antennaPort", "peakRssiCdbm", "pc"), EDGES)
+    | dict.fromkeys(("epc", "epcHex", "tid", "tidHex", "lastSeenTime"), TEXTS),
+)
+IMPINJ_TAGS = st.fixed_dictionaries(
+    {"tagInventoryEvent": IMPINJ_DATA},
+    optional={"timestamp": TEXTS, "hostname": TEXTS, "data": st.just({"idHex": "AB"})}
+    | {"eventType": st.sampled_from(["tagInventory", "overflow", "", None]), "type": TEXTS},
+)
+READS = st.fixed_dictionaries(
+    {"epc": TEXTS},
+    optional=dict.fromkeys(("at", "antenna", "rssi_dbm", "count", "seq"), EDGES | TEXTS)
+    | dict.fromkeys(("tid", "pc", "direction", "store", "source", "id", "type"), TEXTS),
+)
+EDGE_CASES = (
+    st.tuples(st.sampled_from(["free/topic", "dock/1/raw"]), ZEBRA_TAGS | IMPINJ_TAGS)
+    | st.tuples(st.just("rfid3/main/tag_read/x"), READS)
+)  # fmt: skip
+
+
+@settings(FUZZ, max_examples=1_500)
+@given(EDGE_CASES, st.booleans())
+def test_fast_and_slow_agree_on_ordinary_shapes_with_values_at_the_edges(
+    case: tuple[str, Any], listed: bool
+) -> None:
+    topic, value = case
+    payload = json.dumps([value] if listed else value).encode()
+    check(Message(topic, payload, ARRIVAL), 1)
+
+
 @FUZZ
 @given(TOPICS, mutated(), st.integers(0, 400), st.binary(min_size=1, max_size=4))
 def test_samples_with_broken_bytes_never_raise(

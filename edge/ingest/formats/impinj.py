@@ -28,7 +28,10 @@ def event_key(o: Object) -> str:
     kind = o.get("eventType")
     if isinstance(kind, str) and isinstance(o.get(kind + "Event"), dict):
         return kind + "Event"
-    return next((k for k, v in o.items() if k.endswith("Event") and isinstance(v, dict)), "")
+    for key in o:
+        if key.endswith("Event") and isinstance(o[key], dict):
+            return key
+    return ""
 
 
 # ── the hot path ──────────────────────────────────────────────────────────────────────────────

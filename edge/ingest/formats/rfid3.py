@@ -120,12 +120,17 @@ def _grade(told: object) -> Grade:
 
 
 def _defects(o: Object) -> list[Defect]:
-    found: dict[Defect, Any] = {
-        defect: None for column, defect in DEFECTS.items() if values.truth(o.get(column))
-    }
+    found: dict[Defect, Any] = {}
+    for column, defect in DEFECTS.items():
+        told = o.get(column)
+        if told and values.truth(told):
+            found[defect] = None
     other = o.get("other")
-    if values.truth(other) or (
-        isinstance(other, str) and other.strip().lower() not in ("", "false", "0", "none", "no")
+    if other and (
+        values.truth(other)
+        or (
+            isinstance(other, str) and other.strip().lower() not in ("", "false", "0", "none", "no")
+        )
     ):
         found["other"] = None
     return list(found)

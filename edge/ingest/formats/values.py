@@ -105,6 +105,8 @@ def base64_of_hex(digits: str) -> str:
 
 def name(told: object) -> str:
     """A device's or person's name, trimmed; empty where not told; never over 128 characters."""
+    if told is None:
+        return ""
     if type(told) is str:
         if len(told) <= NAME_MAX and told.isprintable():
             return told.strip()
