@@ -234,6 +234,9 @@ def test_below_the_disk_reserve_nothing_is_written_until_there_is_room(tmp_path:
     free[0] = 10_000
     journal.append(batch)
     assert everything(journal) == batch.messages
+    journal.append(following(journal, 3))
+    free[0] = 0
+    assert journal.trim(2**60, 2) == 1  # what is held in reserve is there for this
     journal.close()
 
 
@@ -291,7 +294,9 @@ def test_a_failing_commit_is_full_or_broken_and_never_half_written(
     failing_disk.heal()
     if expected is JournalFull:
         assert everything(journal) == good
+        assert journal._dead_letters.count == 0
         journal.append(batch, Effects([letter], [], []), 5)
+        assert journal._dead_letters.count == 1
         assert everything(journal) == good + batch.messages
     else:
         for write in (lambda: journal.append(batch), lambda: journal.trim(0, 0)):
@@ -521,7 +526,9 @@ def test_replaying_from_anywhere_never_doubles_an_effect(
                 together.gaps += one.gaps
             upto = min(k + step, n)
             if start <= journal.effects_seq:  # a snapshot is never ahead of the stored effects
+                before = journal.effects_seq
                 journal.append_effects(together, upto)
+                assert journal.effects_seq == max(before, upto)
     assert rows_of(journal) == rows_of(once)
     journal.close()
     once.close()
