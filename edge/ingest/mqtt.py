@@ -36,7 +36,7 @@ CONNECT_WITHIN_S = 10.0
 LEAVE_WITHIN_S = 2.0
 STABLE_AFTER_S = 60.0  # longer than a fight of two daemons for one name lets either live
 TOPICS_REMEMBERED = 4_096
-TICK_MAX_S = 5.0
+TICK_MAX_S = 1.0
 PUBACK_WORD = 0x40020000  # type PUBACK, two bytes follow: the packet id
 PUBACK_TOP = PUBACK_WORD >> 16
 PUBREC_WORD = 0x50020000
@@ -230,7 +230,7 @@ class MqttSource:
             self._arrival_ms = max(self._arrival_ms, self._clock.now_ms())
 
     def published(self, packet: mqtt5.PublishPacket, flags: int) -> None:
-        """Called by the wire: a message. Into the inbox; its acknowledgement is not ours to send."""
+        """Called by the wire: a message, into the inbox; its PUBACK is not ours to send."""
         if self._by_events:
             self._move_time(packet.user_properties)
         self._put(packet.topic, packet.payload, packet.packet_id or 0, flags)
@@ -238,7 +238,9 @@ class MqttSource:
     def salvaged(self, found: Salvaged, why: str) -> None:
         """Called by the wire: a message the codec refused; the decoder will say what it thinks."""
         self.malformed += 1
-        log.warning("mqtt_malformed_message", topic=found.topic[:200], why=why)
+        if not self.malformed & (self.malformed - 1):  # the 1st, 2nd, 4th, 8th ...: no flood
+            topic = found.topic[:200]
+            log.warning("mqtt_malformed_message", topic=topic, why=why, count=self.malformed)
         self._put(found.topic, found.payload, found.packet_id, found.flags)
 
     def answered(self, packet: mqtt5.Packet) -> None:

@@ -93,10 +93,10 @@ class Window:
 
     def take(self, delivery: Delivery) -> int:
         """A packet id, or 0 when the window is full."""
+        if self._ended is not None:
+            return 0
         if not self._free:
             self._room.clear()
-            return 0
-        if self._ended is not None:
             return 0
         packet_id = self._free.pop()
         self._taken[packet_id] = delivery
