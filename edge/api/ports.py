@@ -122,7 +122,9 @@ class Tables(Protocol):
     def revision(self) -> int:
         """The newest view revision whose effects can all be read here.
 
-        Also rises (by any amount) when a dead letter is forgotten or trimmed away.
+        It has risen by the time a reader could see anything else than before: also for what is
+        only waiting to be stored, where reading shows (or stores) that too, and when a dead
+        letter is forgotten or trimmed away. It need not rise for anything else.
         """
         ...
 
