@@ -95,7 +95,7 @@ KINDS: dict[str, Kind] = {
 RETRY_AFTER_S = {"inbox-full": 1, "not-durable": 5, "not-ready": 5}
 
 
-class Problem(Exception):  # noqa: N818 - the field's word for it
+class Problem(Exception):
     """Raised by a handler, turned into a problem body by the guard in ``app.py``."""
 
     def __init__(
