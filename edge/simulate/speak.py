@@ -236,6 +236,11 @@ def native(event: Event) -> bytes:
     return _encode_json(event)
 
 
+def natives(events: Sequence[Event]) -> bytes:
+    """Several of our own events as one JSON array."""
+    return _encode_json(events)
+
+
 def native_msgpack(event: Event) -> bytes:
     """One of our own events in MessagePack."""
     return _encode_msgpack(event)
