@@ -83,7 +83,7 @@ def test_a_sane_broker_is_found_with_its_version_and_limits(broker: Broker) -> N
     found = broker_check.check(case(mqtt=at(broker)))
     assert {c.verdict for c in found} == {"ok"}
     assert "mosquitto version" in named(found, "broker").seen
-    assert "1000 in flight" in named(found, "broker grants").seen
+    assert "1000 in flight to us" in named(found, "broker grants").seen
     assert "none yet" in named(found, "broker session").seen
 
 
@@ -129,12 +129,71 @@ def test_a_session_that_the_broker_has_lost_is_told(broker: Broker, tmp_path: Pa
 def test_limits_that_do_not_fit_the_settings_are_told_with_their_cure(tmp_path: Path) -> None:
     limits = BrokerSettings(inflight_max=20, packet_max_bytes=10_000)
     with Broker(tmp_path / "small", limits) as broker:
-        found = broker_check.check(case(mqtt=at(broker, session_expiry_s=60)))
+        settings = at(broker, session_expiry_s=60, receive_maximum=20)
+        found = broker_check.check(case(mqtt=settings))
     grants = [c for c in found if c.name == "broker grants"]
     assert [c.verdict for c in grants] == ["warn"] * 3
-    assert grants[0].todo == "in mosquitto.conf: max_inflight_messages 1000"
+    assert "mqtt.receive_maximum = 20" in grants[0].seen
     assert "packets above 10 kB are refused" in grants[1].seen
     assert "mqtt.session_expiry_s = 60" in grants[2].seen
+
+
+def test_the_receive_maximum_we_ask_for_wins_over_the_brokers_inflight_limit(
+    tmp_path: Path,
+) -> None:
+    """Why max_inflight_messages is not complained about: it would be a false alarm."""
+    with Broker(tmp_path / "small", BrokerSettings(inflight_max=20)) as broker:
+        assert probe(at(broker)).receive_maximum == 20
+        reader = mqtt5.ConnectPacket("reader", receive_max=100)
+        wanted = mqtt5.SubscribePacket(1, [mqtt5.TopicFilter("t", max_qos=mqtt5.QoS.AT_LEAST_ONCE)])
+        address = (broker.host, broker.port)
+        with socket.create_connection(address, timeout=10) as link:
+            link.sendall(reader.write() + wanted.write())
+            with socket.create_connection(address, timeout=10) as sender:
+                sender.sendall(mqtt5.ConnectPacket("sender").write())
+                for packet_id in range(1, 61):
+                    sender.sendall(publish(packet_id))
+                    wait_for(sender, packet_id)
+            assert count_publishes(link, 60) == 60
+
+
+def publish(packet_id: int) -> bytes:
+    at_least_once = mqtt5.QoS.AT_LEAST_ONCE
+    return mqtt5.PublishPacket("t", b"x", qos=at_least_once, packet_id=packet_id).write()
+
+
+def packets(link: socket.socket) -> Iterator[mqtt5.Packet]:
+    """What arrives, until nothing does for long."""
+    buffer = b""
+    while True:
+        try:
+            packet, used = mqtt5.read(memoryview(buffer))
+        except IndexError:
+            chunk = link.recv(65_536)
+            if not chunk:
+                return
+            buffer += chunk
+        else:
+            buffer = buffer[used:]
+            yield packet
+
+
+def wait_for(link: socket.socket, packet_id: int) -> None:
+    """Until the broker has taken this publish."""
+    for packet in packets(link):
+        if isinstance(packet, mqtt5.PubAckPacket) and packet.packet_id == packet_id:
+            return
+    raise AssertionError(f"{packet_id} was not acknowledged")
+
+
+def count_publishes(link: socket.socket, wanted: int) -> int:
+    """Publishes that come without any being acknowledged."""
+    count = 0
+    for packet in packets(link):
+        count += isinstance(packet, mqtt5.PublishPacket)
+        if count == wanted:
+            break
+    return count
 
 
 def test_a_wrong_password_is_told_as_such(tmp_path: Path) -> None:
@@ -231,7 +290,6 @@ def test_the_defaults_of_mosquitto_are_told(tmp_path: Path) -> None:
         "persistence": "fail",
         "autosave_interval": "warn",
         "max_queued_messages": "warn",
-        "max_inflight_messages": "warn",
     }
     assert all("/etc/mosquitto/conf.d/rfid3.conf" in c.todo for c in found)
 
@@ -239,7 +297,7 @@ def test_the_defaults_of_mosquitto_are_told(tmp_path: Path) -> None:
 def test_included_files_count(tmp_path: Path) -> None:
     files = {
         mosquitto_conf.CONF: "max_queued_messages 0\ninclude_dir /etc/mosquitto/conf.d\n",
-        "etc/mosquitto/conf.d/rfid3.conf": SANE + "max_inflight_messages 1000\n",
+        "etc/mosquitto/conf.d/rfid3.conf": SANE,
         "etc/mosquitto/conf.d/README": "persistence false",
     }
     (found,) = mosquitto_conf.check(case(write(tmp_path, files)))
@@ -248,7 +306,7 @@ def test_included_files_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["0", "5000"])
 def test_a_bad_queue_limit_is_told(tmp_path: Path, value: str) -> None:
-    text = f"{SANE}max_inflight_messages 1000\nmax_queued_messages {value}\n"
+    text = f"{SANE}max_queued_messages {value}\n"
     (found,) = mosquitto_conf.check(case(write(tmp_path, {mosquitto_conf.CONF: text})))
     assert found.verdict == "warn"
     assert found.seen.startswith(f"max_queued_messages {value}: ")

@@ -41,7 +41,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     assigned_client_id: str | None
     """Another client id the broker gave us."""
     receive_maximum: int
-    """Most QoS 1 publishes in flight towards the broker; Mosquitto uses it both ways."""
+    """Most QoS 1 publishes in flight towards the broker; towards us it is what we asked for."""
     packet_max_bytes: int | None
     """Largest packet the broker takes; ``None``: any."""
     keep_alive_s: int | None
