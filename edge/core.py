@@ -6,6 +6,7 @@ cut internally wherever something happens at a moment of its own (an epoch of pr
 day, a reader falling silent), and between two such moments order does not matter.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission
 from edge.ingest.decode import Decoder
+from edge.ingest.epc import EpcReader
 from edge.ingest.outages import EVERY_READER, Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import RSSI_UNKNOWN as PRESENCE_RSSI_UNKNOWN
@@ -37,13 +39,13 @@ HTTP = "$http/"
 _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
+_POISON = "applying it failed twice"
 _SERIALS_FROM = 1 << 20  # beyond any index of an event inside a message
 
 _encode = msgspec.json.encode
 
 
-@dataclass(slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, gc=False):
     """One decoded event with where and when it came from."""
 
     event: Event
@@ -89,6 +91,7 @@ class Core:
             events=ingest.dedupe_events,
             day_of=self.state.days.day,
         )
+        self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
         self.poisoned: frozenset[int] = frozenset()
         self.now_ms = 0
         self.revision = 0
@@ -108,23 +111,23 @@ class Core:
     def step(self, messages: Sequence[Message], first_ordinal: int) -> Step:
         """Decode, admit and apply messages in arrival order; ``first_ordinal`` numbers the first."""
         out = Step()
-        arrived: list[Arrived] = []
-        for ordinal, message in enumerate(messages, first_ordinal):
+        start = 0
+        for i, message in enumerate(messages):
             if message.topic.startswith(SYSTEM):
-                self._apply(arrived, out)
-                arrived = []
-                if ordinal > first_ordinal:
-                    self._advance(messages[ordinal - first_ordinal - 1].arrival_ms, out)
-                self.next_ordinal = ordinal
-                self._system(message, ordinal, out)
-            else:
-                self._open(message, ordinal, arrived, out)
-        self._apply(arrived, out)
+                self._outside(messages[start:i], first_ordinal + start, out)
+                self.next_ordinal = first_ordinal + i
+                self._system(message, first_ordinal + i, out)
+                start = i + 1
+        self._outside(messages[start:] if start else messages, first_ordinal + start, out)
         self.next_ordinal = first_ordinal + len(messages)
-        if messages:
-            self._advance(messages[-1].arrival_ms, out)
-            self.revision += 1
+        self.revision += bool(messages)
         return out
+
+    def _outside(self, messages: Sequence[Message], first_ordinal: int, out: Step) -> None:
+        """Messages from outside, none of our own among them."""
+        if messages:
+            self._apply(self._open(messages, first_ordinal, out), out)
+            self._advance(messages[-1].arrival_ms, out)
 
     def advance(self, now_ms: int) -> Step:
         """Nothing arrived until ``now_ms``: close windows, let tags depart, end days."""
@@ -151,32 +154,35 @@ class Core:
 
     # -- opening messages -----------------------------------------------------------------------
 
-    def _open(self, message: Message, ordinal: int, arrived: list[Arrived], out: Step) -> None:
-        """Judge one message, decode it, queue its events."""
-        state = self.state
-        verdict = self.admission.redeliveries.judge(message)
-        state.count("messages")
-        if verdict is Reason.REDELIVERED:
-            state.count(f"messages_{verdict}")
-            return
-        if ordinal in self.poisoned:
-            self._dead(
-                out, message, ordinal, -1, "poison", "applying it failed twice", message.payload
-            )
-            return
-        decoded = self.decoder.decode(message)
-        if decoded.ignored:
-            state.count(f"messages_{Reason.IGNORED}")
-        state.count(f"format_{decoded.format or 'unknown'}")
-        for reject in decoded.rejects:
-            self._dead(
-                out, message, ordinal, reject.index, reject.reason, reject.detail, reject.payload
-            )
-        repeat = verdict is Reason.POSSIBLE_REPEAT
-        for index, event in enumerate(decoded.events):
-            arrived.append(
-                Arrived(event, message.arrival_ms, ordinal, index, message.topic, repeat)
-            )
+    def _open(self, messages: Sequence[Message], first: int, out: Step) -> list[Arrived]:
+        """Judge and decode messages; the events inside, in order."""
+        decode, poisoned = self.decoder.decode, self.poisoned
+        verdicts = self.admission.redeliveries.judge(messages)
+        arrived: list[Arrived] = []
+        formats: list[str] = []
+        for i, message in enumerate(messages):
+            if verdicts is not None and verdicts[i] is Reason.REDELIVERED:
+                self.state.count(f"messages_{Reason.REDELIVERED}")
+                continue
+            ordinal = first + i
+            if poisoned and ordinal in poisoned:
+                self._dead(out, message, ordinal, -1, "poison", _POISON, message.payload)
+                continue
+            decoded = decode(message)
+            formats.append(decoded.format)
+            if decoded.ignored:
+                self.state.count(f"messages_{Reason.IGNORED}")
+            for r in decoded.rejects:
+                self._dead(out, message, ordinal, r.index, r.reason, r.detail, r.payload)
+            repeat = verdicts is not None and verdicts[i] is Reason.POSSIBLE_REPEAT
+            for index, event in enumerate(decoded.events):
+                arrived.append(
+                    Arrived(event, message.arrival_ms, ordinal, index, message.topic, repeat)
+                )
+        self.state.count("messages", len(messages))
+        for name, many in Counter(formats).items():
+            self.state.count(f"format_{name or 'unknown'}", many)
+        return arrived
 
     def _dead(
         self,
@@ -259,11 +265,11 @@ class Core:
         known = self.state.item.keys
         for told in span:
             event = told.event
-            if not self._timely(told, out):
+            if event.at > told.arrival_ms and not self._timely(told, out):  # type: ignore[operator]
                 continue
             if type(event) is TagRead:
                 if event.epc not in known:
-                    known.claim(event.epc)  # rows are given in the order of arrival
+                    self._welcome(event, told.arrival_ms)
                 reads.append(told)
                 waiting.add(event.epc)
                 continue
@@ -274,13 +280,22 @@ class Core:
         if reads:
             self._reads(reads, out)
 
+    def _welcome(self, event: TagRead, arrival_ms: int) -> None:
+        """A tag never seen before gets its row now: rows are given in the order of arrival."""
+        row = self.state.item.keys.claim(event.epc)
+        if row < 0:
+            return
+        col = self.state.item.col
+        col["store_row"][row] = self.state.store.keys.claim(event.store)
+        gs1 = self._gtins.read(event.epc, event.pc) if self._gtins else None
+        if gs1 is not None and gs1.gtin:
+            business.bind(self.state, row, event.store, gs1.gtin, "", arrival_ms)
+
     def _timely(self, told: Arrived, out: Step) -> bool:
         """Whether an event is not from the future; a clock slightly ahead is set to arrival."""
         at_ms = told.event.at
         assert isinstance(at_ms, int), at_ms
         ahead_ms = at_ms - told.arrival_ms
-        if ahead_ms <= 0:
-            return True
         if ahead_ms > self._tolerance_ms:
             self._refuse(out, told, Reason.FUTURE, f"dated {ahead_ms // 1000} s after its arrival")
             return False
@@ -289,10 +304,16 @@ class Core:
 
     def _matters(self, event: Event, waiting: set[str]) -> bool:
         if type(event) is ItemScan:
-            return bool(event.sku) and event.epc in waiting
+            return bool(event.sku) and event.epc in waiting and self._binds_anew(event)
         if type(event) is ItemLink:
             return event.epc in waiting or event.replaces in waiting
         return type(event) is ReaderStatus
+
+    def _binds_anew(self, scan: ItemScan) -> bool:
+        row = self.state.item.keys.get(scan.epc)
+        bound = int(self.state.item.col["class_row"][row])
+        key = business.class_key(scan.store, scan.sku)
+        return bound < 0 or self.state.cls.keys.get(key) != bound
 
     def _one(self, told: Arrived, out: Step) -> None:
         event = told.event
@@ -419,7 +440,7 @@ class Core:
         for t in told:
             if t.possible_repeat and self._repeat(t):
                 count(f"events_{Reason.POSSIBLE_REPEAT}")
-            if t.topic.startswith(HTTP):
+            if t.topic[0] == "$":
                 self._outcome(out, t.topic, t.ordinal, str(Reason.ADMITTED), "")
         np.maximum.at(self.state.reader.col["last_message_ms"], reads.reader, reads.arrival_ms)
         self.state.reader.col["clock_ahead_ms"][reads.reader] = reads.at_ms - reads.arrival_ms

@@ -10,8 +10,6 @@ Every handler returns ``True``, or ``False`` when a table is full and the event 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from edge.events import (
     Correction,
     Event,
@@ -27,7 +25,6 @@ from edge.events import (
     StockReceipt,
 )
 from edge.features.decay import DecayedCount
-from edge.features.keys import key_hash
 from edge.features.sketch import DistinctWindow, LogHistogram
 from edge.features.state import FeatureState, Line, Reserved
 from edge.features.windows import DayLog, DayRing, RingWindow
@@ -76,7 +73,8 @@ def _item(state: FeatureState, epc: str, arrival_ms: int, store: str) -> int:
     return row
 
 
-def _bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival_ms: int) -> None:
+def bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival_ms: int) -> None:
+    """Bind an item to a class of a store, which is made if need be."""
     class_row = _class(state, store, sku, arrival_ms, name)
     col = state.item.col
     if class_row >= 0 and class_row != col["class_row"][row]:
@@ -147,7 +145,7 @@ def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
     at_ms = _ms(event.at)
     col = state.item.col
     if event.sku:
-        _bind(state, row, event.store, event.sku, event.name, arrival_ms)
+        bind(state, row, event.store, event.sku, event.name, arrival_ms)
     elif event.name:
         state.item.text["name"][row] = event.name
     col["scans_total"][row] += 1
@@ -213,7 +211,7 @@ def _link(state: FeatureState, event: ItemLink, arrival_ms: int) -> bool:
 
 def _link_bind(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
     if event.sku:
-        _bind(state, row, event.store, event.sku, event.name, arrival_ms)
+        bind(state, row, event.store, event.sku, event.name, arrival_ms)
 
 
 def _link_replace(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
@@ -467,9 +465,10 @@ def _customer(state: FeatureState, class_row: int, line: Line, arrival_ms: int) 
     _customer_book(state, row, line, +1)
     seen = state.cls.part["customers_28d"]
     assert isinstance(seen, DistinctWindow)
-    at = np.array([line.at_ms])
-    if seen.open(at, state.lateness_ms, np.array([arrival_ms]))[0]:
-        seen.add(np.array([class_row]), at, np.array([key_hash(line.customer)], np.uint64))
+    bucket = line.at_ms // seen.width_ms
+    closes_ms = (bucket + 1) * seen.width_ms + state.lateness_ms
+    if closes_ms > arrival_ms and bucket > seen.newest - seen.buckets:
+        seen.add_one(class_row, line.at_ms, int(state.customer.keys.hashes[row]))
 
 
 def _customer_book(state: FeatureState, row: int, line: Line, sign: int) -> None:

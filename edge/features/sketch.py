@@ -51,6 +51,14 @@ class DistinctWindow:
         index = (at_ms // self.width_ms % self.buckets * shape[1] + rows) * shape[2] + register
         np.maximum.at(self.ring.reshape(-1), index, rank)
 
+    def add_one(self, row: int, at_ms: int, key: int) -> None:
+        """Show one 64-bit key hash to one row at an open bucket."""
+        rest = (key >> self._bits) & ((1 << 50) - 1)
+        cell = (at_ms // self.width_ms % self.buckets, row, key & (self.registers - 1))
+        rank = 51 - rest.bit_length()
+        if rank > self.ring[cell]:
+            self.ring[cell] = rank
+
     def estimate(self, rows: Ints) -> NDArray[np.float64]:
         """float64[n]: different keys over the whole window."""
         ranks = self.ring[:, rows].max(axis=0)

@@ -7,6 +7,7 @@ Three memories, all bounded and all derived from the journal alone:
 * keys of business acts: (contract, tag, scan type, scan time) and (document, line, kind, day).
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 from zlib import crc32
@@ -29,7 +30,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Redeliveries:
-    """The last ``size`` MQTT messages: (session, packet id, CRC-32 of the payload).
+    """The last ``size`` QoS 1 messages: (session, packet id, CRC-32 of the payload).
 
     Only messages still unacknowledged at the broker can come again, and there are never more of
     those than the receive maximum, so ``size`` is that limit. The same packet id further back was
@@ -39,44 +40,68 @@ class Redeliveries:
     def __init__(self, size: int) -> None:
         assert size > 0, size
         self.size = size
-        self._recent: dict[tuple[int, int], int] = {}
+        self._recent: deque[tuple[int, int, int]] = deque(maxlen=size)
         self._before: frozenset[int] = frozenset()  # payloads of the session that was lost
         self._session = 0
         self._since_loss = 0
 
-    def judge(self, message: Message) -> Reason:
-        """ADMITTED, REDELIVERED, or POSSIBLE_REPEAT (kept; matters only without an own time)."""
-        if message.session != self._session and message.session > 0:
-            self._before = frozenset(self._recent.values()) if self._session else frozenset()
-            self._recent = {}
-            self._session, self._since_loss = message.session, 0
+    def judge(self, messages: Sequence[Message]) -> list[Reason] | None:
+        """ADMITTED, REDELIVERED or POSSIBLE_REPEAT for each message; ``None``: all admitted.
+
+        POSSIBLE_REPEAT is kept; it matters only for a payload without a time of its own.
+        """
+        told = [
+            (m.session, m.packet_id, crc32(m.payload, len(m.topic)))
+            for m in messages
+            if m.packet_id
+        ]
+        if not told:
+            return None
+        quiet = told[0][0] == told[-1][0] == self._session and not self._before
+        if quiet and not any(m.flags & DUP for m in messages):
+            self._recent.extend(told)
+            self._since_loss += len(told)
+            return None
+        return [self._one(message) for message in messages]
+
+    def _one(self, message: Message) -> Reason:
         if message.packet_id == 0:
             return Reason.ADMITTED
-        key = (message.session, message.packet_id)
+        if message.session != self._session:
+            lost = frozenset(checksum for _, _, checksum in self._recent)
+            self._before = lost if self._session else frozenset()
+            self._recent.clear()
+            self._session, self._since_loss = message.session, 0
         checksum = crc32(message.payload, len(message.topic))
-        again = bool(message.flags & DUP) and self._recent.get(key) == checksum
-        self._recent.pop(key, None)
-        self._recent[key] = checksum
-        if len(self._recent) > self.size:
-            del self._recent[next(iter(self._recent))]
+        told = (message.session, message.packet_id, checksum)
+        again = bool(message.flags & DUP) and self._newest(told) == checksum
+        self._recent.append(told)
+        self._since_loss += 1
         if again:
             return Reason.REDELIVERED
-        self._since_loss += 1
         if self._before and self._since_loss > self.size:
             self._before = frozenset()
         return Reason.POSSIBLE_REPEAT if checksum in self._before else Reason.ADMITTED
 
+    def _newest(self, told: tuple[int, int, int]) -> int:
+        """Checksum of the newest message with the same session and packet id; -1: none."""
+        for session, packet_id, checksum in reversed(self._recent):
+            if packet_id == told[1] and session == told[0]:
+                return checksum
+        return -1
+
     def save(self) -> Array:
         """int64[4, n] that ``load`` takes back."""
-        rows = [(s, p, c, 0) for (s, p), c in self._recent.items()]
-        rows += [(0, 0, c, 1) for c in sorted(self._before)]
-        rows.append((self._session, self._since_loss, 0, 2))
+        rows = [(*told, 0) for told in self._recent]
+        rows += [(0, 0, checksum, 1) for checksum in sorted(self._before)]
+        # how long ago only matters while a lost session is remembered
+        rows.append((self._session, self._since_loss if self._before else 0, 0, 2))
         return np.array(rows, np.int64).reshape(-1, 4).T.copy()
 
     def load(self, saved: Array) -> None:
         """Take back what ``save`` gave."""
         rows = saved.T.tolist()
-        self._recent = {(s, p): c for s, p, c, kind in rows if kind == 0}
+        self._recent = deque(((s, p, c) for s, p, c, kind in rows if kind == 0), maxlen=self.size)
         self._before = frozenset(c for _, _, c, kind in rows if kind == 1)
         self._session, self._since_loss = next((s, n) for s, n, _, kind in rows if kind == 2)
 
