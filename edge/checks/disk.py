@@ -121,7 +121,7 @@ def _speed(case: Case, place: Path) -> Iterator[Check]:
         + case.config.storage.fsync_delay_ms
     )
     rates = [f"{drain_per_s(n, p50):,} messages/s with {n:,} in flight" for n in (20, 1_000)]
-    seen = f"p50 {p50:.2g} ms, p99 {p99:.2g} ms of {len(times_ms)} writes of 4 kB: at most about {' and '.join(rates)}"
+    seen = f"p50 {p50:.2g} ms, p99 {p99:.2g} ms of {len(times_ms)} writes of 4 kB: expect to drain about {' and '.join(rates)}"
     if p50 > SLOW_MS or p99 > VERY_SLOW_MS:
         cure = "use a better card (A2) or an SSD, and let the broker hold 1000 in flight"
         yield Check("disk fsync", "warn", seen, cure)
@@ -130,7 +130,7 @@ def _speed(case: Case, place: Path) -> Iterator[Check]:
 
 
 def drain_per_s(in_flight: int, fsync_ms: float) -> int:
-    """Most QoS 1 messages a second: each commit frees one window of the broker's.
+    """QoS 1 messages a second where each commit frees one window of the broker's; it may send more.
 
     >>> drain_per_s(20, 9.0), drain_per_s(1_000, 9.0)
     (2000, 40000)
