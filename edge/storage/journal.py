@@ -50,6 +50,10 @@ TRIM_BYTES = 1_048_576
 TRIM_ROWS = 512
 TAIL_CHECKED = 64
 """So many of the newest batches are read whole when the journal is opened."""
+FREE_BYTES_MIN = 4_194_304
+"""Whatever the reserve: with less free space nothing is written and no journal opened. SQLite maps
+its -shm file into memory, and on a full disk (with file system blocks smaller than a page) touching
+a page of it that has no block yet kills the process (SIGBUS) instead of returning an error."""
 ROOM_CHECK_S = 1.0
 ROOM_CHECK_BYTES = 4_194_304
 
@@ -343,6 +347,11 @@ def free_bytes_of(directory: Path) -> int:
     return room.f_bavail * room.f_frsize
 
 
+def _demand_free(free: int, reserve: int) -> None:
+    if free < reserve:
+        raise JournalFull(f"{free} bytes can be written, {reserve} are held in reserve")
+
+
 class Journal:
     """The one writer. Used by one thread at a time; :meth:`batches` by any other, one at a time.
 
@@ -396,6 +405,7 @@ class Journal:
         path = Path(directory)
         lock = _lock(path)
         try:
+            _demand_free(free_bytes(path), FREE_BYTES_MIN)
             with _typed_errors():
                 connection = _open_connection(path)
                 journal = cls(path, settings, connection, lock, dead_letters_max, free_bytes)
@@ -449,10 +459,15 @@ class Journal:
 
     def used_bytes(self) -> int:
         """Bytes of pages in use: what ``journal_max_bytes`` bounds. The file may hold free pages."""
+        whole, unused = self._pages()
+        return whole - unused
+
+    def _pages(self) -> tuple[int, int]:
+        """Bytes of all pages of the file, and of those that trimming set free."""
         with self._guarded():
             (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
             (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        return int(pages - free) * PAGE_BYTES
+        return pages * PAGE_BYTES, free * PAGE_BYTES
 
     # Writing
 
@@ -529,9 +544,10 @@ class Journal:
         whatever their age: give the seq of the oldest snapshot that a restart may fall back to.
         The last batch always stays, as it says where the journal ends. A slice holds at most
         512 batches or 1 MB, so that a commit never waits long behind it. Works below the disk
-        reserve (removing needs some pages of WAL: that is what the reserve is for), but not on a
-        disk with no byte left.
+        reserve (removing needs some pages of WAL: that is what the reserve is for), but not with
+        less than 4 MB free.
         """
+        _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         limit = self._settings.journal_max_bytes if max_bytes is None else max_bytes
         excess = self.used_bytes() - limit
         with self._transaction():
@@ -542,6 +558,13 @@ class Journal:
                 self._connection.execute("DELETE FROM batch WHERE seq <= ?", (last,))
         self._wal_bytes += removed * 64 + 4 * PAGE_BYTES
         return removed
+
+    def make_room(self, keep_after_seq: int) -> int:
+        """After :class:`JournalFull`: remove one slice of the oldest batches whatever their age.
+
+        How many went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
+        """
+        return self.trim(1 << 62, keep_after_seq)
 
     def _trim_end(self, keep_after_seq: int, before_ms: int, excess: int) -> tuple[int, int]:
         """(last seq to remove, how many rows) of one slice."""
@@ -599,10 +622,12 @@ class Journal:
         if recent and self._room_bytes + needed < ROOM_CHECK_BYTES:
             return
         self._room_checked_at = float("-inf")
-        free, reserve = self._free_bytes(self.directory), self._settings.disk_reserve_bytes
-        if free - needed < reserve:
-            raise JournalFull(f"{free} bytes free on the disk, {reserve} are held in reserve")
-        used, most = self.used_bytes(), self._settings.journal_max_bytes
+        free = self._free_bytes(self.directory)
+        _demand_free(free, FREE_BYTES_MIN)
+        pages, unused = self._pages()
+        # What trimming gave back is written again without taking anything from the disk.
+        _demand_free(free + unused - needed, self._settings.disk_reserve_bytes)
+        used, most = pages - unused, self._settings.journal_max_bytes
         if used + needed > most:
             raise JournalFull(f"the journal uses {used} bytes of {most} allowed")
         self._room_checked_at, self._room_bytes = now, 0

@@ -85,6 +85,10 @@ class JournalWriter:
             removed += slice_
         return removed
 
+    def make_room(self, keep_after_seq: int) -> "asyncio.Future[int]":
+        """Awaitable: see :meth:`Journal.make_room`."""
+        return self._submit(self._journal.make_room, keep_after_seq)
+
     async def trim_effects(self, before_ms: int) -> None:
         """Trim timeline and gaps likewise, one whole walk through the items."""
         while await self._submit(self._journal.trim_effects, before_ms):

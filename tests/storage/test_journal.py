@@ -221,22 +221,46 @@ def test_a_damaged_end_is_found_on_opening(tmp_path: Path, damage: str, complain
 
 
 def test_below_the_disk_reserve_nothing_is_written_until_there_is_room(tmp_path: Path) -> None:
-    free = [10_000]
+    free = [10_000_000]
     journal = Journal.open(
-        tmp_path, Storage(disk_reserve_bytes=5_000), free_bytes=lambda _: free[0]
+        tmp_path, Storage(disk_reserve_bytes=5_000_000), free_bytes=lambda _: free[0]
     )
-    free[0] = 4_999
+    free[0] = 4_999_999
     batch = following(journal, 3)
     for _ in range(3):
         with pytest.raises(JournalFull, match="held in reserve"):
             journal.append(batch)
     assert journal.last() == Tail()
-    free[0] = 10_000
+    free[0] = 10_000_000
     journal.append(batch)
     assert everything(journal) == batch.messages
     journal.append(following(journal, 3))
-    free[0] = 0
+    free[0] = 4_200_000
     assert journal.trim(2**60, 2) == 1  # what is held in reserve is there for this
+    free[0] = 4_000_000
+    with pytest.raises(JournalFull):
+        journal.trim(2**60, 2)
+    journal.close()
+    with pytest.raises(JournalFull, match="4000000 bytes can be"):
+        Journal.open(tmp_path, Storage(), free_bytes=lambda _: free[0])
+
+
+def test_what_trimming_gave_back_counts_as_room_although_the_file_does_not_shrink(
+    tmp_path: Path,
+) -> None:
+    journal = Journal.open(
+        tmp_path, Storage(disk_reserve_bytes=10_000_000), free_bytes=lambda _: 9_980_000
+    )
+    journal._room_checked_at = float("inf")  # there was room when these were written
+    noise = random.Random(1)
+    for k in range(20):
+        journal.append(Batch(k + 1, k, k, [Message("a", noise.randbytes(4_000), k)]))
+    journal._room_checked_at = float("-inf")
+    with pytest.raises(JournalFull, match="held in reserve"):
+        journal.append(following(journal, 1))
+    assert journal.make_room(keep_after_seq=0) == 0
+    assert journal.make_room(keep_after_seq=15) == 15
+    journal.append(following(journal, 1))
     journal.close()
 
 

@@ -99,8 +99,9 @@ def test_a_cancelled_waiter_does_not_cancel_its_write(tmp_path: Path) -> None:
 
 def test_a_full_journal_refuses_and_then_goes_on(tmp_path: Path) -> None:
     async def main() -> None:
-        free = [0]
+        free = [2**40]
         journal = Journal.open(tmp_path, Storage(), free_bytes=lambda _: free[0])
+        free[0] = 0
         writer = JournalWriter(journal)
         for _ in range(3):
             with pytest.raises(JournalFull):
