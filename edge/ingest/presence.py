@@ -118,13 +118,15 @@ _NOTHING = Transitions(
     np.empty(0, np.int64),
 )
 
-_PAIR_COLUMNS: dict[str, type[np.signedinteger]] = {
-    "pair_item": np.int64,  # -1: the slot is free
-    "pair_zone": np.int16,
+_PAIR_COLUMNS: dict[str, type[np.signedinteger] | type[np.bool_]] = {
+    "item": np.int64,  # -1: the slot is free
+    "zone": np.int16,
     "born": np.int64,  # visible epoch of the zone when the stay began; -1: no epoch closed yet
     "seen": np.int64,  # visible epoch when last read
     "believed": np.int32,  # silent epochs for which presence is believed
-    "over": np.int64,  # visible epoch at which the stay counts as over
+    "gone": np.int32,  # … after which the stay counts as over
+    "keep": np.int32,  # … after which the pair is let go
+    "ended": np.bool_,  # the stay counts as over
     "reads": np.int32,  # epochs read again, over …
     "span": np.int32,  # … epochs from read to read: the read rate
     "came_ms": np.int64,  # first read of the visit
@@ -140,11 +142,12 @@ _PAIR_COLUMNS: dict[str, type[np.signedinteger]] = {
 _ITEM_COLUMNS: dict[str, tuple[type[np.signedinteger] | type[np.bool_], int]] = {
     "location": (np.int16, NOWHERE),
     "since_ms": (np.int64, 0),
-    "item_last_ms": (np.int64, 0),
+    "last_ms": (np.int64, 0),
     "hold": (np.int32, 0),  # visible epochs of silence until departure
     "due": (np.int64, 0),  # visible epoch of the location at which it departs
     "muted": (np.bool_, 0),
 }
+_ENDING = ("item", "zone", "born", "seen", "gone", "keep", "ended")
 _ZONE_COLUMNS = ("blind", "dimmed", "lost", "clear_from")
 _CLOCK = ("epoch", "refresh_at", "refused", "evicted")
 
@@ -181,8 +184,8 @@ class Presence:
         self._slope_cdb_per_s = round(settings.move_slope_db_per_s * 100)
         # One slot more than pairs: the last is nobody, so that index -1 is safe to look at.
         self._pairs = {n: np.zeros(settings.pairs_max + 1, t) for n, t in _PAIR_COLUMNS.items()}
-        self._pairs["pair_item"][:] = -1
-        self._pairs["pair_zone"][:] = NOWHERE
+        self._pairs["item"][:] = -1
+        self._pairs["zone"][:] = NOWHERE
         self._next = np.full(settings.pairs_max + 1, -1, np.int32)  # next pair of the same item
         self._free: list[int] = []
         self._top = 0  # slots from here on were never used
@@ -256,7 +259,7 @@ class Presence:
         """Drop everything known of these items, also that they were muted. Tells nobody."""
         rows = np.unique(np.atleast_1d(np.asarray(items, np.int64)))
         rows = rows[rows < len(self._head)]
-        self._release(np.flatnonzero(np.isin(self._pairs["pair_item"][: self._top], rows)))
+        self._release(np.flatnonzero(np.isin(self._pairs["item"][: self._top], rows)))
         for name, (_, nothing) in _ITEM_COLUMNS.items():
             self._items[name][rows] = nothing
 
@@ -285,7 +288,7 @@ class Presence:
 
     def last_read_ms(self, items: ArrayLike) -> I64:
         """int64[n]: newest read anywhere, of epochs closed; 0: never."""
-        return self._of_items("item_last_ms", items).astype(np.int64)
+        return self._of_items("last_ms", items).astype(np.int64)
 
     def next_at_ms(self) -> int:
         """Nothing is told or learned by advancing to before this moment (nor must it be then)."""
@@ -333,7 +336,7 @@ class Presence:
         a new numbering needs. Learned zone columns are copied whole.
         """
         pairs = {n: c[: self._top] for n, c in self._pairs.items()}
-        held = np.flatnonzero(pairs["pair_item"] >= 0)
+        held = np.flatnonzero(pairs["item"] >= 0)
         numbers = np.arange(len(self._head))
         told = self._items
         if items is not None:
@@ -341,21 +344,23 @@ class Presence:
             self._make_room(int(wanted.max(initial=-1)) + 1)
             numbers = np.full(len(self._head), -1)
             numbers[wanted] = np.arange(len(wanted))
-            held = held[numbers[pairs["pair_item"][held]] >= 0]
+            held = held[numbers[pairs["item"][held]] >= 0]
             told = {n: c[wanted] for n, c in self._items.items()}
-        number = numbers[pairs["pair_item"][held]]
-        order = np.lexsort((pairs["pair_zone"][held], number))
-        out: dict[str, NDArray[np.generic]] = {n: c[held][order] for n, c in pairs.items()}
+        number = numbers[pairs["item"][held]]
+        order = np.lexsort((pairs["zone"][held], number))
+        out: dict[str, NDArray[np.generic]] = {
+            f"pair_{n}": c[held][order] for n, c in pairs.items()
+        }
         out["pair_item"] = number[order].astype(np.int64)
         # Rows that say nothing are left out: how far columns have grown is nobody's business.
         says = np.zeros(len(told["location"]), np.bool_)
         for name, (_, nothing) in _ITEM_COLUMNS.items():
             says |= told[name] != nothing
         rows = np.flatnonzero(says)
-        out["item"] = rows.astype(np.int64)
-        out |= {n: c[rows] for n, c in told.items()}
-        out |= {n: getattr(self._model, n).copy() for n in ZoneModel.COLUMNS}
-        out |= {n: getattr(self, f"_{n}").copy() for n in _ZONE_COLUMNS}
+        out["item_row"] = rows.astype(np.int64)
+        out |= {f"item_{n}": c[rows] for n, c in told.items()}
+        out |= {f"zone_{n}": getattr(self._model, n).copy() for n in ZoneModel.COLUMNS}
+        out |= {f"zone_{n}": getattr(self, f"_{n}").copy() for n in _ZONE_COLUMNS}
         out["clock"] = np.array(
             [self._epoch, self._refresh_at, self.refused, self.evicted], np.int64
         )
@@ -375,22 +380,22 @@ class Presence:
         """
         self = cls(settings, zone_kinds)
         for name in ZoneModel.COLUMNS:
-            setattr(self._model, name, np.array(snapshot[name]))
+            setattr(self._model, name, np.array(snapshot[f"zone_{name}"]))
         for name in _ZONE_COLUMNS:
-            setattr(self, f"_{name}", np.array(snapshot[name]))
+            setattr(self, f"_{name}", np.array(snapshot[f"zone_{name}"]))
         self._epoch, self._refresh_at, self.refused, self.evicted = (
             int(v) for v in snapshot["clock"].tolist()
         )
         for part in (snapshot, *more):
-            rows = part["item"].astype(np.int64)
+            rows = part["item_row"].astype(np.int64)
             item = part["pair_item"].astype(np.int64)
             self._make_room(max(int(rows.max(initial=-1)), int(item.max(initial=-1))) + 1)
             for name in _ITEM_COLUMNS:
-                self._items[name][rows] = part[name]
+                self._items[name][rows] = part[f"item_{name}"]
             start, self._top = self._top, self._top + len(item)
             assert self._top <= settings.pairs_max, (self._top, settings.pairs_max)
             for name in _PAIR_COLUMNS:
-                self._pairs[name][start : self._top] = part[name]
+                self._pairs[name][start : self._top] = part[f"pair_{name}"]
             self._link(np.arange(start, self._top), item)
         return self
 
@@ -436,18 +441,32 @@ class Presence:
         return _NOTHING
 
     def _end_stays(self) -> None:
-        pairs, top = self._pairs, self._top
-        at = pairs["over"][:top] + self._when()[pairs["pair_zone"][:top]]
-        # Free slots, and pairs heard for the first time in the open epoch, have nothing to end.
-        at[(pairs["pair_item"][:top] < 0) | (pairs["born"][:top] < 0)] = _FOREVER
-        over = at <= self._epoch
-        gone = np.flatnonzero(over)
+        """Stays end where silence says so; pairs long silent are let go."""
+        pairs = self._pairs
+        at = self._pairs_when()
+        gone = np.flatnonzero((at <= self._epoch) & ~pairs["ended"][: self._top])
         if len(gone):
-            age = np.maximum(pairs["seen"][gone] - pairs["born"][gone], 0)
-            self._model.learn_departures(pairs["pair_zone"][gone].astype(np.int64), age)
-            self._release(gone)
-            at[gone] = _FOREVER
+            self._model.learn_departures(pairs["zone"][gone].astype(np.int64), self._ages(gone))
+            pairs["ended"][gone] = True
+            at = self._pairs_when()
+        forgettable = np.flatnonzero(at <= self._epoch)
+        self._release(forgettable)
+        at[forgettable] = _FOREVER
         self._pairs_due = int(at.min(initial=_FOREVER))
+
+    def _pairs_when(self) -> I64:
+        """int64[top]: the epoch whose beginning ends the stay, or lets the pair go."""
+        pairs = {n: self._pairs[n][: self._top] for n in _ENDING}
+        silence = np.where(pairs["ended"], pairs["keep"], pairs["gone"])
+        at: I64 = pairs["seen"] + silence + 1 + self._when()[pairs["zone"]]
+        # Free slots, and pairs heard for the first time in the open epoch, have nothing to end.
+        at[(pairs["item"] < 0) | (pairs["born"] < 0)] = _FOREVER
+        return at
+
+    def _ages(self, slots: I64) -> I64:
+        """int64[n]: epochs between the first and the newest read of each stay."""
+        age: I64 = np.maximum(self._pairs["seen"][slots] - self._pairs["born"][slots], 0)
+        return age
 
     def _depart(self) -> Transitions:
         items = self._items
@@ -491,29 +510,36 @@ class Presence:
 
     def _judge(self, touched: I64) -> Transitions:
         """Close an epoch that had reads: learn, set how long silence may last, locate items."""
-        zone = self._pairs["pair_zone"][touched].astype(np.int64)
+        zone = self._pairs["zone"][touched].astype(np.int64)
         visible = self._visible()[zone]
         self._learn(touched, zone, visible)
         self._add_epoch(touched)
         if self._epoch > self._refresh_at:
             self._model.refresh()
             self._refresh_at = self._epoch - 1 + REFRESH_EPOCHS
-        rate = self._set_silences(touched, zone, visible)
-        told = self._locate(touched, zone, rate)
+        hold = self._set_silences(touched, zone, visible)
+        told = self._locate(touched, zone, hold)
         for name in ("now_count", "now_rssi", "now_rssi_n"):
             self._pairs[name][touched] = 0
         self._evict(touched)
         return told
 
     def _learn(self, touched: I64, zone: I64, visible: I64) -> None:
-        """What these reads say about rates and stays; new visits begin."""
-        pairs = self._pairs
-        born, seen = pairs["born"][touched], pairs["seen"][touched]
-        fresh = born < 0
-        gap = visible - seen
+        """What these reads say about rates and stays; new stays and visits begin."""
+        pairs, model = self._pairs, self._model
+        fresh = pairs["born"][touched] < 0
+        gap = visible - pairs["seen"][touched]
+        ended = pairs["ended"][touched]
+        returned = np.flatnonzero(ended)
+        if len(returned):
+            stayed = returned[self._never_left(touched[returned])]
+            model.unlearn_departures(zone[stayed], self._ages(touched[stayed]))
+            ended[stayed] = False
+            pairs["ended"][touched[returned]] = False
+        fresh |= ended
         again = np.flatnonzero(~fresh & (gap >= 1))
         slot, gaps = touched[again], gap[again]
-        self._model.learn_reads(zone[again], np.maximum(seen[again] - born[again], 0), gaps)
+        model.learn_reads(zone[again], self._ages(slot), gaps)
         reads, span = pairs["reads"][slot] + 1, pairs["span"][slot] + gaps
         old = span > TAG_SPAN_MAX
         pairs["reads"][slot] = np.where(old, (reads + 1) >> 1, reads)
@@ -522,8 +548,21 @@ class Presence:
         for name in ("heard", "rssi_sum", "rssi_n"):
             pairs[name][lapsed] = 0
         pairs["came_ms"][lapsed] = pairs["now_first_ms"][lapsed]
-        pairs["born"][touched] = np.where(fresh, visible, born)
+        pairs["born"][touched[fresh]] = visible[fresh]
         pairs["seen"][touched] = visible
+
+    def _never_left(self, slots: I64) -> Bool:
+        """Whether pairs read again after their stay had ended were in truth there all along.
+
+        A stay of a single epoch, and then again a read in the same place with none elsewhere that
+        moved the item: so behave tags read much more rarely than was thought (or readers that
+        report every minute), not tags that come and go. Without this their long gaps would never
+        be counted, and their read rate never learned.
+        """
+        pairs = self._pairs
+        here = self._items["location"][pairs["item"][slots]] == pairs["zone"][slots]
+        never_left: Bool = here & (self._ages(slots) == 0)
+        return never_left
 
     def _add_epoch(self, touched: I64) -> None:
         """The epoch's reads join those of the visit; old signal strengths fade."""
@@ -536,23 +575,25 @@ class Presence:
         pairs["rssi_n"][touched] = np.minimum(n, RSSI_READS)
 
     def _set_silences(self, touched: I64, zone: I64, visible: I64) -> I64:
-        """How long each may be silent from now on; returns their read rates, int64[n]."""
+        """How long each may be silent; returns the silence that means departure, int64[n]."""
         pairs, model = self._pairs, self._model
         rate = model.tag_rates(zone, pairs["reads"][touched], pairs["span"][touched])
         age = np.maximum(visible - pairs["born"][touched], 0)
         believed, gone = model.silences(zone, age, rate)
         pairs["believed"][touched] = believed
-        over = visible + gone + 1
-        pairs["over"][touched] = over
-        self._pairs_due = min(self._pairs_due, int((over + self._lost[zone]).min()))
-        return rate
+        pairs["gone"][touched] = gone
+        hold = np.maximum(self._zone_hold[zone], smoothing.quiet_table()[rate])
+        pairs["keep"][touched] = np.maximum(gone, hold)
+        over = visible + gone + 1 + self._lost[zone]
+        self._pairs_due = min(self._pairs_due, int(over.min()))
+        return hold
 
     # -- where items are
 
-    def _locate(self, touched: I64, zone: I64, rate: I64) -> Transitions:
+    def _locate(self, touched: I64, zone: I64, hold: I64) -> Transitions:
         """Arrivals, moves, and when each item read would depart."""
-        items, item = self._items, self._pairs["pair_item"][touched]
-        np.maximum.at(items["item_last_ms"], item, self._pairs["last_ms"][touched])
+        items, item = self._items, self._pairs["item"][touched]
+        np.maximum.at(items["last_ms"], item, self._pairs["last_ms"][touched])
         where = items["location"][item]
         told = _NOTHING
         if (where != zone).any():
@@ -567,8 +608,7 @@ class Presence:
                 told = told.take(order)
             where = items["location"][item]
         here = where == zone
-        hold = np.maximum(self._zone_hold[zone[here]], smoothing.quiet_table()[rate[here]])
-        items["hold"][item[here]] = hold
+        items["hold"][item[here]] = hold[here]
         due = self._visible()[where] + items["hold"][item]
         items["due"][item] = due
         self._items_due = min(self._items_due, int((due + self._lost[where]).min()))
@@ -580,15 +620,13 @@ class Presence:
             return _NOTHING
         pairs, items = self._pairs, self._items
         best = self._loudest(touched)
-        item = pairs["pair_item"][best]
-        items["location"][item] = pairs["pair_zone"][best]
+        item = pairs["item"][best]
+        items["location"][item] = pairs["zone"][best]
         items["since_ms"][item] = _FOREVER
-        np.minimum.at(
-            items["since_ms"], pairs["pair_item"][touched], pairs["now_first_ms"][touched]
-        )
+        np.minimum.at(items["since_ms"], pairs["item"][touched], pairs["now_first_ms"][touched])
         nowhere = np.full(len(best), NOWHERE, np.int16)
         at = np.full(len(best), self._epoch)
-        return self._tell(Kind.ARRIVED, item, nowhere, pairs["pair_zone"][best], at)
+        return self._tell(Kind.ARRIVED, item, nowhere, pairs["zone"][best], at)
 
     def _move(self, touched: I64) -> Transitions:
         """Pairs beside their item's location: the loudest may take the item over."""
@@ -597,22 +635,20 @@ class Presence:
         if not len(rivals):
             return _NOTHING
         best = self._loudest(rivals)
-        item = pairs["pair_item"][best]
+        item = pairs["item"][best]
         old_zone = items["location"][item]
         wins = self._outdoes(best, self._find(item, old_zone), old_zone)
         best, item, old_zone = best[wins], item[wins], old_zone[wins]
-        items["location"][item] = pairs["pair_zone"][best]
+        items["location"][item] = pairs["zone"][best]
         items["since_ms"][item] = pairs["last_ms"][best]
         at = np.full(len(best), self._epoch)
-        return self._tell(Kind.MOVED, item, old_zone, pairs["pair_zone"][best], at)
+        return self._tell(Kind.MOVED, item, old_zone, pairs["zone"][best], at)
 
     def _loudest(self, slots: I64) -> I64:
         """One slot for each item among them: greatest mean, then most reads, then least zone."""
         pairs = self._pairs
-        item = pairs["pair_item"][slots]
-        order = np.lexsort(
-            (-pairs["pair_zone"][slots], pairs["heard"][slots], self._mean(slots), item)
-        )
+        item = pairs["item"][slots]
+        order = np.lexsort((-pairs["zone"][slots], pairs["heard"][slots], self._mean(slots), item))
         last = np.append(np.diff(item[order]) != 0, True)
         loudest: I64 = slots[order[last]]
         return loudest
@@ -650,7 +686,7 @@ class Presence:
             old,
             new,
             at_epoch * self.settings.epoch_ms,
-            self._items["item_last_ms"][item],
+            self._items["last_ms"][item],
         )
 
     def _unmuted(self, told: Transitions) -> Transitions:
@@ -671,7 +707,7 @@ class Presence:
 
     def _follow(self, slot: I64, zone: I16) -> I64:
         """Walk each chain from ``slot`` (changed in place) to the pair of its zone, or -1."""
-        pair_zone = self._pairs["pair_zone"]
+        pair_zone = self._pairs["zone"]
         astray = np.flatnonzero(pair_zone[slot] != zone)
         while len(astray):
             onward = self._next[slot[astray]]
@@ -695,8 +731,8 @@ class Presence:
         pairs = self._pairs
         for name in _PAIR_COLUMNS:
             pairs[name][taken] = 0
-        pairs["pair_item"][taken] = item[rows]
-        pairs["pair_zone"][taken] = zone[rows]
+        pairs["item"][taken] = item[rows]
+        pairs["zone"][taken] = zone[rows]
         pairs["born"][taken] = -1
         self._link(taken, item[rows])
         slot[missing] = self._follow(self._head[item[missing]].astype(np.int64), zone[missing])
@@ -726,9 +762,9 @@ class Presence:
         if not len(slots):
             return
         pairs, chain = self._pairs, self._next
-        item = np.unique(pairs["pair_item"][slots])
-        pairs["pair_item"][slots] = -1
-        pairs["pair_zone"][slots] = NOWHERE
+        item = np.unique(pairs["item"][slots])
+        pairs["item"][slots] = -1
+        pairs["zone"][slots] = NOWHERE
         pairs["now_count"][slots] = 0
         kept = self._skip_free(self._head[item])
         self._head[item] = kept
@@ -742,7 +778,7 @@ class Presence:
     def _skip_free(self, slot: I32) -> I32:
         """Follow chains past slots that were freed."""
         while True:
-            dead = (slot >= 0) & (self._pairs["pair_item"][slot] < 0)
+            dead = (slot >= 0) & (self._pairs["item"][slot] < 0)
             if not dead.any():
                 return slot
             slot = np.where(dead, self._next[slot], slot)
@@ -754,14 +790,14 @@ class Presence:
         if surplus <= 0:
             return
         pairs = self._pairs
-        silent = pairs["pair_item"][: self._top] >= 0
+        silent = pairs["item"][: self._top] >= 0
         silent[touched] = False
         slots = np.flatnonzero(silent)
         if len(slots) > surplus:
             newest = np.partition(pairs["last_ms"][slots], surplus - 1)[surplus - 1]
             slots = slots[pairs["last_ms"][slots] <= newest]
             order = np.lexsort(
-                (pairs["pair_zone"][slots], pairs["pair_item"][slots], pairs["last_ms"][slots])
+                (pairs["zone"][slots], pairs["item"][slots], pairs["last_ms"][slots])
             )
             slots = slots[order[:surplus]]
         self._release(slots)
@@ -788,14 +824,14 @@ class Presence:
 
     def _is_believed(self, slots: I64, visible: I64) -> Bool:
         pairs = self._pairs
-        silence = visible[pairs["pair_zone"][slots]] - pairs["seen"][slots]
+        silence = visible[pairs["zone"][slots]] - pairs["seen"][slots]
         return (silence <= pairs["believed"][slots]) & (pairs["born"][slots] >= 0)
 
     def _believed_items(self, at_ms: int | None) -> tuple[I64, I16]:
         """Items present and their zones, a row a pair."""
-        held = np.flatnonzero(self._pairs["pair_item"][: self._top] >= 0)
+        held = np.flatnonzero(self._pairs["item"][: self._top] >= 0)
         held = held[self._is_believed(held, self._visible(at_ms))]
-        return self._pairs["pair_item"][held], self._pairs["pair_zone"][held]
+        return self._pairs["item"][held], self._pairs["zone"][held]
 
 
 def _holds(settings: PresenceSettings, kinds: Sequence[str]) -> I64:

@@ -32,7 +32,8 @@ on, who has stood for hours is stock. Where a class has few data it is shrunk to
 and that towards the class below or a heavy-tailed prior, 1 / (age + 600): nothing known, a tag
 that has stayed for long will stay for long. A silence counts as a departure only when presence has
 become a thousand times less likely than absence; a read before that shows that the tag stayed.
-So a missed tag does not teach that tags leave, and the estimate cannot talk itself down.
+So a missed tag does not teach that tags leave, and the estimate cannot talk itself down. (Tags
+read far more rarely than the prior thinks are recognised when they come back: ``presence.py``.)
 
 Rates are in 1024ths and dwells in half octaves, so the windows are two lookups in a table made
 once, and state is integers: the same bits on every machine and for every split into batches.
@@ -49,7 +50,7 @@ RATE_ONE = 1024
 """Read rates are counted in 1024ths."""
 RATE_MAX = 1004
 """No tag is believed to be read in more than 98 % of epochs."""
-AGES = 32
+AGES = 31
 """Classes of age: 0, then half octaves of epochs; the last is open."""
 AGE_LAST = 1 << 15
 """Ages from here on are alike, epochs."""
@@ -84,7 +85,7 @@ def age_class(age: I64) -> I64:
     """Class of each age in epochs, int64[n] -> int64[n].
 
     >>> age_class(np.array([0, 1, 2, 3, 100_000])).tolist()
-    [0, 1, 3, 4, 31]
+    [0, 1, 3, 4, 30]
     """
     classes: I64 = _age_classes()[np.minimum(age, AGE_LAST - 1)]
     return classes
@@ -178,6 +179,11 @@ class ZoneModel:
     def learn_departures(self, zone: I64, age: I64) -> None:
         """Tags of ``zone`` are gone; when last read their age was ``age`` epochs."""
         np.add.at(self.left, (zone, age_class(age)), 1)
+
+    def unlearn_departures(self, zone: I64, age: I64) -> None:
+        """Tags of ``zone`` that were taken as gone at ``age`` turn out to have been there."""
+        np.subtract.at(self.left, (zone, age_class(age)), 1)
+        np.maximum(self.left, 0, out=self.left)
 
     def refresh(self) -> None:
         """Estimate hazards anew: each class as departures over epochs stayed, shrunk."""

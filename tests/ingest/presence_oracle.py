@@ -1,7 +1,7 @@
 """Presence the slow and obvious way: dictionaries, one tag and one epoch after the other.
 
 The judge of ``edge.ingest.presence``. It closes every epoch, also the empty ones (it skips time
-only while nobody is in view), finds windows by walking the recursion of the hidden Markov model
+only while nobody is in view or all zones in question are blind), finds windows by walking the recursion of the hidden Markov model
 odds by odds, and knows nothing of columns, slots or bounds.
 """
 
@@ -56,8 +56,12 @@ class Pair:
     rssi_n: int = 0
     believed: int = 0
     gone: int = 0
-    rate: int = 0
+    hold: int = 0
+    ended: bool = False
     fresh: bool = True  # not closed an epoch yet
+
+    def age(self) -> int:
+        return max(self.seen - self.born, 0)
 
     def mean(self) -> int | None:
         return self.rssi_sum // self.rssi_n if self.rssi_n else None
@@ -122,7 +126,7 @@ class Oracle:
             self.epoch = target
         out: list[Transition] = []
         while self.epoch < target:
-            if not self.pairs and all(i.zone < 0 for i in self.items.values()):
+            if self.asleep():
                 self.skip(target - self.epoch)
             else:
                 out += self.close()
@@ -162,6 +166,11 @@ class Oracle:
 
     # -- one epoch
 
+    def asleep(self) -> bool:
+        """Nobody is in view but in zones that are blind: only time can pass."""
+        zones = {zone for _, zone in self.pairs} | {i.zone for i in self.items.values()}
+        return not self.pending and all(zone < 0 or self.blind[zone] for zone in zones)
+
     def skip(self, epochs: int) -> None:
         for zone in self.lost:
             self.lost[zone] += self.dimmed[zone] + (epochs - 1) * self.blind[zone]
@@ -175,7 +184,7 @@ class Oracle:
         touched = sorted(self.pending)
         if touched:
             for key in touched:
-                self.hear(self.pairs[key], self.pending[key])
+                self.hear(key[0], self.pairs[key], self.pending[key])
             self.fade()
             if closed >= self.refresh_at:
                 self.refresh()
@@ -188,7 +197,7 @@ class Oracle:
             self.pending.clear()
         return out + self.expire()
 
-    def hear(self, pair: Pair, reports: list[tuple[int, int, int]]) -> None:
+    def hear(self, item: int, pair: Pair, reports: list[tuple[int, int, int]]) -> None:
         visible = self.visible(pair.zone)
         if pair.fresh:
             pair.born = pair.seen = visible
@@ -199,8 +208,15 @@ class Oracle:
             if gap - 1 > pair.believed:
                 pair.heard = pair.rssi_sum = pair.rssi_n = 0
                 pair.came_ms = reports[0][0]
-            if gap >= 1:
-                cell = age_class(max(pair.seen - pair.born, 0))
+            cell = age_class(pair.age())
+            if pair.ended:
+                here = item in self.items and self.items[item].zone == pair.zone
+                if here and pair.age() == 0:
+                    self.left[pair.zone][cell] = max(self.left[pair.zone][cell] - 1, 0)
+                    pair.ended = False
+            if pair.ended:
+                pair.ended, pair.born = False, visible
+            elif gap >= 1:
                 self.stayed[pair.zone][cell] += gap
                 self.zone_reads[pair.zone] += 1
                 self.zone_span[pair.zone] += gap
@@ -252,13 +268,17 @@ class Oracle:
             self.zone_span[pair.zone] + s.ZONE_WEIGHT
         )
         tag = (pair.reads * s.RATE_ONE + s.TAG_WEIGHT * zone) // (pair.span + s.TAG_WEIGHT)
-        pair.rate = min(max(tag, 1), s.RATE_MAX)
-        age = max(pair.seen - pair.born, 0)
+        rate = min(max(tag, 1), s.RATE_MAX)
         dwell = self.dwell[pair.zone]
-        first = longest_silence(pair.rate, dwell[age_class(age)], 1.0, s.WINDOW_MAX)
-        h = dwell[age_class(age + first // 2)]
-        pair.believed = longest_silence(pair.rate, h, 1.0, s.WINDOW_MAX)
-        pair.gone = longest_silence(pair.rate, h, float(s.GONE_ODDS), s.GONE_MAX)
+        first = longest_silence(rate, dwell[age_class(pair.age())], 1.0, s.WINDOW_MAX)
+        h = dwell[age_class(pair.age() + first // 2)]
+        pair.believed = longest_silence(rate, h, 1.0, s.WINDOW_MAX)
+        pair.gone = longest_silence(rate, h, float(s.GONE_ODDS), s.GONE_MAX)
+        quiet = math.ceil(math.log(s.QUIET_CHANCE) / math.log1p(-rate / s.RATE_ONE))
+        seconds = self.settings.departed_after_s
+        if self.kinds[pair.zone] != "shelf":
+            seconds = min(seconds, PASSING_S)
+        pair.hold = max(-(-seconds * 1000 // self.ms), min(quiet, s.QUIET_MAX))
 
     def locate(self, item: int, heard: list[Pair]) -> list[Transition]:
         state = self.items.setdefault(item, Item())
@@ -278,11 +298,7 @@ class Oracle:
                 out = [(MOVED, item, old, best_rival.zone, at_ms, state.last_ms)]
         here = self.pairs.get((item, state.zone))
         if here and here in heard:
-            quiet = math.ceil(math.log(s.QUIET_CHANCE) / math.log1p(-here.rate / s.RATE_ONE))
-            seconds = self.settings.departed_after_s
-            if self.kinds[state.zone] != "shelf":
-                seconds = min(seconds, PASSING_S)
-            state.hold = max(-(-seconds * 1000 // self.ms), min(quiet, s.QUIET_MAX))
+            state.hold = here.hold
         state.due = self.visible(state.zone) + state.hold
         return [] if item in self.muted else out
 
@@ -311,8 +327,13 @@ class Oracle:
     def expire(self) -> list[Transition]:
         for key in list(self.pairs):
             pair = self.pairs[key]
-            if not pair.fresh and self.visible(pair.zone) - pair.seen > pair.gone:
-                self.left[pair.zone][age_class(max(pair.seen - pair.born, 0))] += 1
+            silence = self.visible(pair.zone) - pair.seen
+            if pair.fresh:
+                continue
+            if not pair.ended and silence > pair.gone:
+                self.left[pair.zone][age_class(pair.age())] += 1
+                pair.ended = True
+            if pair.ended and silence > max(pair.hold, pair.gone):
                 del self.pairs[key]
         out: list[Transition] = []
         for item in sorted(self.items):
