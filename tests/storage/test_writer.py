@@ -135,8 +135,11 @@ def test_a_broken_journal_ends_the_thread_and_tells_every_waiter(
     asyncio.run(main())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_dies_leaves_nobody_waiting(tmp_path: Path) -> None:
+def test_a_thread_that_dies_leaves_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
     def die(_: Journal) -> None:
         raise SystemExit
 
@@ -147,6 +150,7 @@ def test_a_thread_that_dies_leaves_nobody_waiting(tmp_path: Path) -> None:
         assert [type(outcome) for outcome in outcomes] == [JournalBroken] * 3
         with pytest.raises(JournalBroken, match="unexpectedly"):
             await writer.ended
+        writer._thread.join()
         await writer.close()
 
     asyncio.run(main())
