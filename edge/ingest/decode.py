@@ -221,25 +221,26 @@ class Decoder:
             events = fast(payload, route.source, arrival_ms)
             if events is not None and len(events) <= ELEMENTS_MAX:
                 return Decoded(events, [], route.label, False)
-        if route.format == "auto" and self._try_another(route, payload):
-            assert route.fast is not None
-            events = route.fast(payload, route.source, arrival_ms)
-            if events is not None and len(events) <= ELEMENTS_MAX:
-                return Decoded(events, [], route.label, False)
+        if route.format == "auto" and not route.is_native:
+            found = self._try_others(route, payload, arrival_ms)
+            if found is not None:
+                return found
         return self.decode_slowly(message)
 
     @staticmethod
-    def _try_another(route: _Route, payload: bytes) -> bool:
-        """Whether the payload bears the mark of a fast reader that was not just tried.
+    def _try_others(route: _Route, payload: bytes, arrival_ms: int) -> Decoded | None:
+        """The other fast readers, where the payload bears their mark.
 
-        A topic remembers the one that was, to spare the search next time. That changes no result:
-        no payload fits two fast readers, and each answers as the slow way would.
+        A topic remembers the one that fitted, to spare the search next time. That changes no
+        result: all whose mark is there are tried in the end, and no payload fits two of them.
         """
-        label = next((name for name, mark in _MARKS if mark in payload), "")
-        if not label or route.label == label or route.is_native:
-            return False
-        route.label, route.fast = label, _FAST[label]
-        return True
+        for label, mark in _MARKS:
+            if label != route.label and mark in payload:
+                events = _FAST[label](payload, route.source, arrival_ms)
+                if events is not None and len(events) <= ELEMENTS_MAX:
+                    route.label, route.fast = label, _FAST[label]
+                    return Decoded(events, [], label, False)
+        return None
 
     def _too_large(self, payload: bytes) -> FormatError:
         limit = self._payload_max_bytes

@@ -431,8 +431,9 @@ def check(message: Message, elements: int | None = None) -> None:
     refused = DECODER._route(message.topic)
     if refused.refused is None and not refused.ignored and len(message.payload) <= 100_000:
         slowly = DECODER.decode_slowly(message)
-        assert (decoded.events, decoded.rejects) == (slowly.events, slowly.rejects)
-        assert decoded.ignored == slowly.ignored
+        if not unread_garbage(decoded, slowly):
+            assert (decoded.events, decoded.rejects) == (slowly.events, slowly.rejects)
+            assert decoded.ignored == slowly.ignored
     assert decoded.events or decoded.rejects or decoded.ignored
     for event in decoded.events:
         check_event(event)
@@ -443,6 +444,14 @@ def check(message: Message, elements: int | None = None) -> None:
     bare = message.topic == "desk/1"  # where a list is a text like any other
     if elements and not bare and all(r.index >= 0 for r in decoded.rejects) and not decoded.ignored:
         assert len(decoded.events) + len(decoded.rejects) + decoded.skipped >= elements
+
+
+def unread_garbage(decoded: Decoded, slowly: Decoded) -> bool:
+    """The one licence of the fast way: it does not look into fields that nobody reads."""
+    return bool(slowly.rejects) and all(
+        r.reason in ("not_json", "too_deep") or r.detail.startswith("Number out of range")
+        for r in slowly.rejects
+    )
 
 
 def check_event(event: Event) -> None:
@@ -519,57 +528,78 @@ def test_samples_gone_bad_never_raise_and_are_accounted_for(topic: str, payload:
     check(Message(topic, payload, ARRIVAL), len(value) if isinstance(value, list) else None)
 
 
-EDGES = st.sampled_from(
+EDGE_NUMBERS = (
     [0, 1, 2, 255, 256, -1, 10**6, 10**6 + 1, 2**63 - 1, 2**63, 2**64, 10**30, 0.0, -0.0, 1.5, -61.5,
      -150, -150.1, 50, 50.01, -15_000, -15_001, 5_000, 5_001, 1e18, None, True, "", "7", [], {}]
 )  # fmt: skip
-TEXTS = st.sampled_from(
+EDGE_TEXTS = (
     ["E2801170", "e2801170", "E2", "zz", "", " AB ", "A" * 128, "A" * 129, "ikUCJA==", "ikUCJA",
      "4oARYGAAAgpmgfI_", "====", "3000", "door", "d\x07r", None, 5, True, "2026-04-01T08:15:30.250Z",
      "2026-04-01T08:15:30Z", "2026-04-01 08:15:30.25-0500", "2026-04-01T08:15:30.250",
      "1970-01-01T00:00:00.000Z", "2106-02-07T00:00:00.000Z", "2106-02-06T23:59:59.999Z"]
 )  # fmt: skip
-ZEBRA_DATA = st.fixed_dictionaries(
-    {"idHex": TEXTS},
-    optional=dict.fromkeys(("antenna", "peakRssi", "reads", "eventNum", "rssi"), EDGES)
-    | dict.fromkeys(("PC", "TID", "hostName", "direction"), TEXTS),
-)
-ZEBRA_TAGS = st.fixed_dictionaries(
-    {
-        "data": ZEBRA_DATA,
-        "type": st.sampled_from(["SIMPLE", "RAW_DIRECTIONALITY", "x", "tag_read"]),
-    },
-    optional={"timestamp": TEXTS, "eventType": TEXTS, "hostName": TEXTS, "component": TEXTS},
-)
-IMPINJ_DATA = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(("antennaPort", "peakRssiCdbm", "pc"), EDGES)
-    | dict.fromkeys(("epc", "epcHex", "tid", "tidHex", "lastSeenTime"), TEXTS),
-)
-IMPINJ_TAGS = st.fixed_dictionaries(
-    {"tagInventoryEvent": IMPINJ_DATA},
-    optional={"timestamp": TEXTS, "hostname": TEXTS, "data": st.just({"idHex": "AB"})}
-    | {"eventType": st.sampled_from(["tagInventory", "overflow", "", None]), "type": TEXTS},
-)
-READS = st.fixed_dictionaries(
-    {"epc": TEXTS},
-    optional=dict.fromkeys(("at", "antenna", "rssi_dbm", "count", "seq"), EDGES | TEXTS)
-    | dict.fromkeys(("tid", "pc", "direction", "store", "source", "id", "type"), TEXTS),
-)
-EDGE_CASES = (
-    st.tuples(st.sampled_from(["free/topic", "dock/1/raw"]), ZEBRA_TAGS | IMPINJ_TAGS)
-    | st.tuples(st.just("rfid3/main/tag_read/x"), READS)
-)  # fmt: skip
+EDGES, TEXTS = st.sampled_from(EDGE_NUMBERS), st.sampled_from(EDGE_TEXTS)
+FULL = [
+    (
+        "free/topic",
+        ZEBRA
+        | {"data": ZEBRA["data"] | {"peakRssi": -60, "PC": "3000", "TID": "E2", "hostName": "fx"}},  # type: ignore[operator]
+    ),
+    (
+        "free/topic",
+        IMPINJ
+        | {"hostname": "imp", "data": None, "type": None}
+        | {
+            "tagInventoryEvent": {
+                "epc": "ikUCJA",
+                "epcHex": "8A450224",
+                "tid": "ikUC",
+                "pc": "3000",
+            }
+            | {"antennaPort": 1, "peakRssiCdbm": -6000, "lastSeenTime": "2026-04-01T08:15:30.250Z"}
+        },
+    ),
+    (
+        "rfid3/main/tag_read/x",
+        {"epc": "AB", "at": 1, "antenna": 1, "rssi_dbm": -60.0, "count": 2, "seq": 3, "tid": "E2"}
+        | {"pc": "3000", "direction": "in", "store": "s", "source": "d", "id": "i"},
+    ),
+]
 
 
-@settings(FUZZ, max_examples=1_500)
-@given(EDGE_CASES, st.booleans())
-def test_fast_and_slow_agree_on_ordinary_shapes_with_values_at_the_edges(
-    case: tuple[str, Any], listed: bool
-) -> None:
-    topic, value = case
-    payload = json.dumps([value] if listed else value).encode()
-    check(Message(topic, payload, ARRIVAL), 1)
+@st.composite
+def nearly_ordinary(draw: st.DrawFn) -> tuple[str, bytes]:
+    """An ordinary payload of the fast formats with a value or two at the edges, or left out."""
+    topic, value = json.loads(json.dumps(draw(st.sampled_from(FULL))))
+    for _ in range(draw(st.integers(0, 2))):
+        *way, last = draw(st.sampled_from(_paths(value)))
+        target = value
+        for step in way:
+            target = target[step]
+        if draw(st.integers(0, 4)):
+            target[last] = draw(EDGES | TEXTS)
+        else:
+            del target[last]
+    return topic, json.dumps(draw(st.sampled_from([value, [value]]))).encode()
+
+
+@pytest.mark.parametrize(("topic", "full"), FULL, ids=["zebra", "impinj", "native"])
+def test_fast_and_slow_agree_on_every_value_alone(topic: str, full: dict[str, Any]) -> None:
+    for *way, last in _paths(full):
+        for edge in (*EDGE_NUMBERS, *EDGE_TEXTS):
+            value = json.loads(json.dumps(full))
+            target = value
+            for step in way:
+                target = target[step]
+            target[last] = edge
+            for payload in (value, [value, full]):
+                check(Message(topic, json.dumps(payload).encode(), ARRIVAL))
+
+
+@settings(FUZZ, max_examples=1_000)
+@given(nearly_ordinary())
+def test_fast_and_slow_agree_at_the_edges_of_every_value(case: tuple[str, bytes]) -> None:
+    check(Message(*case, ARRIVAL), 1)
 
 
 @FUZZ

@@ -67,9 +67,12 @@ _LIST = ord("[")
 def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
     """Ordinary tag reads, one or many; None where anything is out of the ordinary.
 
-    What it answers is what :func:`read` would have answered.
+    What it answers is what :func:`read` would have answered, except that it does not mind
+    nonsense (1e999, a lone surrogate) in fields that nobody reads.
     """
     try:
+        if not payload.isascii():
+            payload.decode()  # the typed decoder would not look at texts that nobody reads
         tags: Iterable[_Tag] = (
             _MANY.decode(payload) if payload[0] == _LIST else (_ONE.decode(payload),)
         )

@@ -68,6 +68,8 @@ class Fast:
         decoders = self._decoders
         first = payload[:1]
         try:
+            if first in (b"{", b"[") and not payload.isascii():
+                payload.decode()  # the typed decoder would not look at texts that nobody reads
             if first == b"{":
                 events = [decoders.json_one.decode(payload)]
             elif first == b"[":
