@@ -124,8 +124,8 @@ def _assemble(
     source = None
     if config.mqtt.enabled:
 
-        def on_link(up: bool, at_ms: int) -> None:
-            pipeline.tell("$rfid3/link", msgspec.json.encode({"up": up}))
+        def on_link(up: bool, session: int) -> None:
+            pipeline.tell("$rfid3/link", msgspec.json.encode({"up": up, "session": session}))
 
         tail = writer.last()
         source = MqttSource(

@@ -199,7 +199,13 @@ class Core:
         self.state.count(f"events_{Reason.UNREADABLE}")
         out.effects.dead_letters.append(
             DeadLetter(
-                ordinal, index, message.arrival_ms, message.topic, reason, detail, bytes(payload)
+                ordinal,
+                index,
+                message.origin_ms or message.arrival_ms,
+                message.topic,
+                reason,
+                detail,
+                bytes(payload),
             )
         )
         self._outcome(out, message.topic, ordinal, reason, detail)

@@ -78,7 +78,7 @@ class Pipeline:
         self.progress = Progress()
         self.applied_seq = recovered.seq
         self.snapshot_seq = recovered.snapshot_seq
-        self.effects_revision = 0  # newest core revision whose effects the tables hold
+        self.effects_revision = 0  # rises with every batch that left effects for the tables
         self.latency_ms: deque[float] = deque(maxlen=2_048)
         self.batches = 0
         self.snapshots = 0
@@ -111,6 +111,8 @@ class Pipeline:
         if self.inbox.full:
             raise InboxFull("the inbox is full: try again shortly")
         for message, receipt in entries:
+            if self._by_events:  # the wall clock must not move the time of a replay
+                message.arrival_ms = self._floor_ms
             self.inbox.put(message, receipt)
 
     def tell(self, topic: str, payload: bytes) -> None:
@@ -274,8 +276,7 @@ class Pipeline:
         merge_effects(whole.effects, self.core.advance(batch.beat_ms))
         merge_effects(self._effects, whole)  # whole batches only: they are stored by position
         self.applied_seq = batch.seq
-        if not self._effects_waiting():
-            self.effects_revision = self.core.revision
+        self.effects_revision += bool(_rows(whole.effects))
         self._applied_since_snapshot += len(messages)
         self.progress.applied_at = loop.time()
         if messages and not self._by_events:
@@ -300,8 +301,7 @@ class Pipeline:
     # -- effects --------------------------------------------------------------------------------
 
     def _effects_waiting(self) -> int:
-        e = self._effects
-        return len(e.dead_letters) + len(e.timeline) + len(e.gaps)
+        return _rows(self._effects)
 
     def _effects_due(self) -> bool:
         waiting = self._effects_waiting()
@@ -318,10 +318,8 @@ class Pipeline:
         if not self._effects_waiting():
             return
         effects, seq = self._take_effects()
-        revision = self.core.revision
         try:
             await self._writer.append_effects(effects, seq)
-            self.effects_revision = revision
         except JournalFull:
             effects.dead_letters += self._effects.dead_letters
             effects.timeline += self._effects.timeline
@@ -386,3 +384,7 @@ class Pipeline:
 
     def _now_ms(self) -> int:
         return self._floor_ms if self._by_events else max(self._floor_ms, self._clock.now_ms())
+
+
+def _rows(effects: Effects) -> int:
+    return len(effects.dead_letters) + len(effects.timeline) + len(effects.gaps)

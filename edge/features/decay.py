@@ -57,6 +57,8 @@ class DecayedCount:
 
     def values(self, rows: Ints, now_ms: int) -> NDArray[np.float64]:
         """float64[n]: the counts as of ``now_ms``."""
+        if not self.sums[rows].any():  # also before time has begun
+            return np.zeros(len(rows))
         steps = (now_ms - self.landmark * self.span_ms) * _STEPS / self.half_life_ms
         return np.asarray(self.sums[rows] / (2.0 ** (_UNIT_BITS + steps / _STEPS)), np.float64)
 

@@ -70,7 +70,7 @@ class RingWindow:
     def last(self, rows: Ints, buckets: int) -> Ints:
         """int64[n] sums over the newest ``buckets`` buckets only."""
         numbers = np.arange(self.newest - buckets + 1, self.newest + 1) % self.buckets
-        return np.asarray(self.ring[numbers][:, rows].sum(axis=0), np.int64)
+        return np.asarray(self.ring[numbers[:, None], rows].sum(axis=0), np.int64)
 
 
 class DayRing:
@@ -123,7 +123,7 @@ class DayRing:
     def series(self, rows: Ints, days: int) -> Ints:
         """int64[days, n], oldest day first, today last."""
         numbers = np.arange(self.today - days + 1, self.today + 1) % self.days
-        return self.ring[numbers][:, rows].astype(np.int64)
+        return self.ring[numbers[:, None], rows].astype(np.int64)
 
 
 class DayLog:
