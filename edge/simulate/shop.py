@@ -48,7 +48,6 @@ from edge.simulate.stock import (
 from edge.simulate.truth import Calendar, Truth
 
 NS_PER_MS = 1_000_000
-HEARTBEAT_MS = 30_000
 OPENING_ITEMS = 20
 """Items linked by one message of the opening."""
 
@@ -87,6 +86,8 @@ class ShopSettings(Struct, frozen=True, kw_only=True):
     """Messages a second."""
     day_s: float = 86_400.0
     """Length of a day in the life of its people, seconds."""
+    heartbeat_s: float = 30.0
+    """How often each reader says that it is well, seconds."""
     noise: Noise = Noise()
     """How often things go wrong."""
 
@@ -129,6 +130,8 @@ DOOR_READERS = tuple(reader for reader in READERS if reader.kind != "shelf")
 IMPINJ_READERS = tuple(reader for reader in READERS if reader.maker == "impinj")
 READS_MAX = 8
 RENTED_MAX = 6
+VOID_WITHIN_MS = 3_600_000
+"""A clerk notices within the hour; a closed day is not opened again."""
 KEPT_SHARE = 0.4
 """Of a class, so much stays in the shop."""
 
@@ -145,6 +148,7 @@ class Shop:
         self.truth = Truth()
         self.now_ms = start_ms
         self._start_ms = start_ms
+        self._heartbeat_ms = int(settings.heartbeat_s * 1000)
         self._rng = random.Random(seed)
         self._calendar = Calendar(settings.timezone)
         self._queue: deque[Spoken] = deque()
@@ -261,7 +265,7 @@ class Shop:
             self.truth.ledger[article.sku] = units
             self._tell(StockCount(sku=article.sku, quantity=units, at=self.now_ms), "office")
         for place, reader in enumerate(READERS):
-            first_ms = self.now_ms + place * HEARTBEAT_MS // len(READERS)
+            first_ms = self.now_ms + place * self._heartbeat_ms // len(READERS)
             self._at(first_ms, partial(self._heartbeat, reader))
 
     def _introduce(self, item: Item) -> list[Event]:
@@ -286,7 +290,7 @@ class Shop:
     # -- readers ----------------------------------------------------------------------------------
 
     def _heartbeat(self, reader: Reader) -> None:
-        self._at(self.now_ms + HEARTBEAT_MS, partial(self._heartbeat, reader))
+        self._at(self.now_ms + self._heartbeat_ms, partial(self._heartbeat, reader))
         if reader.name in self._away:
             return
         if reader.maker == "zebra":
@@ -590,6 +594,8 @@ class Shop:
         self._report(DOOR_READERS[0], 1, [(epc, 0)])
 
     def _correct(self) -> None:
+        while self._sales and int(self._sales[0][0].at) < self.now_ms - VOID_WITHIN_MS:
+            self._sales.popleft()
         if self._rng.random() < 0.5 and self._sales:
             self._void()
         else:
