@@ -256,7 +256,10 @@ class Decoder:
     def _route(self, topic: str) -> _Route:
         """Look a topic up; remembered for the next message, up to a limit."""
         rule = next((r for r in self._rules if topics.matches(r.topic, topic)), None)
-        route = self._by_rule(topic, rule) if rule is not None else self._by_topic(topic)
+        if rule is not None and rule.format != "auto":
+            route = self._by_rule(topic, rule)
+        else:
+            route = self._by_topic(topic, rule)
         if len(topic) <= _TOPIC_CACHED_MAX:
             if len(self._routes) >= _ROUTES_MAX:
                 self._routes.clear()
@@ -286,15 +289,16 @@ class Decoder:
         source = self._source(topic, rule, kind if kind in BY_KIND else "")
         if rule.format == "ignore":
             return _Route(source, "ignore", ignored=True)
-        if rule.format == "native" or (rule.format == "auto" and kind in _FAST_NATIVE):
+        if rule.format == "native":
             return self._native(source, kind)
         return _Route(source, rule.format, _FAST.get(rule.format), rule.format)
 
-    def _by_topic(self, topic: str) -> _Route:
-        source = self._source(topic)
+    def _by_topic(self, topic: str, rule: config.SourceRule | None) -> _Route:
+        """Without a rule, or with one that leaves the format open (then nothing is ignored)."""
+        source = self._source(topic, rule)
         if topic.startswith("$") and not topic.startswith("$http/"):
             return _Route(source, "ignore", ignored=True)
-        if any(topics.matches(f, topic) for f in self._ignore):
+        if rule is None and any(topics.matches(f, topic) for f in self._ignore):
             return _Route(source, "ignore", ignored=True)
         if topic.startswith("spBv1.0/"):
             cure = FormatError("unsupported_sparkplug", "Sparkplug B is not read; send JSON")
@@ -305,7 +309,7 @@ class Decoder:
             return self._tasmota(source, topics.levels(topic)[-1])
         kind = _native_kind(topic)
         if kind:
-            return self._own(topic, source, kind)
+            return self._own(topic, rule, kind)
         return _Route(source, "auto")
 
     @staticmethod
@@ -314,11 +318,11 @@ class Decoder:
             return _Route(source, "tasmota", ignored=True)
         return _Route(source, "tasmota" if telegram in ("SENSOR", "RESULT") else "auto")
 
-    def _own(self, topic: str, source: Source, kind: str) -> _Route:
+    def _own(self, topic: str, rule: config.SourceRule | None, kind: str) -> _Route:
         """``rfid3/<store>/<kind>/<source>`` and ``$http/<kind or format>/<source>``."""
+        source = self._source(topic, rule, kind if kind in BY_KIND else "")
         if kind in _FAST_NATIVE:
-            named = self._source(topic, None, kind if kind in BY_KIND else "")
-            return self._native(named, kind)
+            return self._native(source, kind)
         if topic.startswith("$http/") and (kind in self._readers or kind in ("auto", "bare")):
             return _Route(source, kind, _FAST.get(kind), kind)
         cure = FormatError("unknown_kind", f"{kind[:40]!r} is no event type; or use 'events'")

@@ -166,6 +166,18 @@ def test_a_rule_fixes_the_format_and_what_is_not_of_it_is_refused() -> None:
     assert one(b"  Chair 12 ", "desk/1").epc == "Chair 12"
 
 
+def test_a_rule_may_name_the_reader_and_leave_the_format_open() -> None:
+    rules = [config.SourceRule(topic="tele/+/#", reader="counter", store="west")]
+    mine = Decoder(rules, {}, store="m", timezone="UTC", payload_max_bytes=9_999, ignore=["tele/#"])
+
+    def run(topic: str, payload: object) -> Decoded:
+        return mine.decode(Message(topic, json.dumps(payload).encode(), ARRIVAL))
+
+    (event,) = run("tele/desk/SENSOR", SAMPLES["tasmota"]).events
+    assert (event.source, event.store) == ("counter", "west")
+    assert run("tele/desk/STATE", {"Time": "2026-04-01T08:15:30"}).ignored
+
+
 def test_a_mapping_reads_what_no_format_knows() -> None:
     read = one({"TagReads": [{"hexEpc": "ab:cd", "port": 2, "ts": 1775049330.25}]}, "keonn/1")
     assert (read.epc, read.antenna, read.at) == ("ABCD", 2, 1775049330250)

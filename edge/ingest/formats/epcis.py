@@ -31,7 +31,7 @@ from edge.events import (
 from edge.ingest import epc
 from edge.ingest.formats import values
 from edge.ingest.formats.checks import fault, settle
-from edge.ingest.formats.reading import Object, Reading, Source
+from edge.ingest.formats.reading import ELEMENTS_MAX, Object, Reading, Source
 from edge.ingest.formats.values import HEX, NAME_MAX
 
 EVENT_TYPES = (
@@ -267,6 +267,8 @@ def _tags(o: Object, field: str, source: Source) -> list[str]:
         return []
     if not isinstance(told, list):
         raise FormatError("wrong_type", f"epcis: {field} must be a list")
+    if len(told) > ELEMENTS_MAX:
+        raise FormatError("too_many", f"epcis: {field} has {len(told)}, at most {ELEMENTS_MAX}")
     return [identity_of_uri(uri, source) for uri in told]
 
 
