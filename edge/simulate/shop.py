@@ -53,7 +53,7 @@ OPENING_ITEMS = 20
 
 
 class Noise(Struct, frozen=True, kw_only=True):
-    """How often things go wrong, as shares of all messages."""
+    """How often things go wrong: shares of all messages, and for readers spans of time."""
 
     twice: float = 0.004
     """A message is published again, word for word."""
@@ -67,10 +67,10 @@ class Noise(Struct, frozen=True, kw_only=True):
     """A stranger's tag passes the portal."""
     corrected: float = 0.002
     """A clerk takes back a line or a scan."""
-    overflow: float = 0.0005
-    """A reader says that it threw reads away."""
-    outage: float = 0.0002
-    """A reader is lost for a while."""
+    overflow_every_s: float = 120.0
+    """About so often a reader says that it threw reads away, seconds; 0: never."""
+    outage_every_s: float = 300.0
+    """About so often a reader is lost for a while, seconds; 0: never."""
 
 
 class ShopSettings(Struct, frozen=True, kw_only=True):
@@ -565,9 +565,12 @@ class Shop:
             (noise.clock_ahead, self._sell_the_day_after_tomorrow),
             (noise.stray, self._stranger),
             (noise.corrected, self._correct),
-            (noise.overflow, self._overflow),
-            (noise.outage, self._lose_reader),
+            (self._share_of(noise.overflow_every_s), self._overflow),
+            (self._share_of(noise.outage_every_s), self._lose_reader),
         )
+
+    def _share_of(self, every_s: float) -> float:
+        return 1.0 / (every_s * self.settings.rate) if every_s else 0.0
 
     def _babble(self) -> None:
         topic, payload = self._rng.choice(GARBAGE)

@@ -17,7 +17,14 @@ from edge.view import LiveView
 START_MS = 1_725_520_021_785
 ZONE = "America/Chicago"
 QUIET = Noise(
-    twice=0, garbage=0, clock_ahead=0, clock_unset=0, stray=0, corrected=0, overflow=0, outage=0
+    twice=0,
+    garbage=0,
+    clock_ahead=0,
+    clock_unset=0,
+    stray=0,
+    corrected=0,
+    overflow_every_s=0,
+    outage_every_s=0,
 )
 LOUD = Noise(
     twice=0.05,
@@ -26,8 +33,8 @@ LOUD = Noise(
     clock_unset=0.02,
     stray=0.02,
     corrected=0.03,
-    overflow=0.01,
-    outage=0.005,
+    overflow_every_s=60,
+    outage_every_s=100,
 )
 
 
@@ -101,7 +108,7 @@ def test_a_core_that_heard_everything_knows_the_shops_truth(noise: Noise) -> Non
 
 
 def test_units_by_class_and_day_are_those_of_the_shop_over_several_days() -> None:
-    told = shop(seed=5, rate=0.04, day_s=86_400.0, heartbeat_s=7_200.0, noise=LOUD)
+    told = shop(seed=5, rate=0.02, day_s=86_400.0, heartbeat_s=7_200.0, noise=LOUD)
     _, view, _ = hear(told, START_MS + 3 * 86_400_000)
     found: Counter[tuple[str, str, str]] = Counter()
     scans: Counter[tuple[str, str, str]] = Counter()
