@@ -36,6 +36,7 @@ LOUD = Noise(
     overflow_every_s=60,
     outage_every_s=100,
 )
+SLOW = msgspec.structs.replace(LOUD, overflow_every_s=36_000, outage_every_s=36_000)
 
 
 def shop(seed: int = 1, **settings: object) -> Shop:
@@ -108,7 +109,7 @@ def test_a_core_that_heard_everything_knows_the_shops_truth(noise: Noise) -> Non
 
 
 def test_units_by_class_and_day_are_those_of_the_shop_over_several_days() -> None:
-    told = shop(seed=5, rate=0.02, day_s=86_400.0, heartbeat_s=7_200.0, noise=LOUD)
+    told = shop(seed=5, rate=0.02, day_s=86_400.0, heartbeat_s=7_200.0, noise=SLOW)
     _, view, _ = hear(told, START_MS + 3 * 86_400_000)
     found: Counter[tuple[str, str, str]] = Counter()
     scans: Counter[tuple[str, str, str]] = Counter()
