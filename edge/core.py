@@ -397,7 +397,7 @@ class Core:
                 np.int64
             ),
             count=np.minimum(np.array([e.count for e in events], np.int64), _COUNT_MAX),
-            quality=np.array([_QUALITY[e.time_quality] for e in events], np.int64),
+            quality=_qualities(events),
         )
         fits = (item >= 0) & (reader >= 0) & (zone >= 0)
         if fits.all():
@@ -417,12 +417,12 @@ class Core:
         number = np.array([e.seq for e in events], np.int64)
         own_time = reads.quality <= _QUALITY["naive_local"]
         named = [i for i, e in enumerate(events) if e.id]
-        if named:
+        if named:  # an id of its own says more than time and place
             own_time[named] = False
         fresh = self.admission.reads(
             self.state.item.keys.hashes[reads.item],
             self.state.reader.keys.hashes[reads.reader],
-            (reads.antenna, reads.at_ms, reads.rssi_cdbm, reads.count, number),
+            (reads.at_ms, reads.antenna, reads.rssi_cdbm, reads.count, number),
             own_time,
         )
         for i in named:
@@ -631,6 +631,13 @@ class Core:
 
     def _rest(self) -> tuple[Any, ...]:
         return self.now_ms, self._serial, self.next_ordinal, self.outages.save()
+
+
+def _qualities(events: list[TagRead]) -> Ints:
+    words = [e.time_quality for e in events]
+    if words.count("reader") == len(words):
+        return np.zeros(len(words), np.int64)
+    return np.array([_QUALITY[word] for word in words], np.int64)
 
 
 def _under(prefix: str, entries: dict[str, Array]) -> dict[str, Array]:

@@ -79,7 +79,7 @@ def _log(name: str, window: int) -> Read:
     def read(state: FeatureState, rows: Ints) -> Floats:
         log = state.item.part[name]
         assert isinstance(log, DayLog)
-        return log.totals[window][rows].astype(np.float64)
+        return np.asarray(log.totals[window][rows], np.float64)
 
     return read
 

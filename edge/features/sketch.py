@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
+def ranked(hashes: NDArray[np.uint64], registers: int) -> tuple[Ints, NDArray[np.uint8]]:
+    """(register int64[n], rank uint8[n]) of 64-bit key hashes for that many registers."""
+    register = (hashes & np.uint64(registers - 1)).astype(np.int64)
+    rest = (hashes >> np.uint64(registers.bit_length() - 1)) & np.uint64((1 << 50) - 1)
+    # float64 holds 50 bits exactly, so its exponent is the position of the highest bit
+    return register, (51 - np.frexp(rest.astype(np.float64))[1]).astype(np.uint8)
+
+
 class DistinctWindow:
     """uint8[buckets, rows, registers]: how many different keys a row saw in a rolling window.
 
@@ -43,10 +51,11 @@ class DistinctWindow:
 
     def add(self, rows: Ints, at_ms: Ints, hashes: NDArray[np.uint64]) -> None:
         """Show key hashes ``uint64[n]`` to rows at open buckets."""
-        register = (hashes & np.uint64(self.registers - 1)).astype(np.int64)
-        rest = (hashes >> np.uint64(self._bits)) & np.uint64((1 << 50) - 1)
-        # float64 holds 50 bits exactly, so its exponent is the position of the highest bit
-        rank = (51 - np.frexp(rest.astype(np.float64))[1]).astype(np.uint8)
+        register, rank = ranked(hashes, self.registers)
+        self.add_ranked(rows, at_ms, register, rank)
+
+    def add_ranked(self, rows: Ints, at_ms: Ints, register: Ints, rank: NDArray[np.uint8]) -> None:
+        """Like ``add``, for hashes already turned into ``ranked`` registers."""
         shape = self.ring.shape
         index = (at_ms // self.width_ms % self.buckets * shape[1] + rows) * shape[2] + register
         np.maximum.at(self.ring.reshape(-1), index, rank)

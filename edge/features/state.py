@@ -18,7 +18,7 @@ from edge.config import Limits
 from edge.features.days import LocalDays
 from edge.features.decay import DecayedCount
 from edge.features.layout import HOUR_MS, item_pool, tables
-from edge.features.sketch import DistinctWindow
+from edge.features.sketch import DistinctWindow, ranked
 from edge.features.tables import Table
 from edge.features.windows import DayRing, RingWindow
 from edge.features.words import GROUP_OF_STATUS, GROUPS
@@ -149,6 +149,7 @@ class FeatureState:
         self._item_windows(reads, folded)
         self._place_windows(self.zone, reads.zone, reads)
         self._place_windows(self.reader, reads.reader, reads)
+        self._distinct(reads)
         self._class_windows(reads, folded)
         return folded
 
@@ -169,9 +170,10 @@ class FeatureState:
         col["time_quality"][rows] = reads.quality
         loud = reads.rssi_cdbm != RSSI_UNKNOWN
         col["rssi_last_cdbm"][rows[loud]] = reads.rssi_cdbm[loud]
-        ew = self.item.part["reads_ew_1h"]
-        assert isinstance(ew, DecayedCount)
-        ew.add(rows, reads.arrival_ms, reads.count)
+        for table, row in ((self.item, rows), (self.zone, reads.zone)):
+            ew = table.part["reads_ew_1h"]
+            assert isinstance(ew, DecayedCount)
+            ew.add(row, reads.arrival_ms, reads.count)
         self._place_columns(self.zone, reads.zone, reads)
         self._place_columns(self.reader, reads.reader, reads)
 
@@ -245,18 +247,21 @@ class FeatureState:
         for name in ("reads_5m", "reads_1h", "reads_24h"):
             window = table.part[name]
             assert isinstance(window, RingWindow)
-            self._add_open(window, rows, reads, reads.count)
-        if table is not self.zone:
-            return
-        hashes = self.item.keys.hashes[reads.item]
-        for name in ("items_1h", "items_24h"):
-            distinct = table.part[name]
-            assert isinstance(distinct, DistinctWindow)
-            open_ = self._open(distinct, reads)
-            distinct.add(rows[open_], reads.at_ms[open_], hashes[open_])
-        ew = table.part["reads_ew_1h"]
-        assert isinstance(ew, DecayedCount)
-        ew.add(rows, reads.arrival_ms, reads.count)
+            open_ = self._open(window, reads)
+            if open_.all():
+                window.add_few(rows, reads.at_ms, reads.count)
+            elif open_.any():
+                window.add_few(rows[open_], reads.at_ms[open_], reads.count[open_])
+
+    def _distinct(self, reads: Reads) -> None:
+        sketches = [self.zone.part[name] for name in ("items_1h", "items_24h")]
+        assert isinstance(sketches[0], DistinctWindow)
+        register, rank = ranked(self.item.keys.hashes[reads.item], sketches[0].registers)
+        for sketch in sketches:
+            assert isinstance(sketch, DistinctWindow)
+            open_ = self._open(sketch, reads)
+            where = slice(None) if open_.all() else open_
+            sketch.add_ranked(reads.zone[where], reads.at_ms[where], register[where], rank[where])
 
     def _class_windows(self, reads: Reads, folded: Ints) -> None:
         rows = self.item.col["class_row"][reads.item].astype(np.int64)
@@ -295,7 +300,7 @@ class FeatureState:
         unknown &= col["muted"][rows] == 0
         day = 86_400_000
         limit = np.where(unknown, self.limits.unknown_expiry_days, self.limits.item_expiry_days)
-        gone = rows[(idle_ms > limit * day) & (col["rented_at_ms"][rows] == 0)]
+        gone: Ints = rows[(idle_ms > limit * day) & (col["rented_at_ms"][rows] == 0)]
         for row in gone.tolist():
             self.shift_group(row, -1)
         self.pool.release(gone)

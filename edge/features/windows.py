@@ -62,6 +62,16 @@ class RingWindow:
         np.add.at(self.ring.reshape(-1), index, amounts)
         np.add.at(self.totals, rows, amounts)
 
+    def add_few(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
+        """Like ``add``, for tables with few rows: sums a bucket at a time."""
+        bucket = at_ms // self.width_ms
+        for number in range(int(bucket.min()), int(bucket.max()) + 1):
+            mine = bucket == number
+            # float64 weights are exact below 2**53
+            sums = np.bincount(rows[mine], amounts[mine]).astype(self.ring.dtype)
+            self.ring[number % self.buckets, : sums.size] += sums
+            self.totals[: sums.size] += sums
+
     def clear(self, rows: Ints) -> None:
         """Forget these rows."""
         self.ring[:, rows] = 0

@@ -122,15 +122,17 @@ class Admission:
         columns: Sequence[NDArray[np.int64]],
         own_time: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """bool[n]: which tag reads are new. ``columns`` are antenna, time, signal, count, number.
+        """bool[n]: which tag reads are new. ``columns`` are time, antenna, signal, count, number.
 
         Reads without a time of their own are always new: two scans of a bare UID look the same.
         """
         fresh = np.ones(len(item), np.bool_)
         chosen = np.flatnonzero(own_time)
+        if len(chosen) == len(item):
+            return ~self._events.check_and_add(_read_keys(item, reader, columns))
         if len(chosen):
-            words = [c[chosen].view(np.uint64) for c in columns]
-            keys = mix(item[chosen], reader[chosen], *words)
+            told = [column[chosen] for column in columns]
+            keys = _read_keys(item[chosen], reader[chosen], told)
             fresh[chosen] = ~self._events.check_and_add(keys)
         return fresh
 
@@ -183,3 +185,12 @@ class Admission:
     @staticmethod
     def _known(memory: SeenKeys, text: str) -> bool:
         return memory.check_and_add_one(key_hash(text))
+
+
+def _read_keys(
+    item: Hashes, reader: Hashes, columns: Sequence[NDArray[np.int64]]
+) -> NDArray[np.uint64]:
+    """uint64[n]: the transport key of tag reads."""
+    at_ms, antenna, signal, count, number = columns
+    small = (antenna << 56) ^ (number << 32) ^ (signal << 16) ^ count
+    return mix(item, reader, at_ms.view(np.uint64), small.view(np.uint64))

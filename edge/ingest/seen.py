@@ -16,17 +16,28 @@ _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 
 
-def mix(*columns: NDArray[np.uint64]) -> Keys:
-    """uint64[n]: one well-spread key from several columns (splitmix64 finaliser, folded).
+_FACTORS = (
+    np.uint64(0x9E3779B97F4A7C15),
+    np.uint64(0xC2B2AE3D27D4EB4F),
+    np.uint64(0x165667B19E3779F9),
+    np.uint64(0xD6E8FEB86659FD93),
+)
 
+
+def mix(*columns: NDArray[np.uint64]) -> Keys:
+    """uint64[n]: one well-spread key from up to four columns.
+
+    A sum of products with odd factors, then the splitmix64 finaliser.
     Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
     """
-    key = np.zeros_like(columns[0])
-    for column in columns:
-        key = (key ^ column) + _ODD
-        key = (key ^ (key >> np.uint64(30))) * _MIX1
-        key = (key ^ (key >> np.uint64(27))) * _MIX2
-        key ^= key >> np.uint64(31)
+    key = columns[0] * _FACTORS[0]
+    for column, factor in zip(columns[1:], _FACTORS[1:], strict=False):
+        key += column * factor
+    key ^= key >> np.uint64(30)
+    key *= _MIX1
+    key ^= key >> np.uint64(27)
+    key *= _MIX2
+    key ^= key >> np.uint64(31)
     return key
 
 
@@ -98,28 +109,35 @@ class SeenKeys:
         self._count = 0
 
     def _one_generation(self, keys: Keys) -> NDArray[np.bool_]:
-        _, first = np.unique(keys, return_index=True)
-        seen = np.ones(len(keys), np.bool_)
-        known = _find(self._young, keys[first], self._mask)
-        known |= _find(self._old, keys[first], self._mask)
-        seen[first] = known
-        fresh = keys[first[~known]]
+        seen = _find(self._young, keys, self._mask)
+        seen |= _find(self._old, keys, self._mask)
+        fresh = keys if not seen.any() else keys[~seen]
+        order = np.sort(fresh)
+        if (order[1:] == order[:-1]).any():  # the same new key more than once: the first counts
+            _, first = np.unique(keys, return_index=True)
+            again = np.ones(len(keys), np.bool_)
+            again[first] = False
+            seen |= again
+            fresh = keys[~seen]
         _insert(self._young, fresh, self._mask)
         self._count += len(fresh)
         return seen
 
 
 def _find(table: Keys, keys: Keys, mask: np.uint64) -> NDArray[np.bool_]:
-    found = np.zeros(len(keys), np.bool_)
-    open_ = np.arange(len(keys))
-    slot = keys & mask
+    slot = (keys & mask).view(np.int64)  # an int64 index is what numpy takes without a copy
+    there = table[slot]
+    found = there == keys
+    open_ = np.flatnonzero((there != 0) & ~found)
+    last = int(mask)
+    slot = slot[open_]
     while len(open_):
+        slot = (slot + 1) & last
         there = table[slot]
         hit = there == keys[open_]
         found[open_[hit]] = True
         go_on = ~hit & (there != 0)
-        open_ = open_[go_on]
-        slot = (slot[go_on] + np.uint64(1)) & mask
+        open_, slot = open_[go_on], slot[go_on]
     return found
 
 
