@@ -78,7 +78,7 @@ class Ingest(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     clock: Literal["wall", "events"] = "wall"
     """``events``: time is what the replayed messages say (user property ``rfid3-time``)."""
-    beat_ms: int = 50
+    beat_ms: int = 100
     """Longest wait from arrival to journal commit, milliseconds."""
     quiet_beat_s: float = 1.0
     """Beat in a quiet shop: windows close and presence decays, seconds."""

@@ -212,23 +212,31 @@ class Pipeline:
 
     async def _write(self, batch: Batch) -> None:
         """Commit with whatever effects are due; a full disk is waited for, nothing is lost."""
-        effects, seq = (None, None)
-        if self._effects_due():
-            effects, seq = self._take_effects()
         while True:
+            effects, seq = self._take_effects() if self._effects_due() else (None, None)
             try:
                 await self._writer.commit(batch, effects, seq)
             except JournalFull as error:
+                self._keep_effects(effects)
                 if self.progress.condition != "full":
                     log.error("journal_full", reason=str(error), cure="free some disk space")
                 self.progress.condition, self.progress.trouble = "full", str(error)
                 self.progress.beat_at = asyncio.get_running_loop().time()
-                await asyncio.sleep(RETRY_S)
+                if not await self._make_room():
+                    await asyncio.sleep(RETRY_S)
                 continue
             if self.progress.condition == "full":
                 log.info("journal_has_room")
                 self.progress.condition, self.progress.trouble = "running", ""
             return
+
+    async def _make_room(self) -> bool:
+        """Give up the oldest history that no snapshot needs; whether any was left to give."""
+        kept = kept_snapshots(self._directory)
+        try:
+            return bool(kept) and await self._writer.make_room(kept[-1][0]) > 0
+        except JournalFull:
+            return False
 
     def _settle_times(self, messages: list[Message]) -> int:
         """Make arrivals never decrease, also after a clock was set back; returns the beat."""
@@ -321,9 +329,12 @@ class Pipeline:
         try:
             await self._writer.append_effects(effects, seq)
         except JournalFull:
-            effects.dead_letters += self._effects.dead_letters
-            effects.timeline += self._effects.timeline
-            effects.gaps += self._effects.gaps
+            self._keep_effects(effects)
+
+    def _keep_effects(self, effects: Effects | None) -> None:
+        """They could not be stored: put them back, before what has come since."""
+        if effects is not None:
+            merge_effects(effects, Step(self._effects))
             self._effects = effects
 
     # -- snapshots and trimming -------------------------------------------------------------------
@@ -353,6 +364,9 @@ class Pipeline:
         self._thawed.clear()
         try:
             await self._ahead_idle()
+            await self._flush_effects()  # what the snapshot holds, the tables must hold too
+            if self._effects_waiting():
+                raise JournalFull("the tables are full")
             seq = self.applied_seq
             if seq > self.snapshot_seq:
                 await asyncio.to_thread(self._write_snapshot, seq)

@@ -128,7 +128,9 @@ class _Replay:
     def run(self, careful: bool) -> Recovered:
         core = Core(self.config)
         core.poisoned = frozenset(self.marks.poisoned)
-        snapshot = newest_snapshot(self.directory, catalogue_hash())
+        snapshot = newest_snapshot(
+            self.directory, catalogue_hash(), upto_seq=self.journal.last().seq
+        )
         seq = 0
         if snapshot is not None:
             core.load(snapshot.arrays, snapshot.blobs)
