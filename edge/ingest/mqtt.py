@@ -334,10 +334,8 @@ class MqttSource:
             self._on_link(True, self.session)
 
     def _on_suback(self, packet: mqtt5.SubAckPacket) -> None:
-        asked = self._settings.subscriptions
-        self.subscribed = True
-        self.refused_filters = []
-        for pattern, code in zip(asked, packet.reason_codes, strict=False):
+        self.subscribed, self.refused_filters = True, []
+        for pattern, code in zip(self._settings.subscriptions, packet.reason_codes, strict=False):
             granted = int(code)
             if granted >= 0x80:
                 self.refused_filters.append(pattern)
@@ -404,17 +402,16 @@ class MqttSource:
         Raises LinkDown when there is no link (with QoS 1 also when it ends before the answer: the
         message may or may not have arrived), PublishError when the broker refuses.
         """
-        outgoing = Outgoing(topic, payload, user_properties, retain)
-        await self.publish_many([outgoing], qos)
+        await self.publish_many([Outgoing(topic, payload, user_properties, retain)], qos)
 
     async def publish_many(self, messages: Iterable[Outgoing], qos: int = 1) -> int:
         """Publish as fast as the broker's window allows; return how many, when all are answered.
 
         Raises as :meth:`publish`; after a refusal the others are still sent.
         """
-        if self._outbound is None:
-            raise LinkDown(self.last_error or "not connected yet")
-        return await self._outbound.send(messages, qos)
+        if self._outbound is not None:
+            return await self._outbound.send(messages, qos)
+        raise LinkDown(self.last_error or "not connected yet")
 
     def publish_nowait(
         self,
