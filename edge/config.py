@@ -88,7 +88,7 @@ class Ingest(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most messages waiting; beyond it senders are held back."""
     inbox_max_bytes: int = 67_108_864
     """Most payload bytes waiting."""
-    payload_max_bytes: int = 1_048_576
+    payload_max_bytes: int = 262_144
     """A larger payload becomes a dead letter."""
     future_tolerance_s: int = 120
     """An event dated later than arrival plus this is refused (dead letter)."""

@@ -7,7 +7,7 @@ day, a reader falling silent), and between two such moments order does not matte
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from edge.features.layout import MINUTE_MS
 from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission
-from edge.ingest.decode import Decoder
+from edge.ingest.decode import Decoded, Decoder
 from edge.ingest.epc import EpcReader
 from edge.ingest.outages import EVERY_READER, Outages
 from edge.ingest.places import Places
@@ -82,7 +82,8 @@ class Core:
             store=config.shop.store,
             timezone=config.shop.timezone,
             payload_max_bytes=ingest.payload_max_bytes,
-            ignore=config.mqtt.ignore,
+            ignore=_ignored(config),
+            company_prefixes=config.epc.company_prefixes,
         )
         self.places = Places(config.zones, config.shop.store, config.limits, self.state.tables)
         self.presence = Presence(config.presence, self.places.kinds)
@@ -123,6 +124,22 @@ class Core:
         self.revision += bool(messages)
         return out
 
+    def pieces(
+        self, message: Message, ordinal: int, decoded: Decoded, events: int
+    ) -> Iterator[Step]:
+        """``step`` of one large message, decoded beforehand, some ``events`` at a time."""
+        out = Step()
+        arrived = self._open([message], ordinal, out, decoded)
+        for start in range(0, len(arrived), events):
+            self._apply(arrived[start : start + events], out)
+            self.revision += 1
+            yield out
+            out = Step()
+        self._advance(message.arrival_ms, out)
+        self.next_ordinal = ordinal + 1
+        self.revision += 1
+        yield out
+
     def _outside(self, messages: Sequence[Message], first_ordinal: int, out: Step) -> None:
         """Messages from outside, none of our own among them."""
         if messages:
@@ -154,7 +171,9 @@ class Core:
 
     # -- opening messages -----------------------------------------------------------------------
 
-    def _open(self, messages: Sequence[Message], first: int, out: Step) -> list[Arrived]:
+    def _open(
+        self, messages: Sequence[Message], first: int, out: Step, known: Decoded | None = None
+    ) -> list[Arrived]:
         """Judge and decode messages; the events inside, in order."""
         decode, poisoned = self.decoder.decode, self.poisoned
         verdicts = self.admission.redeliveries.judge(messages)
@@ -168,7 +187,7 @@ class Core:
             if poisoned and ordinal in poisoned:
                 self._dead(out, message, ordinal, -1, "poison", _POISON, message.payload)
                 continue
-            decoded = decode(message)
+            decoded = known or decode(message)
             formats.append(decoded.format)
             if decoded.ignored:
                 self.state.count(f"messages_{Reason.IGNORED}")
@@ -631,6 +650,12 @@ class Core:
 
     def _rest(self) -> tuple[Any, ...]:
         return self.now_ms, self._serial, self.next_ordinal, self.outages.save()
+
+
+def _ignored(config: Config) -> list[str]:
+    """Topics not looked into: those the shop names, and our own status."""
+    own = [f"{config.mqtt.status_topic}/#"] if config.mqtt.status_topic else []
+    return [*config.mqtt.ignore, *own]
 
 
 def _qualities(events: list[TagRead]) -> Ints:

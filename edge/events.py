@@ -87,11 +87,13 @@ class ItemScan(Event, tag="item_scan"):
     epc: str
     """The item's tag, sticker or QR identity (RFID3 ``tag_id``)."""
     scan_type: ScanType
-    """Touch Scan never changes the status; the others do."""
+    """Touch Scan leaves the status alone unless ``by_hand`` says so; the others change it."""
     contract: str = ""
     """Contract number, where the scan belongs to one."""
     status: str = ""
     """RFID3 status after the scan (``Ready to Rent``, ``On Rent``, …); empty: the scan type's own."""
+    by_hand: bool = False
+    """Somebody set ``status`` by hand at this scan, so that even a Touch Scan changes it."""
     grade: Grade = ""
     """Quality grade given at the scan, A+ (best) to C-; empty: not graded."""
     defects: list[Defect] = []

@@ -8,6 +8,7 @@ Nothing here parses, judges or counts events; nothing here knows MQTT, HTTP or S
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 SLICE_TARGET_S = 0.002
 """A slice of applying aims to hold the loop so long."""
 SLICE_MIN, SLICE_MAX = 16, 512
+SLICE_BYTES = 65_536
+LARGE_BYTES = 16_384
+"""A payload beyond this may hold so many events that it is decoded in a thread."""
 LULL_S = 0.003
 """Nothing new for so long while senders may be waiting for us: commit now."""
 LULL_MESSAGES = 16
@@ -268,27 +272,51 @@ class Pipeline:
 
     async def _apply(self, batch: Batch, tokens: list[Token]) -> None:
         """Let the core work through a batch in slices that leave the loop to others."""
-        loop = asyncio.get_running_loop()
         whole = Step()
         start, messages = 0, batch.messages
         while start < len(messages):
-            began = loop.time()
-            part = messages[start : start + self._slice]
-            step = self.core.step(part, batch.first + start)
-            merge_effects(whole.effects, step)
-            whole.outcomes |= step.outcomes
-            start += len(part)
-            self._pace(len(part), loop.time() - began)
+            if len(messages[start].payload) > LARGE_BYTES:
+                await self._apply_large(messages[start], batch.first + start, whole)
+                start += 1
+                continue
+            stop = self._slice_end(messages, start)
+            began = time.thread_time()
+            _join(whole, self.core.step(messages[start:stop], batch.first + start))
+            self._pace(stop - start, time.thread_time() - began)
+            start = stop
             if start < len(messages):
                 await asyncio.sleep(0)
-        merge_effects(whole.effects, self.core.advance(batch.beat_ms))
+        _join(whole, self.core.advance(batch.beat_ms))
+        self._done(batch, whole, tokens)
+
+    async def _apply_large(self, message: Message, ordinal: int, whole: Step) -> None:
+        """A payload of many events: decoded in a thread, applied some events at a time."""
+        decoded = await asyncio.to_thread(self.core.decoder.decode, message)
+        for step in self.core.pieces(message, ordinal, decoded, self._slice):
+            _join(whole, step)
+            await asyncio.sleep(0)
+
+    def _slice_end(self, messages: list[Message], start: int) -> int:
+        """Where the next slice ends: so many messages, so many bytes, before a large one."""
+        stop, room = start, SLICE_BYTES
+        limit = min(start + self._slice, len(messages))
+        while stop < limit:
+            size = len(messages[stop].payload)
+            room -= size
+            if size > LARGE_BYTES or (room < 0 and stop > start):
+                break
+            stop += 1
+        return stop
+
+    def _done(self, batch: Batch, whole: Step, tokens: list[Token]) -> None:
+        """A batch is applied: its effects wait for the tables, its senders are told."""
         merge_effects(self._effects, whole)  # whole batches only: they are stored by position
         self.applied_seq = batch.seq
         self.effects_revision += bool(_rows(whole.effects))
-        self._applied_since_snapshot += len(messages)
-        self.progress.applied_at = loop.time()
-        if messages and not self._by_events:
-            self.latency_ms.append(self._clock.now_ms() - messages[0].arrival_ms)
+        self._applied_since_snapshot += len(batch.messages)
+        self.progress.applied_at = asyncio.get_running_loop().time()
+        if batch.messages and not self._by_events:
+            self.latency_ms.append(self._clock.now_ms() - batch.messages[0].arrival_ms)
         self._settle_receipts(whole.outcomes, batch.first, tokens)
 
     def _pace(self, done: int, took_s: float) -> None:
@@ -398,6 +426,13 @@ class Pipeline:
 
     def _now_ms(self) -> int:
         return self._floor_ms if self._by_events else max(self._floor_ms, self._clock.now_ms())
+
+
+def _join(whole: Step, step: Step) -> None:
+    """Append what a step left behind to what its batch has left so far."""
+    merge_effects(whole.effects, step)
+    for ordinal, told in step.outcomes.items():
+        whole.outcomes.setdefault(ordinal, []).extend(told)
 
 
 def _rows(effects: Effects) -> int:

@@ -154,7 +154,7 @@ def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
         col["bin_row"][row] = state.tables["bin"].keys.claim(event.bin)
     _count_scan(state, row, event.scan_type, at_ms, arrival_ms, +1)
     newest = at_ms >= col["last_status_ms"][row]
-    if event.scan_type != "Touch Scan":
+    if event.scan_type != "Touch Scan" or (event.by_hand and event.status):
         _set_status(state, row, _status_after(event), at_ms)
         if newest and event.contract:
             state.item.text["contract"][row] = event.contract

@@ -306,6 +306,7 @@ def _scan(scan_type: Any, status: str = "", *, binned: bool = False) -> _Maker:
             epc=tag,
             scan_type=scan_type,
             status=status,
+            by_hand=scan_type == "Touch Scan" and bool(status),
             contract=what.contract,
             bin=place,
         )
