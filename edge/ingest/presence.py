@@ -43,7 +43,10 @@ NOWHERE = -1
 RSSI_UNKNOWN = -(1 << 31)
 """``rssi_cdbm`` of a read whose reader does not tell."""
 RSSI_READS = 20
-"""The mean signal strength remembers so many reads, fading (EdgeX: the last 20)."""
+"""The mean signal strength is of 10 to 20 reads (EdgeX: the last 20): beyond 20, the old ones
+together weigh as …"""
+RSSI_KEPT = 10
+"""… so many."""
 PASSING_S = 30
 """In a portal or exit: unseen for so long means passed, seconds."""
 TAG_SPAN_MAX = 512
@@ -444,12 +447,13 @@ class Presence:
         """Stays end where silence says so; pairs long silent are let go."""
         pairs = self._pairs
         at = self._pairs_when()
-        gone = np.flatnonzero((at <= self._epoch) & ~pairs["ended"][: self._top])
+        due = np.flatnonzero(at <= self._epoch)
+        gone = due[~pairs["ended"][due]]
         if len(gone):
             self._model.learn_departures(pairs["zone"][gone].astype(np.int64), self._ages(gone))
             pairs["ended"][gone] = True
-            at = self._pairs_when()
-        forgettable = np.flatnonzero(at <= self._epoch)
+            at[gone] += pairs["keep"][gone] - pairs["gone"][gone]
+        forgettable = due[at[due] <= self._epoch]
         self._release(forgettable)
         at[forgettable] = _FOREVER
         self._pairs_due = int(at.min(initial=_FOREVER))
@@ -570,9 +574,11 @@ class Presence:
         pairs["heard"][touched] += pairs["now_count"][touched]
         total = pairs["rssi_sum"][touched] + pairs["now_rssi"][touched]
         n = pairs["rssi_n"][touched] + pairs["now_rssi_n"][touched]
-        full = n > RSSI_READS
-        pairs["rssi_sum"][touched] = np.where(full, total * RSSI_READS // np.maximum(n, 1), total)
-        pairs["rssi_n"][touched] = np.minimum(n, RSSI_READS)
+        full = np.flatnonzero(n > RSSI_READS)
+        total[full] = total[full] * RSSI_KEPT // n[full]
+        n[full] = RSSI_KEPT
+        pairs["rssi_sum"][touched] = total
+        pairs["rssi_n"][touched] = n
 
     def _set_silences(self, touched: I64, zone: I64, visible: I64) -> I64:
         """How long each may be silent; returns the silence that means departure, int64[n]."""
@@ -584,8 +590,7 @@ class Presence:
         pairs["gone"][touched] = gone
         hold = np.maximum(self._zone_hold[zone], smoothing.quiet_table()[rate])
         pairs["keep"][touched] = np.maximum(gone, hold)
-        over = visible + gone + 1 + self._lost[zone]
-        self._pairs_due = min(self._pairs_due, int(over.min()))
+        self._pairs_due = min(self._pairs_due, self._epoch + int(gone.min()) + 1)
         return hold
 
     # -- where items are
@@ -593,7 +598,7 @@ class Presence:
     def _locate(self, touched: I64, zone: I64, hold: I64) -> Transitions:
         """Arrivals, moves, and when each item read would depart."""
         items, item = self._items, self._pairs["item"][touched]
-        np.maximum.at(items["last_ms"], item, self._pairs["last_ms"][touched])
+        self._note_last(item, self._pairs["last_ms"][touched])
         where = items["location"][item]
         told = _NOTHING
         if (where != zone).any():
@@ -608,11 +613,21 @@ class Presence:
                 told = told.take(order)
             where = items["location"][item]
         here = where == zone
-        items["hold"][item[here]] = hold[here]
-        due = self._visible()[where] + items["hold"][item]
-        items["due"][item] = due
-        self._items_due = min(self._items_due, int((due + self._lost[where]).min()))
+        if here.all():
+            items["hold"][item] = hold
+        else:
+            items["hold"][item[here]] = hold[here]
+            hold = items["hold"][item]
+        items["due"][item] = self._visible()[where] + hold
+        self._items_due = min(self._items_due, self._epoch + int(hold.min()))
         return self._unmuted(told)
+
+    def _note_last(self, item: I64, last_ms: I64) -> None:
+        """Newest read of each item; where an item is there twice, the newer of the two."""
+        noted = self._items["last_ms"]
+        noted[item] = last_ms  # arrivals never decrease: newer than what was there
+        while len(older := np.flatnonzero(noted[item] < last_ms)):
+            noted[item[older]] = last_ms[older]
 
     def _arrive(self, touched: I64) -> Transitions:
         """Pairs of items that were nowhere: each item arrives where it is loudest."""

@@ -15,6 +15,7 @@ from edge.ingest.presence import (
     EVICT_SHARE,
     PASSING_S,
     RETRO_MAX,
+    RSSI_KEPT,
     RSSI_READS,
     RSSI_UNKNOWN,
     TAG_SPAN_MAX,
@@ -230,8 +231,8 @@ class Oracle:
             if rssi != RSSI_UNKNOWN:
                 pair.rssi_sum, pair.rssi_n = pair.rssi_sum + rssi, pair.rssi_n + 1
         if pair.rssi_n > RSSI_READS:
-            pair.rssi_sum = pair.rssi_sum * RSSI_READS // pair.rssi_n
-            pair.rssi_n = RSSI_READS
+            pair.rssi_sum = pair.rssi_sum * RSSI_KEPT // pair.rssi_n
+            pair.rssi_n = RSSI_KEPT
 
     def fade(self) -> None:
         for zone in self.stayed:
