@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,7 +46,9 @@ EFFECTS_ROWS = 256
 EFFECTS_AGE_S = 2.0
 RETRY_S = 1.0
 RECORDED_BEAT_MS = 60_000
-"""In a quiet shop a beat is written so often."""
+"""In a quiet shop a beat is written at each multiple of this: the finest windows close then."""
+KEEP_EVERY_S = 1.0
+"""How often somebody looks whether a snapshot or trimming is due."""
 SNAPSHOT_LEAST_S = 60.0
 TRIM_EVERY_S = 3_600.0
 
@@ -96,11 +99,13 @@ class Pipeline:
         self._ahead: asyncio.Queue[tuple[Batch, list[Token]]] = asyncio.Queue(AHEAD_MAX)
         self._effects = recovered.effects
         self._effects_at = 0.0
+        self._effects_lock = asyncio.Lock()  # stored in the order in which they are taken
         self._slice = 128
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._applied_since_snapshot = recovered.replayed
         self._applying = False
+        self._snapshot_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
 
     # -- what others ask ------------------------------------------------------------------------
@@ -144,11 +149,10 @@ class Pipeline:
         self.tell("$rfid3/start", b"{}")
         async with asyncio.TaskGroup() as tasks:
             applier = tasks.create_task(self._apply_for_ever(), name="apply")
-            keeper = tasks.create_task(self._keep(), name="keep")
+            tasks.create_task(self._keep(), name="keep")  # ends by itself, not inside a snapshot
             await self._commit_until_stopped()
             await self._ahead.join()
             applier.cancel()
-            keeper.cancel()
         await self._flush_effects()
         await self.snapshot()
 
@@ -159,7 +163,8 @@ class Pipeline:
                 await self._quiet_beat()
                 continue
             messages, tokens = self.inbox.take(self._config.ingest.batch_max)
-            await self._commit(messages, tokens)
+            if not await self._commit(messages, tokens):
+                break  # told to stop while there is no room: the broker keeps what is not stored
         self.progress.condition = "stopping"
 
     async def _gather(self) -> bool:
@@ -186,53 +191,76 @@ class Pipeline:
         return True
 
     async def _quiet_beat(self) -> None:
-        """Time passes without events: windows close; what people see is recorded first."""
+        """Time passes without events: recorded first, so that a replay closes the same windows."""
         self.progress.beat_at = asyncio.get_running_loop().time()
-        if self._by_events or self._ahead.qsize() or not self._thawed.is_set():
+        if self._by_events or self.behind:
             return
         now_ms = self._now_ms()
-        recorded_ms = now_ms - self._tail.beat_ms >= RECORDED_BEAT_MS
-        if recorded_ms or self.core.due_ms() <= now_ms:
+        minute = now_ms // RECORDED_BEAT_MS > self._tail.beat_ms // RECORDED_BEAT_MS
+        if minute or self.core.due_ms() <= now_ms:
             await self._commit([], [])
-        elif self.core.pass_quietly(now_ms):
-            self.core.revision += 1
         if self._effects_waiting() and not self._ahead.qsize():
             await self._flush_effects()
 
-    async def _commit(self, messages: list[Message], tokens: list[Token]) -> None:
-        """Make a batch durable, acknowledge it, hand it to the applier."""
+    async def _commit(self, messages: list[Message], tokens: list[Token]) -> bool:
+        """Make a batch durable, acknowledge it, hand it to the applier; ``False``: see ``_write``."""
         loop = asyncio.get_running_loop()
         beat_ms = self._settle_times(messages)
         batch = Batch(self._tail.seq + 1, self._tail.next_ordinal, beat_ms, messages)
         self.progress.waiting_since = loop.time()
-        await self._write(batch)
+        written = await self._write(batch)
         self.progress.waiting_since = 0.0
+        if not written:
+            return False
         self._tail = self._writer.last()
         self._floor_ms = beat_ms
         self.batches += 1
         self.progress.committed_at = self.progress.beat_at = loop.time()
         self._acknowledge(tokens)
         await self._ahead.put((batch, tokens))
+        return True
 
-    async def _write(self, batch: Batch) -> None:
-        """Commit with whatever effects are due; a full disk is waited for, nothing is lost."""
+    async def _write(self, batch: Batch) -> bool:
+        """Commit with whatever effects are due; a full disk is waited for, nothing is lost.
+
+        ``False``: told to stop while there is no room; nothing was written.
+        """
         while True:
+            try:
+                await self._write_once(batch)
+            except JournalFull as error:
+                self._note_full(error)
+            else:
+                if self.progress.condition == "full":
+                    log.info("journal_has_room")
+                    self.progress.condition, self.progress.trouble = "running", ""
+                return True
+            if self._stopping.is_set():
+                return False
+            if not await self._make_room():
+                await self._pause(RETRY_S)
+
+    async def _write_once(self, batch: Batch) -> None:
+        """One try. Raises JournalFull: then neither the batch nor the effects are stored."""
+        async with self._effects_lock:
             effects, seq = self._take_effects() if self._effects_due() else (None, None)
             try:
                 await self._writer.commit(batch, effects, seq)
-            except JournalFull as error:
+            except JournalFull:
                 self._keep_effects(effects)
-                if self.progress.condition != "full":
-                    log.error("journal_full", reason=str(error), cure="free some disk space")
-                self.progress.condition, self.progress.trouble = "full", str(error)
-                self.progress.beat_at = asyncio.get_running_loop().time()
-                if not await self._make_room():
-                    await asyncio.sleep(RETRY_S)
-                continue
-            if self.progress.condition == "full":
-                log.info("journal_has_room")
-                self.progress.condition, self.progress.trouble = "running", ""
-            return
+                raise
+
+    def _note_full(self, error: JournalFull) -> None:
+        if self.progress.condition != "full":
+            log.error("journal_full", reason=str(error), cure="free some disk space")
+        self.progress.condition, self.progress.trouble = "full", str(error)
+        self.progress.beat_at = asyncio.get_running_loop().time()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not once told to stop."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _make_room(self) -> bool:
         """Give up the oldest history that no snapshot needs; whether any was left to give."""
@@ -351,13 +379,14 @@ class Pipeline:
         return effects, self.applied_seq
 
     async def _flush_effects(self) -> None:
-        if not self._effects_waiting():
-            return
-        effects, seq = self._take_effects()
-        try:
-            await self._writer.append_effects(effects, seq)
-        except JournalFull:
-            self._keep_effects(effects)
+        async with self._effects_lock:
+            if not self._effects_waiting():
+                return
+            effects, seq = self._take_effects()
+            try:
+                await self._writer.append_effects(effects, seq)
+            except JournalFull:
+                self._keep_effects(effects)
 
     def _keep_effects(self, effects: Effects | None) -> None:
         """They could not be stored: put them back, before what has come since."""
@@ -368,12 +397,14 @@ class Pipeline:
     # -- snapshots and trimming -------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """Snapshots and trimming, on their schedules."""
+        """Snapshots and trimming, on their schedules, until told to stop."""
         storage = self._config.storage
         loop = asyncio.get_running_loop()
         written_at = trimmed_at = loop.time()
-        while True:
-            await asyncio.sleep(1.0)
+        while not self._stopping.is_set():
+            await self._pause(KEEP_EVERY_S)
+            if self._stopping.is_set() or self.progress.condition == "full":
+                continue
             age_s = loop.time() - written_at
             many = self._applied_since_snapshot >= storage.snapshot_every_events
             old = age_s >= storage.snapshot_every_s and self._applied_since_snapshot > 0
@@ -381,7 +412,8 @@ class Pipeline:
                 await self.snapshot()
                 written_at = loop.time()
             if loop.time() - trimmed_at >= TRIM_EVERY_S:
-                await self._trim()
+                with suppress(JournalFull):  # the committer meets it too, and says so
+                    await self._trim()
                 trimmed_at = loop.time()
 
     async def snapshot(self) -> None:
@@ -389,22 +421,23 @@ class Pipeline:
 
         Commits, acknowledgements and reads go on meanwhile; only applying waits.
         """
-        self._thawed.clear()
-        try:
-            await self._ahead_idle()
-            await self._flush_effects()  # what the snapshot holds, the tables must hold too
-            if self._effects_waiting():
-                raise JournalFull("the tables are full")
-            seq = self.applied_seq
-            if seq > self.snapshot_seq:
-                await asyncio.to_thread(self._write_snapshot, seq)
-                self.snapshot_seq = seq
-                self.snapshots += 1
-                self._applied_since_snapshot = 0
-        except JournalFull as error:
-            log.warning("snapshot_skipped", reason=str(error))
-        finally:
-            self._thawed.set()
+        async with self._snapshot_lock:
+            self._thawed.clear()
+            try:
+                await self._ahead_idle()
+                await self._flush_effects()  # what the snapshot holds, the tables must hold too
+                if self._effects_waiting():
+                    raise JournalFull("the tables are full")
+                seq = self.applied_seq
+                if seq > self.snapshot_seq:
+                    await asyncio.to_thread(self._write_snapshot, seq)
+                    self.snapshot_seq = seq
+                    self.snapshots += 1
+                    self._applied_since_snapshot = 0
+            except JournalFull as error:
+                log.warning("snapshot_skipped", reason=str(error))
+            finally:
+                self._thawed.set()
 
     async def _ahead_idle(self) -> None:
         """Wait until the applier is between two batches."""
