@@ -14,6 +14,7 @@ import structlog
 
 from edge.config import Config
 from edge.core import Core, Step
+from edge.errors import Rfid3Error
 from edge.features.catalog import catalogue_hash
 from edge.records import Batch, Effects
 from edge.storage.journal import Journal
@@ -29,7 +30,15 @@ class Marks(msgspec.Struct):
 
     attempts: int = 0
     ordinal: int = -1  # being applied in careful mode when the process died
+    suspect: int = -1  # the same, one death earlier
     poisoned: list[int] = []
+
+    def judge(self) -> None:
+        """Set aside what two careful attempts died of; once may have been a pulled plug."""
+        if self.ordinal >= 0 and self.ordinal == self.suspect:
+            log.error("poison_found", ordinal=self.ordinal, cure="see /api/dead-letters")
+            self.poisoned.append(self.ordinal)
+        self.ordinal, self.suspect = -1, self.ordinal
 
     @classmethod
     def load(cls, directory: Path) -> "Marks":
@@ -83,10 +92,7 @@ def recover(
     ``progress`` gets the number of messages replayed so far. Raises JournalBroken.
     """
     marks = Marks.load(directory)
-    if marks.ordinal >= 0:
-        log.error("poison_found", ordinal=marks.ordinal, cure="see /api/dead-letters")
-        marks.poisoned.append(marks.ordinal)
-        marks.ordinal = -1
+    marks.judge()
     careful = marks.attempts >= CAREFUL_AFTER
     marks.attempts += 1
     marks.save(directory)
@@ -94,6 +100,8 @@ def recover(
         replay = _Replay(config, journal, directory, marks, progress)
         try:
             recovered = replay.run(careful)
+        except Rfid3Error:  # the world's mistake, not a message's
+            raise
         except Exception:  # the one place: the culprit is set aside, and only once found twice
             culprit = replay.ordinal
             log.exception("replay_failed", ordinal=culprit, careful=careful)
@@ -102,7 +110,7 @@ def recover(
                 marks.poisoned.append(culprit)
             careful = True
             continue
-        marks.attempts, marks.ordinal = 0, -1
+        marks.attempts, marks.ordinal, marks.suspect = 0, -1, -1
         marks.save(directory)
         return recovered
 
@@ -131,10 +139,11 @@ class _Replay:
         snapshot = newest_snapshot(
             self.directory, catalogue_hash(), upto_seq=self.journal.last().seq
         )
-        seq = 0
         if snapshot is not None:
             core.load(snapshot.arrays, snapshot.blobs)
             seq = snapshot.header.seq
+        else:
+            seq = self._begin()
         found = Recovered(core, seq, seq, Effects.empty(), 0)
         for batch in self.journal.batches(seq):
             effects = Effects.empty()
@@ -145,6 +154,17 @@ class _Replay:
             found.replayed += len(batch.messages)
             self.progress(found.replayed)
         return found
+
+    def _begin(self) -> int:
+        """Where to begin without a snapshot; what was trimmed can only be gone without."""
+        seq = self.journal.reader.oldest_seq() - 1
+        if seq:
+            log.error(
+                "state_from_kept_history_only",
+                first_batch=seq + 1,
+                reason="no snapshot can be used, and older batches were trimmed",
+            )
+        return seq
 
     def _apply(self, core: Core, batch: Batch, effects: Effects, careful: bool) -> None:
         if not careful:
