@@ -84,9 +84,9 @@ def _bind(given: str | None) -> str:
                 return f"{host}:0"
         return DEFAULT_BIND
     host, _, port = given.rpartition(":")
-    if not port.isdigit() or int(port) > 65_535:
+    if not host or not port.isdigit() or int(port) > 65_535:
         raise ConfigError(f"--bind {given}: write ADDRESS:PORT, such as {DEFAULT_BIND}")
-    return f"{host or '127.0.0.1'}:{port}"
+    return f"{host}:{port}"
 
 
 def _run_in(args: argparse.Namespace, directory: "Path", bind: str) -> int:

@@ -56,6 +56,8 @@ class State(Struct):
     """(wall clock in seconds, what happened to an item), newest last."""
     latency_ms: list[float] = field(default_factory=list)
     """Publish until visible in the API, one number a probe."""
+    probes: int = 0
+    """Probes published."""
     probes_lost: int = 0
     """Probes not visible within PROBE_GIVE_UP_S."""
     taken: Taken = field(default_factory=Taken)
@@ -254,6 +256,7 @@ class Demo:
             began = time.monotonic()
             topic = f"rfid3/{self._shop.settings.store}/item_scan/probe"
             await client.publish(topic, speak.native(scan), 1)
+            self.state.probes += 1
             if await self._visible(api, at_ms, began + PROBE_GIVE_UP_S):
                 self.state.latency_ms.append((time.monotonic() - began) * 1000)
             else:
@@ -271,12 +274,14 @@ class Demo:
     async def _catch_up(self, api: aiohttp.ClientSession) -> None:
         """Until the daemon has applied what the broker acknowledged to us."""
         deadline = time.monotonic() + CATCH_UP_WITHIN_S
-        expected = self.state.progress.published
+        expected = self.state.progress.published + self.state.probes
         while time.monotonic() < deadline:
             if not self._alive:
                 raise self._died()
             await self.look(api)
-            if self.state.stats.get("state", {}).get("messages", 0) >= expected:
+            corridor = self.state.stats.get("corridor", {})
+            waiting = corridor.get("inbox", 0) + corridor.get("batches_ahead", 0)
+            if self.state.stats.get("mqtt", {}).get("received", 0) >= expected and not waiting:
                 return
             await asyncio.sleep(0.05)
 
@@ -305,9 +310,9 @@ def summary(demo: Demo) -> dict[str, Any]:
         "seconds": round(state.seconds, 1),
         "api": demo.api_url,
         "published": {
-            "messages": state.progress.published,
-            "events": state.taken.events,
-            "by_format": dict(state.taken.formats),
+            "messages": state.progress.published + state.probes,
+            "events": state.taken.events + state.probes,
+            "by_format": {**state.taken.formats, "probe": state.probes},
         },
         "received": {
             "messages": int(state.stats.get("mqtt", {}).get("received", 0)),

@@ -1,0 +1,159 @@
+"""The demo and the simulator as a user runs them: real broker, real daemon, real processes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from edge.broker import Broker, free_port
+
+WITHIN_S = 60
+
+
+def start(*args: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "edge", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=WITHIN_S)
+    return process.returncode, out, err
+
+
+def processes_that_mention(word: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if word in line:
+                found.append(line)
+    return found
+
+
+def test_a_demo_ends_by_itself_and_sums_up_every_event(tmp_path: Path) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    keep = tmp_path / "demo"
+    code, out, err = finish(
+        start(
+            "demo", "--seconds", "6", "--rate", "150", "--bind", bind, "--json", "--keep", str(keep)
+        )
+    )
+    assert code == 0, err
+    assert out.count("\n") == 1
+    told = json.loads(out)
+    assert told["api"] == f"http://{bind}"
+    assert told["received"]["messages"] == told["published"]["messages"] > 900
+    assert (
+        told["received"]["events"] == told["published"]["events"] == sum(told["outcomes"].values())
+    )
+    assert told["admitted"] + sum(told["refused"].values()) == told["received"]["events"]
+    assert sum(told["dead_letters"].values()) == told["outcomes"].get("unreadable", 0) + told[
+        "outcomes"
+    ].get("future", 0)
+    assert told["latency_ms"]["probes"] > 5
+    assert told["latency_ms"]["lost"] == 0
+    assert told["zones"]["linen"] > 0
+    assert "\x1b" not in out + err
+    assert bind in err
+    assert (keep / "config.toml").is_file()
+    assert processes_that_mention(str(keep)) == []
+
+
+def test_ctrl_c_stops_a_demo_cleanly(tmp_path: Path) -> None:
+    keep = tmp_path / "demo"
+    process = start("demo", "--bind", f"127.0.0.1:{free_port()}", "--keep", str(keep))
+    assert process.stdout is not None
+    seen = ""
+    while "API: " not in seen:
+        line = process.stdout.readline()
+        assert line, finish(process)
+        seen += line
+    url = re.search(r"API: (\S+)", seen)
+    assert url is not None
+    with urllib.request.urlopen(f"{url[1]}/healthz", timeout=10) as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process)
+    assert code == 0, out + err
+    assert processes_that_mention(str(keep)) == []
+
+
+def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    keep = tmp_path / "demo"
+    process = start("demo", "--bind", f"127.0.0.1:{free_port()}", "--keep", str(keep))
+    deadline, pid = time.monotonic() + WITHIN_S, 0
+    while not pid and time.monotonic() < deadline:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:
+            line = Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"\0run\0" in line and (keep / "var").is_dir():
+                pid = int(child)
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    code, _, err = finish(process)
+    assert code == 1
+    assert "the daemon ended with code -9" in err
+    assert processes_that_mention(str(keep)) == []
+
+
+def test_without_mosquitto_the_cure_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge import broker
+    from edge.__main__ import main
+
+    monkeypatch.setattr(broker, "SEARCH_ALSO", ())
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert main(["demo", "--seconds", "1", "--bind", f"127.0.0.1:{free_port()}"]) == 1
+    told = capsys.readouterr().err
+    assert "mosquitto is not installed" in told
+    assert "make demo" in told
+
+
+def test_simulate_publishes_all_it_takes_and_says_by_format(shared_broker: Broker) -> None:
+    address = f"{shared_broker.host}:{shared_broker.port}"
+    code, out, err = finish(
+        start("simulate", "--broker", address, "--rate", "500", "--seconds", "2")
+    )
+    assert code == 0, err
+    assert out == ""
+    assert "1,000 of 1,000 messages acknowledged" in err
+    assert "zebra" in err
+
+
+def test_simulate_prints_a_configuration_that_is_good(tmp_path: Path) -> None:
+    code, out, err = finish(start("simulate", "--config-for-daemon"))
+    assert code == 0, err
+    path = tmp_path / "config.toml"
+    path.write_text(out, encoding="utf-8")
+    code, out, err = finish(start("check-config", "--config", str(path)))
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (("simulate", "--broker", "pi:mqtt"), "write HOST:PORT"),
+        (("simulate", "--rate", "0"), "--rate must be more than 0"),
+        (("demo", "--bind", "8099"), "write ADDRESS:PORT"),
+    ],
+)
+def test_a_wrong_option_is_told_with_its_cure(args: tuple[str, ...], complaint: str) -> None:
+    code, _, err = finish(start(*args))
+    assert code == 2
+    assert complaint in err
