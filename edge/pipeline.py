@@ -31,7 +31,7 @@ from edge.storage.writer import JournalWriter
 
 log = structlog.get_logger(__name__)
 
-SLICE_TARGET_S = 0.002
+SLICE_TARGET_S = 0.003
 """A slice of applying aims to hold the loop so long."""
 SLICE_MIN, SLICE_MAX = 16, 512
 SLICE_BYTES = 65_536
