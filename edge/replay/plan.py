@@ -126,7 +126,7 @@ class Plan:
         while True:
             row = self._peek()
             row_at_ns = row[0] if row is not None else None
-            while self._coming and (row_at_ns is None or self._coming[0][0] < row_at_ns):
+            while self._coming and (row_at_ns is None or self._coming[0][0] <= row_at_ns):
                 if self._until_ns is not None and self._coming[0][0] > self._until_ns:
                     return
                 yield heapq.heappop(self._coming)[2]

@@ -100,6 +100,16 @@ def test_equal_moments_keep_the_order_of_the_file() -> None:
     assert [said["n"] for _, topic, said in told if topic == "out"] == ["a", "b", "c", "late"]
 
 
+def test_at_one_moment_what_is_owed_comes_before_what_begins() -> None:
+    told = sent(plan_of(TRIPS, InMemory(COLUMNS, [(1, 5, "a"), (5, 9, "b")])))
+    assert [(topic, said["n"]) for _, topic, said in told] == [
+        ("out", "a"),
+        ("back", "a"),
+        ("out", "b"),
+        ("back", "b"),
+    ]
+
+
 def test_a_limit_stops_after_so_many_rows() -> None:
     plan = plan_of(TRIPS, InMemory(COLUMNS, [(n, n, "a") for n in range(9)]), limit=4)
     assert len(sent(plan)) == 8
