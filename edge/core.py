@@ -6,7 +6,7 @@ cut internally wherever something happens at a moment of its own (an epoch of pr
 day, a reader falling silent), and between two such moments order does not matter.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +40,7 @@ _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
 _POISON = "applying it failed twice"
+_MOVEMENTS_KEPT = 256  # (at, kind, epc, from, to), for people who look now
 _SERIALS_FROM = 1 << 20  # beyond any index of an event inside a message
 
 _encode = msgspec.json.encode
@@ -93,6 +94,7 @@ class Core:
             day_of=self.state.days.day,
         )
         self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
+        self.movements: deque[tuple[int, str, str, str, str]] = deque(maxlen=_MOVEMENTS_KEPT)
         self.poisoned: frozenset[int] = frozenset()
         self.now_ms = 0
         self.revision = 0
@@ -557,10 +559,12 @@ class Core:
 
     def _tell(self, out: Step, row: int, at_ms: int, kind: str, detail: dict[str, Any]) -> None:
         # transitions have no message of their own: a serial number makes their key unique
+        epc = self.state.item.keys.key(row)
+        self.movements.append((at_ms, kind, epc, detail.get("from", ""), detail.get("to", "")))
         entry = TimelineEntry(
             0,
             _SERIALS_FROM + self._serial,
-            self.state.item.keys.key(row),
+            epc,
             at_ms,
             kind,
             _encode(detail).decode(),

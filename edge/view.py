@@ -29,6 +29,7 @@ from edge.view_types import (
     ItemPage,
     ItemRow,
     Metric,
+    Movement,
     ReaderRow,
     UnknownTag,
     UnknownTagPage,
@@ -317,6 +318,17 @@ class LiveView:
                     lost_events=int(col["lost_events_total"][row]),
                     features=catalog.values(state, "reader", row),
                 )
+            )
+        return made
+
+    def movements(self, *, limit: int) -> list[Movement]:
+        """The newest movements since the daemon started, newest first."""
+        state, made = self._state, []
+        for at_ms, kind, epc, old, new in list(self._core.movements)[: -limit - 1 : -1]:
+            class_row = int(state.item.col["class_row"][state.item.keys.get(epc)])
+            sku = state.cls.keys.key(class_row).partition("\x1f")[2] if class_row >= 0 else ""
+            made.append(
+                Movement(at_ms=at_ms, kind=kind, epc=epc, sku=sku, from_zone=old, to_zone=new)
             )
         return made
 

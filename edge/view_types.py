@@ -266,6 +266,23 @@ class UnknownTagPage(Struct):
     """The row to go on from; none: this was the last page."""
 
 
+class Movement(Struct, kw_only=True, gc=False):
+    """Something people are told of an item's place."""
+
+    at_ms: int
+    """When it was found."""
+    kind: str
+    """arrived, moved, departed or probable_return."""
+    epc: str
+    """The item."""
+    sku: str = ""
+    """Its class, where it is linked."""
+    from_zone: str = ""
+    """Where it was; empty: nowhere in view."""
+    to_zone: str = ""
+    """Where it is; empty: nowhere in view."""
+
+
 class FeatureRow(Struct, kw_only=True, gc=False):
     """One line of the feature catalogue."""
 

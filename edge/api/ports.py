@@ -18,6 +18,7 @@ from edge.view_types import (
     ItemDetail,
     ItemPage,
     Metric,
+    Movement,
     ReaderRow,
     UnknownTagPage,
     ZoneRow,
@@ -91,6 +92,10 @@ class View(Protocol):
 
     def unknown_tags(self, *, start: int, limit: int) -> UnknownTagPage:
         """Tags waiting to be linked."""
+        ...
+
+    def movements(self, *, limit: int) -> list[Movement]:
+        """The newest movements since the daemon started, newest first; a few hundred are kept."""
         ...
 
     def features(self) -> list[FeatureRow]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.api import dead_letters, documents, gaps, health, state, upload
+from edge.api import dead_letters, documents, gaps, health, movements, state, upload
 from edge.api.dead_letters import Letter, Letters, ReplayReport
 from edge.api.endpoint import Endpoint
 from edge.api.metrics import CONTENT_TYPE
@@ -150,6 +150,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         area="state",
         query=gaps.GapsQuery,
         tag=dead_letters.letters_tag,
+    ),
+    Endpoint(
+        "GET",
+        "/api/movements",
+        "movements",
+        "Items that lately arrived, moved, departed or probably returned.",
+        movements.list_movements,
+        movements.Movements,
+        area="state",
+        query=movements.MovementsQuery,
+        tag=health.state_tag,
     ),
     Endpoint(
         "GET",

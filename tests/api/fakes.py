@@ -34,6 +34,7 @@ from edge.view_types import (
     ItemPage,
     ItemRow,
     Metric,
+    Movement,
     ReaderRow,
     UnknownTag,
     UnknownTagPage,
@@ -199,6 +200,9 @@ class MemoryView:
         tags = [UnknownTag(epc=i.epc) for i in self._shop.items.values() if i.unknown]
         more = start + limit < len(tags)
         return UnknownTagPage(tags[start : start + limit], start + limit if more else None)
+
+    def movements(self, *, limit: int) -> list[Movement]:
+        return [Movement(at_ms=1, kind="arrived", epc="E2", to_zone="hall")][:limit]
 
     def features(self) -> list[FeatureRow]:
         return [

@@ -1,0 +1,31 @@
+"""What people were told lately of items coming, moving, going and probably returning. Reading only."""
+
+from msgspec import Struct
+
+from edge.api.endpoint import Api, Call, Path, Query
+from edge.api.query import Limit
+from edge.view_types import Movement
+
+
+class MovementsQuery(Query):
+    """How many movements."""
+
+    limit: Limit = 50
+    """Most rows, newest first."""
+
+
+class Movements(Struct):
+    """The newest movements since the daemon started."""
+
+    revision: int
+    """The revision the rows belong to."""
+    now_ms: int
+    """The moment they stand for."""
+    movements: list[Movement]
+    """The rows, newest first."""
+
+
+def list_movements(api: Api, call: Call[MovementsQuery, Path]) -> Movements:
+    """The newest movements."""
+    rows = api.view.movements(limit=call.query.limit)
+    return Movements(api.view.revision, api.view.now_ms, rows)
