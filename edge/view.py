@@ -325,7 +325,8 @@ class LiveView:
         """The newest movements since the daemon started, newest first."""
         state, made = self._state, []
         for at_ms, kind, epc, old, new in list(self._core.movements)[: -limit - 1 : -1]:
-            class_row = int(state.item.col["class_row"][state.item.keys.get(epc)])
+            row = state.item.keys.get(epc)
+            class_row = int(state.item.col["class_row"][row]) if row >= 0 else -1
             sku = state.cls.keys.key(class_row).partition("\x1f")[2] if class_row >= 0 else ""
             made.append(
                 Movement(at_ms=at_ms, kind=kind, epc=epc, sku=sku, from_zone=old, to_zone=new)
