@@ -1,12 +1,13 @@
 """Keys to rows: a bounded table from text to a dense row number. No columns live here.
 
-A row keeps its number until it is released; released rows are used again, oldest release first, so
-the columns beside this table never grow past ``limit``.
+A row keeps its number until it is released; released rows are used again, lowest first, so the
+columns beside this table never grow past ``limit`` and a table that was saved and loaded gives the
+same rows as one that was not.
 """
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class KeyTable:
         self.refused = 0  # claims turned away because the table was full
         self._rows: dict[str, int] = {}
         self._keys: list[str | None] = []
-        self._free: deque[int] = deque()
+        self._free: list[int] = []  # a heap
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -86,7 +87,7 @@ class KeyTable:
             del self._rows[key]
             self._keys[row] = None
             self.hashes[row] = 0
-            self._free.append(row)
+            heappush(self._free, row)
 
     def live(self) -> Rows:
         """int64[n] rows in use, ascending."""
@@ -118,14 +119,14 @@ class KeyTable:
         table.hashes[: table.high] = hashes
         table._keys = [text or None for text in texts]
         table._rows = {text: row for row, text in enumerate(texts) if text}
-        table._free = deque(row for row, text in enumerate(texts) if not text)
+        table._free = [row for row, text in enumerate(texts) if not text]
         return table
 
     def _make(self, key: str) -> int:
         assert key, "an empty text is no key"
         assert "\0" not in key, key
         if self._free:
-            row = self._free.popleft()
+            row = heappop(self._free)
             self._keys[row] = key
         elif self.high < self.limit:
             row = self.high
