@@ -21,7 +21,7 @@ from edge.features import business
 from edge.features.layout import MINUTE_MS
 from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
 from edge.features.words import TIME_QUALITIES
-from edge.ingest.admit import OWN_TIME, Admission
+from edge.ingest.admit import OWN_TIME, Admission, id_key
 from edge.ingest.decode import Decoded, Decoder
 from edge.ingest.epc import EpcReader
 from edge.ingest.outages import EVERY_READER, Outages
@@ -352,6 +352,7 @@ class Core:
             self._verdict(out, told, verdict)
             return
         if not business.apply(self.state, event, told.arrival_ms):
+            self.admission.take_back()
             self._refuse(
                 out, told, Reason.KEY_LIMIT, "a table is full: raise its limit, play again"
             )
@@ -437,18 +438,13 @@ class Core:
         events: list[TagRead] = [t.event for t in told]  # type: ignore[misc]
         number = np.array([e.seq for e in events], np.int64)
         own_time = reads.quality <= _QUALITY["naive_local"]
-        named = [i for i, e in enumerate(events) if e.id]
-        if named:  # an id of its own says more than time and place
-            own_time[named] = False
-        fresh = self.admission.reads(
+        return self.admission.reads(
             self.state.item.keys.hashes[reads.item],
             self.state.reader.keys.hashes[reads.reader],
             (reads.at_ms, reads.antenna, reads.rssi_cdbm, reads.count, number),
             own_time,
+            {i: id_key(e.source, e.id) for i, e in enumerate(events) if e.id},
         )
-        for i in named:
-            fresh[i] = self.admission.tag_id(events[i].source, events[i].id)
-        return fresh
 
     def _count_reads(self, reads: Reads, folded: Ints, told: list[Arrived], out: Step) -> None:
         count = self.state.count

@@ -1,14 +1,15 @@
 """Not twice, not from the future: which messages and events are let in. Pure.
 
-Three memories, all bounded and all derived from the journal alone:
+Memories, all bounded and all derived from the journal alone:
 * the last messages of the MQTT session, to recognise what the broker sends again (QoS 1 redelivery:
   same session, same packet id, DUP set, same payload, and recent enough to be unacknowledged);
-* keys of events that carry a time or an id of their own;
+* keys of events that carry a time or an id of their own, tag reads apart from the others: reads
+  are judged in columns, and what one memory holds must not depend on how batches fall;
 * keys of business acts: (contract, tag, scan type, scan time) and (document, line, kind, day).
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -26,7 +27,14 @@ Hashes = NDArray[np.uint64]
 
 OWN_TIME = frozenset({"reader", "naive_local"})
 
+_MEMORIES = ("reads", "events", "acts")
+
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def id_key(source: str, event_id: str) -> int:
+    """Key of an event's own id, unique within its source."""
+    return key_hash(f"id\x1f{source}\x1f{event_id}")
 
 
 class Redeliveries:
@@ -111,9 +119,11 @@ class Admission:
 
     def __init__(self, *, redeliveries: int, events: int, day_of: Callable[[int], int]) -> None:
         self.redeliveries = Redeliveries(redeliveries)
+        self._reads = SeenKeys(events)
         self._events = SeenKeys(events)
         self._acts = SeenKeys(events)
         self._day_of = day_of
+        self._added: list[tuple[SeenKeys, int]] = []  # by the event judged last
 
     def reads(
         self,
@@ -121,57 +131,62 @@ class Admission:
         reader: Hashes,
         columns: Sequence[NDArray[np.int64]],
         own_time: NDArray[np.bool_],
+        ids: Mapping[int, int] | None = None,
     ) -> NDArray[np.bool_]:
         """bool[n]: which tag reads are new. ``columns`` are time, antenna, signal, count, number.
 
-        Reads without a time of their own are always new: two scans of a bare UID look the same.
+        ``ids`` maps the place of a read that has an id of its own to its ``id_key``, which alone
+        tells it from others. Reads with neither a time of their own nor an id are always new: two
+        scans of a bare UID look the same.
         """
+        keys = _read_keys(item, reader, columns)
+        if ids:
+            places = list(ids)
+            keys[places] = np.array(list(ids.values()), np.uint64)
+            own_time[places] = True
+        if own_time.all():
+            return ~self._reads.check_and_add(keys)
         fresh = np.ones(len(item), np.bool_)
-        chosen = np.flatnonzero(own_time)
-        if len(chosen) == len(item):
-            return ~self._events.check_and_add(_read_keys(item, reader, columns))
-        if len(chosen):
-            told = [column[chosen] for column in columns]
-            keys = _read_keys(item[chosen], reader[chosen], told)
-            fresh[chosen] = ~self._events.check_and_add(keys)
+        fresh[own_time] = ~self._reads.check_and_add(keys[own_time])
         return fresh
 
     def event(self, event: Event) -> Reason:
         """ADMITTED, DUPLICATE or BUSINESS_DUPLICATE for any event but a tag read."""
+        self._added.clear()
         kind = kind_of(event)
-        if event.id and self._known(self._events, f"id\x1f{event.source}\x1f{event.id}"):
+        if event.id and self._known(self._events, id_key(event.source, event.id)):
             return Reason.DUPLICATE
         act = self._act(event)
         if act:
-            return Reason.BUSINESS_DUPLICATE if self._known(self._acts, act) else Reason.ADMITTED
+            known = self._known(self._acts, key_hash(act))
+            return Reason.BUSINESS_DUPLICATE if known else Reason.ADMITTED
         numberless = isinstance(event, PosLine)  # two equal lines of one receipt are two lines
         if event.id or numberless or event.time_quality not in OWN_TIME:
             return Reason.ADMITTED
         content = f"{kind}\x1f{event.source}\x1f{_encode(event).decode()}"
-        return Reason.DUPLICATE if self._known(self._events, content) else Reason.ADMITTED
+        known = self._known(self._events, key_hash(content))
+        return Reason.DUPLICATE if known else Reason.ADMITTED
 
-    def tag_id(self, source: str, event_id: str) -> bool:
-        """Whether a tag read with an id of its own is new."""
-        return not self._known(self._events, f"id\x1f{source}\x1f{event_id}")
+    def take_back(self) -> None:
+        """The event judged last could not be kept: told again, it is new."""
+        for memory, key in reversed(self._added):
+            memory.take_back(key)
+        self._added.clear()
 
     def save(self) -> dict[str, Array]:
         """Arrays that ``load`` takes back."""
-        old, young = self._events.remembered()
-        old_acts, young_acts = self._acts.remembered()
-        return {
-            "redeliveries": self.redeliveries.save(),
-            "events.old": old,
-            "events.young": young,
-            "acts.old": old_acts,
-            "acts.young": young_acts,
-        }
+        saved = {"redeliveries": self.redeliveries.save()}
+        for name in _MEMORIES:
+            saved[f"{name}.old"], saved[f"{name}.young"] = getattr(self, f"_{name}").remembered()
+        return saved
 
     def load(self, arrays: dict[str, Array]) -> None:
         """Take back what ``save`` gave."""
         self.redeliveries.load(arrays["redeliveries"])
         size = self._events.size
-        self._events = SeenKeys.of(size, arrays["events.old"], arrays["events.young"])
-        self._acts = SeenKeys.of(size, arrays["acts.old"], arrays["acts.young"])
+        for name in _MEMORIES:
+            memory = SeenKeys.of(size, arrays[f"{name}.old"], arrays[f"{name}.young"])
+            setattr(self, f"_{name}", memory)
 
     def _act(self, event: Event) -> str:
         if isinstance(event, ItemScan) and event.time_quality in OWN_TIME:
@@ -182,9 +197,11 @@ class Admission:
             return f"line\x1f{event.store}\x1f{event.document}\x1f{event.line}\x1f{event.kind}\x1f{day}"
         return ""
 
-    @staticmethod
-    def _known(memory: SeenKeys, text: str) -> bool:
-        return memory.check_and_add_one(key_hash(text))
+    def _known(self, memory: SeenKeys, key: int) -> bool:
+        seen = memory.check_and_add_one(key)
+        if not seen:
+            self._added.append((memory, key))
+        return seen
 
 
 def _read_keys(

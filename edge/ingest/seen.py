@@ -85,6 +85,13 @@ class SeenKeys:
         self._count += 1
         return False
 
+    def take_back(self, key: int) -> None:
+        """Forget the key that was added last; only that one, or later keys might not be found."""
+        slot, there = _probe(self._young, key or int(_ODD), self._mask)
+        assert there, key
+        self._young[slot] = 0
+        self._count -= 1
+
     def contains(self, keys: Keys) -> NDArray[np.bool_]:
         """bool[n]: whether each key is remembered; nothing is added."""
         keys = np.where(keys == 0, _ODD, keys)
