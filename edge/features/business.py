@@ -4,11 +4,14 @@ Scans, document lines, counts and links are rare beside tag reads and depend on 
 so they are applied one by one in arrival order. A status follows event time: a scan older than the
 one that set the status enters counts and timeline but leaves the status alone.
 
-Every handler returns ``True``, or ``False`` when a table is full and the event cannot be kept.
+Every handler returns ``True``, or ``False`` when a table is full and the event cannot be kept. What
+merely names a class, customer, bin or status for which there is no room is kept without, counted.
 """
 
 from collections.abc import Callable
 from typing import Any
+
+from numpy.typing import NDArray
 
 from edge.events import (
     Correction,
@@ -37,6 +40,8 @@ from edge.features.words import (
     STATUS_AFTER_MAINTENANCE,
     STATUS_AFTER_SCAN,
 )
+
+Array = NDArray[Any]
 
 HOUR_MS = 3_600_000
 
@@ -74,8 +79,10 @@ def _item(state: FeatureState, epc: str, arrival_ms: int, store: str) -> int:
 
 
 def bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival_ms: int) -> None:
-    """Bind an item to a class of a store, which is made if need be."""
+    """Bind an item to a class of a store, which is made if need be and there is room."""
     class_row = _class(state, store, sku, arrival_ms, name)
+    if class_row < 0:
+        state.count("classes_full")
     col = state.item.col
     if class_row >= 0 and class_row != col["class_row"][row]:
         state.shift_group(row, -1)
@@ -85,7 +92,7 @@ def bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival
         state.item.text["name"][row] = name
 
 
-def _set_status(state: FeatureState, row: int, status: str, at_ms: int) -> None:
+def _set_status(state: FeatureState, row: int, status: str, at_ms: int, arrival_ms: int) -> None:
     """Change an item's status as of ``at_ms``; keeps what an undo needs."""
     col = state.item.col
     if at_ms < col["last_status_ms"][row]:
@@ -105,7 +112,7 @@ def _set_status(state: FeatureState, row: int, status: str, at_ms: int) -> None:
     state.shift_group(row, -1)
     col["status_row"][row] = status_row
     state.shift_group(row, +1)
-    _note_stockout(state, row, ready_before, at_ms)
+    _note_stockout(state, row, ready_before, at_ms, arrival_ms)
     if after == "on_rent" and before != "on_rent":
         col["rented_at_ms"][row] = at_ms
         col["probable_return"][row] = 0
@@ -132,10 +139,15 @@ def _ready(state: FeatureState, row: int) -> int:
     return int(state.cls.col["items_ready"][class_row]) if class_row >= 0 else 0
 
 
-def _note_stockout(state: FeatureState, row: int, ready_before: int, at_ms: int) -> None:
+def _note_stockout(
+    state: FeatureState, row: int, ready_before: int, at_ms: int, arrival_ms: int
+) -> None:
+    """The last tagged item of a class without a ledger is no longer ready."""
     class_row = int(state.item.col["class_row"][row])
-    if class_row >= 0 and ready_before > 0 and state.cls.col["items_ready"][class_row] == 0:
-        _day_add(state, "stockouts", class_row, at_ms, 1, at_ms)
+    if class_row < 0 or state.cls.col["ledger_known"][class_row]:
+        return
+    if ready_before > 0 and state.cls.col["items_ready"][class_row] == 0:
+        _day_add(state, "stockouts", class_row, at_ms, 1, arrival_ms)
 
 
 def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
@@ -155,7 +167,7 @@ def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
     _count_scan(state, row, event.scan_type, at_ms, arrival_ms, +1)
     newest = at_ms >= col["last_status_ms"][row]
     if event.scan_type != "Touch Scan" or (event.by_hand and event.status):
-        _set_status(state, row, _status_after(event), at_ms)
+        _set_status(state, row, _status_after(event), at_ms, arrival_ms)
         if newest and event.contract:
             state.item.text["contract"][row] = event.contract
     if newest and (event.defects or event.scan_type in IN_SCANS):
@@ -202,6 +214,9 @@ def _grade(state: FeatureState, row: int, grade: str, at_ms: int) -> None:
 
 
 def _link(state: FeatureState, event: ItemLink, arrival_ms: int) -> bool:
+    binds = event.sku and event.action in ("bind", "replace")
+    if binds and _class(state, event.store, event.sku, arrival_ms) < 0:
+        return False
     row = _item(state, event.epc, arrival_ms, event.store)
     if row < 0:
         return False
@@ -253,15 +268,22 @@ _INHERITED = (
     "repairs_total",
     "failures_total",
     "repair_cost_cents_total",
+    "maintenance_minutes_total",
+    "grade_changes_total",
+    "rating_milli_sum",
+    "ratings_total",
     "revenue_cents_total",
     "on_rent_ms_total",
 )
 
 
 def _link_retire(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
+    col = state.item.col
     state.shift_group(row, -1)
-    state.item.col["retired"][row] = 1
-    state.item.col["rented_at_ms"][row] = 0
+    col["retired"][row] = 1
+    if col["rented_at_ms"][row]:  # its days on rent count, but nobody brought it back
+        col["on_rent_ms_total"][row] += max(_ms(event.at) - int(col["rented_at_ms"][row]), 0)
+        col["rented_at_ms"][row] = 0
 
 
 def _link_mute(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
@@ -283,7 +305,7 @@ def _maintenance(state: FeatureState, event: Maintenance, arrival_ms: int) -> bo
         return False
     at_ms = _ms(event.at)
     col = state.item.col
-    col["maintenance_minutes_total"][row] += event.minutes
+    _raise(col["maintenance_minutes_total"], row, event.minutes)
     moment = "last_inspection_ms" if event.kind == "inspection" else "last_maintenance_ms"
     if event.kind == "failure":
         col["failures_total"][row] += 1
@@ -293,11 +315,11 @@ def _maintenance(state: FeatureState, event: Maintenance, arrival_ms: int) -> bo
         col["repairs_total"][row] += 1
         col["last_repair_ms"][row] = max(int(col["last_repair_ms"][row]), at_ms)
         col["defects"][row] = 0
-    col["repair_cost_cents_total"][row] += event.cost_cents
+    _raise(col["repair_cost_cents_total"], row, event.cost_cents)
     _grade(state, row, event.grade, at_ms)
     status = event.status or STATUS_AFTER_MAINTENANCE.get(event.kind, "")
     if status:
-        _set_status(state, row, status, at_ms)
+        _set_status(state, row, status, at_ms, arrival_ms)
     return True
 
 
@@ -382,18 +404,18 @@ def _book(state: FeatureState, row: int, line: Line, arrival_ms: int, sign: int)
     _day_add(state, measure, row, line.at_ms, milli, arrival_ms)
     revenue = -cents if line.kind == "return" else cents
     _day_add(state, "revenue_cents", row, line.at_ms, revenue, arrival_ms)
-    before = int(col["ledger_milli"][row])
-    col["ledger_milli"][row] += into_stock * milli
-    if before > 0 >= col["ledger_milli"][row] and col["ledger_known"][row]:
-        _day_add(state, "stockouts", row, line.at_ms, 1, arrival_ms)
+    if line.at_ms >= col["last_count_ms"][row]:  # an older one was counted already
+        before = int(col["ledger_milli"][row])
+        _raise(col["ledger_milli"], row, into_stock * milli)
+        if before > 0 >= col["ledger_milli"][row] and col["ledger_known"][row]:
+            _day_add(state, "stockouts", row, line.at_ms, 1, arrival_ms)
     if rented_out:
-        col["rented_out_milli"][row] = max(
-            int(col["rented_out_milli"][row]) + rented_out * milli, 0
-        )
+        _raise(col["rented_out_milli"], row, rented_out * milli)
+        col["rented_out_milli"][row] = max(int(col["rented_out_milli"][row]), 0)
     if line.item:
         item_row = state.item.keys.get(line.item)
         if item_row >= 0:
-            state.item.col["revenue_cents_total"][item_row] += revenue
+            _raise(state.item.col["revenue_cents_total"], item_row, revenue)
     if line.kind != "return":
         _units_out(state, row, line, arrival_ms, milli, sign)
 
@@ -421,10 +443,11 @@ def _units_out(
     decayed = state.cls.part[rate]
     assert isinstance(decayed, DecayedCount)
     decayed.add_one(row, arrival_ms, milli)
-    if sign > 0 and line.at_ms >= col[last][row]:
-        col[last][row] = line.at_ms
-        if line.price_cents > 0:
+    if sign > 0:
+        newest_ms = max(int(col["last_sale_ms"][row]), int(col["last_rental_ms"][row]))
+        if line.at_ms >= newest_ms and line.price_cents > 0:
             col["price_cents"][row] = line.price_cents
+        col[last][row] = max(int(col[last][row]), line.at_ms)
 
 
 def _remember(state: FeatureState, key: str, line: Line) -> None:
@@ -455,8 +478,8 @@ def _customer(state: FeatureState, class_row: int, line: Line, arrival_ms: int) 
         state.count("customers_full")
         return
     col = state.customer.col
-    if col["first_seen_ms"][row] == 0:
-        col["first_seen_ms"][row] = line.at_ms
+    first_ms = int(col["first_seen_ms"][row]) or line.at_ms
+    col["first_seen_ms"][row] = min(first_ms, line.at_ms)
     col["last_seen_ms"][row] = max(int(col["last_seen_ms"][row]), line.at_ms)
     day = state.days.day(line.at_ms)
     if day > col["last_visit_day"][row]:
@@ -475,9 +498,9 @@ def _customer_book(state: FeatureState, row: int, line: Line, sign: int) -> None
     col = state.customer.col
     col["lines_total"][row] += sign
     measure = {"sale": "sold", "rental": "rented", "return": "returned"}[line.kind]
-    col[f"{measure}_milli_total"][row] += sign * line.milli
-    cents = round(line.milli * line.price_cents / 1000)
-    col["spend_cents_total"][row] += -sign * cents if line.kind == "return" else sign * cents
+    _raise(col[f"{measure}_milli_total"], row, sign * line.milli)
+    cents = sign * round(line.milli * line.price_cents / 1000)
+    _raise(col["spend_cents_total"], row, -cents if line.kind == "return" else cents)
 
 
 def _stock_count(state: FeatureState, event: StockCount, arrival_ms: int) -> bool:
@@ -501,11 +524,13 @@ def _stock_receipt(state: FeatureState, event: StockReceipt, arrival_ms: int) ->
     if row < 0:
         return False
     col = state.cls.col
-    col["ledger_milli"][row] += round(event.quantity * 1000)
+    at_ms = _ms(event.at)
+    if at_ms >= col["last_count_ms"][row]:  # an older one was counted already
+        _raise(col["ledger_milli"], row, round(event.quantity * 1000))
     col["ledger_known"][row] = 1
-    col["last_receipt_ms"][row] = max(int(col["last_receipt_ms"][row]), _ms(event.at))
-    if event.cost_cents:
+    if event.cost_cents and at_ms >= col["last_receipt_ms"][row]:
         col["cost_cents"][row] = event.cost_cents
+    col["last_receipt_ms"][row] = max(int(col["last_receipt_ms"][row]), at_ms)
     return True
 
 
@@ -520,7 +545,7 @@ def _reservation(state: FeatureState, event: Reservation, arrival_ms: int) -> bo
         state.reserved[key] = Reserved(
             class_key(event.store, event.sku), milli, _ms(event.start), _ms(event.end)
         )
-        state.cls.col["reserved_milli"][row] += milli
+        state.cls.col["reserved_milli"][row] += milli  # lines_max of the largest still fit
         if len(state.reserved) > state.limits.lines_max:
             state.drop_reservation(next(iter(state.reserved)))
     return True
@@ -531,28 +556,24 @@ def _price_observed(state: FeatureState, event: PriceObserved, arrival_ms: int) 
     if row < 0:
         return False
     col = state.cls.col
-    if not event.competitor:
-        col["list_price_cents"][row] = event.price_cents
-    elif _ms(event.at) >= col["competitor_price_ms"][row]:
-        col["competitor_price_cents"][row] = event.price_cents
-        col["competitor_price_ms"][row] = _ms(event.at)
+    whose = "competitor" if event.competitor else "list"
+    if _ms(event.at) >= col[f"{whose}_price_ms"][row]:
+        col[f"{whose}_price_cents"][row] = event.price_cents
+        col[f"{whose}_price_ms"][row] = _ms(event.at)
     return True
 
 
 def _review(state: FeatureState, event: Review, arrival_ms: int) -> bool:
-    milli = round(event.rating * 1000)
+    rated = []
     if event.sku:
-        row = _class(state, event.store, event.sku, arrival_ms)
-        if row < 0:
-            return False
-        state.cls.col["rating_milli_sum"][row] += milli
-        state.cls.col["ratings_total"][row] += 1
+        rated.append((state.cls, _class(state, event.store, event.sku, arrival_ms)))
     if event.epc:
-        row = _item(state, event.epc, arrival_ms, event.store)
-        if row < 0:
-            return False
-        state.item.col["rating_milli_sum"][row] += milli
-        state.item.col["ratings_total"][row] += 1
+        rated.append((state.item, _item(state, event.epc, arrival_ms, event.store)))
+    if any(row < 0 for _, row in rated):
+        return False
+    for table, row in rated:
+        table.col["rating_milli_sum"][row] += round(event.rating * 1000)
+        table.col["ratings_total"][row] += 1
     return True
 
 
@@ -568,6 +589,13 @@ def _factor(state: FeatureState, event: Factor, arrival_ms: int) -> bool:
 
 
 # -- small additions ------------------------------------------------------------------------------
+
+_MOST = 1 << 53  # sums stay here, exact as floats: no sender can make one wrap around
+
+
+def _raise(column: Array, row: int, by: int) -> None:
+    """Add to a sum; at the end of its range it stays."""
+    column[row] = max(-_MOST, min(int(column[row]) + by, _MOST))
 
 
 def _ms(at: int | float | str) -> int:

@@ -140,7 +140,7 @@ def _current_rental_days(state: FeatureState, rows: Ints) -> Floats:
 def _class_price(state: FeatureState, rows: Ints) -> Floats:
     class_row = state.item.col["class_row"][rows].astype(np.int64)
     price = state.cls.col["price_cents"][np.maximum(class_row, 0)]
-    return np.where(class_row >= 0, price, 0).astype(np.float64)
+    return np.where((class_row >= 0) & (price != 0), price, np.nan)
 
 
 def _dwell(state: FeatureState, rows: Ints) -> Floats:
@@ -238,7 +238,7 @@ def _item_features() -> list[Feature]:
         F("grade_changes_total", e, "changes", "count", "", "Changes of grade, ever.", _column(e, "grade_changes_total")),
         F("days_since_grade", e, "d", "time since", "", "Days since the grade last changed.", _since(e, "grade_since_ms", _D)),
         F("defects_last", e, "bits", "last", "", "Defect flags of the newest scan that told them, as a bit mask in the order of the event's documentation.", _column(e, "defects")),
-        F("late_total", e, "reads", "count", "", "Reads that came too late for closed windows, ever.", _column(e, "late_total")),
+        F("late_total", e, "reads", "count", "", "Reads that arrived more than ingest.lateness_s after their time, ever.", _column(e, "late_total")),
         F("rating_mean", e, "stars", "mean", "", "Mean rating, 1 to 5.", _ratio(_column(e, "rating_milli_sum", 0.001), _column(e, "ratings_total"))),
         F("class_price_cents", e, "cents", "last", "", "Newest price of its class.", _class_price),
     ]  # fmt: skip
@@ -255,7 +255,7 @@ def _class_features() -> list[Feature]:
         F("on_hand_units", e, "units", "last", "", "Units in the store: the stock ledger where it was counted or received, else tagged items ready to rent.", _on_hand),
         F("on_rent_units", e, "units", "last", "", "Units out: document lines or tagged items, whichever says more.", _on_rent),
         F("fleet_units", e, "units", "last", "", "Units owned: tagged items ready, on rent or in service, else on hand plus on rent.", _fleet),
-        F("reserved_units", e, "units", "last", "", "Units promised by reservations not yet over.", _column(e, "reserved_milli", 0.001)),
+        F("reserved_units", e, "units", "last", "", "Units promised by reservations that were not over when the day began.", _column(e, "reserved_milli", 0.001)),
         F("utilisation_now", e, "1", "ratio", "", "On rent over fleet.", _ratio(_on_rent, _fleet)),
         F("utilisation_7d", e, "1", "mean", "7d", "On rent over (on rent + on hand) at the close of the last 7 days.", _utilisation(7)),
         F("utilisation_28d", e, "1", "mean", "28d", "The same over 28 days.", _utilisation(28)),
@@ -267,7 +267,7 @@ def _class_features() -> list[Feature]:
         F("customers_distinct_28d", e, "customers", "distinct", "28d", "Different customers, about 13 % standard error.", _distinct(e, "customers_28d")),
         F("rental_hours_p50", e, "h", "quantile", "", "Median length of rentals that ended, within 12 %.", _quantile(e, "rental_hours", 0.5)),
         F("rental_hours_p90", e, "h", "quantile", "", "90 % of rentals were shorter, within 12 %.", _quantile(e, "rental_hours", 0.9)),
-        F("stockout_days_28d", e, "d", "count", "28d", "Days on which the stock ran out.", _stockout_days),
+        F("stockout_days_28d", e, "d", "count", "28d", "Days on which the stock ran out: the ledger, or without one the last ready item.", _stockout_days),
         F("price_last_cents", e, "cents", "last", "", "Newest price paid for a unit.", _column(e, "price_cents", 1.0, 0)),
         F("price_list_cents", e, "cents", "last", "", "Our own list price.", _column(e, "list_price_cents", 1.0, 0)),
         F("price_competitor_cents", e, "cents", "last", "", "Newest competitor's price.", _column(e, "competitor_price_cents", 1.0, 0)),
@@ -290,18 +290,18 @@ def _class_features() -> list[Feature]:
         rows.append(
             F(f"items_{group}", e, "items", "last", "", f"Tagged items {text}.", _column(e, f"items_{group}"))
         )  # fmt: skip
-    for quantity, name, unit, scale in (
-        ("rented", "rented_milli", "units", 0.001),
-        ("sold", "sold_milli", "units", 0.001),
-        ("returned", "returned_milli", "units", 0.001),
-        ("revenue", "revenue_cents", "cents", 1.0),
-        ("scans_out", "scans_out", "scans", 1.0),
-        ("scans_in", "scans_in", "scans", 1.0),
+    for quantity, name, unit, scale, text in (
+        ("rented", "rented_milli", "units", 0.001, "Units rented"),
+        ("sold", "sold_milli", "units", 0.001, "Units sold"),
+        ("returned", "returned_milli", "units", 0.001, "Units brought back"),
+        ("revenue", "revenue_cents", "cents", 1.0, "Revenue of sales and rentals less returns"),
+        ("scans_out", "scans_out", "scans", 1.0, "Rental scans of its items"),
+        ("scans_in", "scans_in", "scans", 1.0, "Return scans of its items"),
     ):
         for days, window in ((1, "1d"), (7, "7d"), (28, "28d"), (364, "364d")):
             rows.append(
                 F(f"{quantity}_{unit}_{window}" if unit != "scans" else f"{quantity}_{window}", e, unit, "sum", window,
-                  f"{quantity.replace('_', ' ').capitalize()} in the last {days} local days, today included.", _days(name, days, scale))
+                  f"{text} in the last {days} local days, today included.", _days(name, days, scale))
             )  # fmt: skip
     return rows
 
@@ -347,7 +347,7 @@ def _customer_features() -> list[Feature]:
     e = "customer"
     return [
         F("lines_total", e, "lines", "count", "", "Document lines, ever.", _column(e, "lines_total")),
-        F("visits_total", e, "days", "count", "", "Different days with a document line, ever.", _column(e, "visits_total")),
+        F("visits_total", e, "days", "count", "", "Days with a document line, ever; a line of a day before the newest adds none.", _column(e, "visits_total")),
         F("rented_units_total", e, "units", "sum", "", "Units rented, ever.", _column(e, "rented_milli_total", 0.001)),
         F("sold_units_total", e, "units", "sum", "", "Units bought, ever.", _column(e, "sold_milli_total", 0.001)),
         F("returned_units_total", e, "units", "sum", "", "Units brought back, ever.", _column(e, "returned_milli_total", 0.001)),

@@ -18,7 +18,11 @@ Ints = NDArray[np.int64]
 _STEPS = 256  # a half-life is cut into so many steps; the weight's error is below 0.14 %
 _UNIT_BITS = 16
 _HALF_LIVES = 8  # between landmarks
-_WEIGHTS = np.array([round(2**_UNIT_BITS * 2 ** (i / _STEPS)) for i in range(_STEPS)], np.int64)
+_MOST = 1 << 62
+# the weight in the middle of a step
+_WEIGHTS = np.array(
+    [round(2**_UNIT_BITS * 2 ** ((i + 0.5) / _STEPS)) for i in range(_STEPS)], np.int64
+)
 
 
 class DecayedCount:
@@ -53,7 +57,8 @@ class DecayedCount:
     def add_one(self, row: int, at_ms: int, amount: int) -> None:
         """Count ``amount`` at ``at_ms`` for one row."""
         steps = self._steps(at_ms)
-        self.sums[row] += (int(_WEIGHTS[steps % _STEPS]) << (steps // _STEPS)) * amount
+        weighed = (int(_WEIGHTS[steps % _STEPS]) << (steps // _STEPS)) * amount
+        self.sums[row] = max(-_MOST, min(int(self.sums[row]) + weighed, _MOST))
 
     def values(self, rows: Ints, now_ms: int) -> NDArray[np.float64]:
         """float64[n]: the counts as of ``now_ms``."""

@@ -37,7 +37,7 @@ ITEM_COLUMNS = (
     Column("antenna", _I16),
     Column("rssi_last_cdbm", _I32, -(1 << 30)),
     Column("sight_cell", _I64, -1),
-    Column("first_seen_ms", _I64),
+    Column("first_seen_ms", _I64, merge="first"),
     Column("last_event_ms", _I64),  # arrival of anything about the item
     Column("last_read_ms", _I64),
     Column("last_scan_ms", _I64),
@@ -81,7 +81,7 @@ ITEM_WINDOWS = {
     "reads_1h": (12, 5 * MINUTE_MS, _I32),
     "reads_24h": (24, HOUR_MS, _I32),
     "rssi_reads_1h": (6, 10 * MINUTE_MS, _I32),
-    "rssi_cdbm_1h": (6, 10 * MINUTE_MS, _I32),
+    "rssi_cdbm_1h": (6, 10 * MINUTE_MS, _I64),  # a tag read 40 times a second would fill int32
     "sightings_24h": (24, HOUR_MS, _I32),
     "moves_24h": (24, HOUR_MS, _I32),
 }
@@ -100,6 +100,7 @@ CLASS_COLUMNS = (
     Column("reserved_milli", _I64, merge="sum"),
     Column("price_cents", _I64),
     Column("list_price_cents", _I64),
+    Column("list_price_ms", _I64),
     Column("competitor_price_cents", _I64),
     Column("competitor_price_ms", _I64),
     Column("cost_cents", _I64),
@@ -144,7 +145,7 @@ READER_COLUMNS = (
 )
 
 CUSTOMER_COLUMNS = (
-    Column("first_seen_ms", _I64),
+    Column("first_seen_ms", _I64, merge="first"),
     Column("last_seen_ms", _I64),
     Column("lines_total", _I32, merge="sum"),
     Column("visits_total", _I32, merge="sum"),

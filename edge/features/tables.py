@@ -21,8 +21,9 @@ Ints = NDArray[np.int64]
 Part = RingWindow | DayRing | DayLog | DecayedCount | DistinctWindow | LogHistogram
 
 # How two partial rows of one key become one: counts add up, moments and latest values take the
-# greater (one side is empty), and a reference takes whichever side has one.
-Merge = Literal["sum", "max"]
+# greater (one side is empty), first moments the lesser that is there, and a reference takes
+# whichever side has one.
+Merge = Literal["sum", "max", "first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +171,7 @@ class Table:
             theirs = other.col[name][rows]
             if column.ref:
                 theirs = _ranked(theirs, remap[column.ref]).astype(theirs.dtype)
-            mine = self.col[name]
-            both = mine[to] + theirs if column.merge == "sum" else np.maximum(mine[to], theirs)
-            mine[to] = both
+            self.col[name][to] = _MERGES[column.merge](self.col[name][to], theirs)
         for name, part in self.part.items():
             source = other.part[name]
             _set_moment(part, _moment(source))
@@ -189,6 +188,18 @@ class Table:
             for source_row, row in zip(rows.tolist(), to.tolist(), strict=True):
                 if source_row in other.text[name]:
                     texts[row] = other.text[name][source_row]
+
+
+def _first(mine: Array, theirs: Array) -> Array:
+    both = np.minimum(mine, theirs)
+    return np.where((mine == 0) | (theirs == 0), np.maximum(mine, theirs), both)
+
+
+_MERGES: dict[Merge, Callable[[Array, Array], Array]] = {
+    "sum": np.add,
+    "max": np.maximum,
+    "first": _first,
+}
 
 
 def _filled(limit: int, column: Column) -> Array:

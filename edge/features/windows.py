@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+_PIECE = 16_384
+
 
 class RingWindow:
     """int[buckets, rows] in bucket-major order, so that closing a bucket is one contiguous pass.
@@ -30,6 +32,7 @@ class RingWindow:
         self.ring = np.zeros((buckets, rows), dtype)
         self.totals = np.zeros(rows, dtype)
         self.newest = -(1 << 40)  # number of the newest bucket
+        self._most = int(np.iinfo(self.ring.dtype).max) // buckets  # so that totals always fit
 
     def roll(self, now_ms: int, high: int) -> None:
         """Let time reach ``now_ms``; rows at or above ``high`` are known to be empty."""
@@ -57,10 +60,21 @@ class RingWindow:
         return not_closed & (bucket > self.newest - self.buckets)
 
     def add(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
-        """Add ``amounts[n]`` to the buckets of ``at_ms[n]``; all must be open (see ``open``)."""
-        index = (at_ms // self.width_ms % self.buckets) * self.totals.size + rows
-        np.add.at(self.ring.reshape(-1), index, amounts)
-        np.add.at(self.totals, rows, amounts)
+        """Add ``amounts[n]`` to the buckets of ``at_ms[n]``; all must be open (see ``open``).
+
+        A bucket's sum stays at the end of its range. Amounts are below 2**16 where buckets are
+        int32, so that ``_PIECE`` of them cannot wrap around unseen.
+        """
+        for start in range(0, len(rows), _PIECE):
+            piece = slice(start, start + _PIECE)
+            index = at_ms[piece] // self.width_ms % self.buckets * self.totals.size + rows[piece]
+            cells = self.ring.reshape(-1)
+            np.add.at(cells, index, amounts[piece])
+            np.add.at(self.totals, rows[piece], amounts[piece])
+            if (cells[index] > self._most).any():
+                full = np.unique(index[cells[index] > self._most])
+                np.subtract.at(self.totals, full % self.totals.size, cells[full] - self._most)
+                cells[full] = self._most
 
     def add_few(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
         """Like ``add``, for tables with few rows: sums a bucket at a time."""
@@ -95,7 +109,8 @@ class DayRing:
         self.ring = np.zeros((days, rows), dtype)
         self.today = -(1 << 40)
         limits = np.iinfo(self.ring.dtype)
-        self._least, self._most = int(limits.min), int(limits.max)
+        most = min(int(limits.max), 1 << 53)  # so that the sum of all days fits, exact as a float
+        self._least, self._most = -most, most
 
     def roll(self, today: int, high: int) -> None:
         """Let the local day ``today`` begin."""

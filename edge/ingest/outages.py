@@ -19,6 +19,7 @@ from edge.records import Effects, Gap
 Ints = NDArray[np.int64]
 
 NEVER = 1 << 62
+_MOST = 1 << 53  # a sum of counts stays here
 EVERY_READER = ""
 
 
@@ -137,7 +138,8 @@ class Outages:
 
     def _overflow(self, event: ReaderStatus, row: int, ordinal: int, out: Effects) -> None:
         col = self._reader.col
-        col["lost_events_total"][row] += event.lost_events
+        lost = int(col["lost_events_total"][row]) + event.lost_events
+        col["lost_events_total"][row] = min(lost, _MOST)
         col["gaps_total"][row] += 1
         at_ms = event.at if isinstance(event.at, int) else 0
         from_ms = event.gap_from if isinstance(event.gap_from, int) else 0
