@@ -21,7 +21,7 @@ from edge.features.layout import HOUR_MS, item_pool, tables
 from edge.features.sketch import DistinctWindow, ranked
 from edge.features.tables import Table
 from edge.features.windows import DayRing, RingWindow
-from edge.features.words import GROUP_OF_STATUS, GROUPS
+from edge.features.words import GROUP_OF_STATUS
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -303,6 +303,8 @@ class FeatureState:
         gone: Ints = rows[(idle_ms > limit * day) & (col["rented_at_ms"][rows] == 0)]
         for row in gone.tolist():
             self.shift_group(row, -1)
+        zones = col["zone_row"][gone]  # a blind zone still holds what it last saw
+        np.subtract.at(self.zone.col["items_present"], zones[zones >= 0], 1)
         self.pool.release(gone)
         self.item.release(gone)
         if len(gone):
@@ -312,9 +314,15 @@ class FeatureState:
     def _forget_classes(self, now_ms: int) -> None:
         col = self.cls.col
         rows = self.cls.keys.live()
-        held = sum(col[f"items_{g}"][rows] for g in GROUPS)
         old = now_ms - col["last_event_ms"][rows] > self.limits.item_expiry_days * 86_400_000
-        self.cls.release(rows[old & (held == 0)])
+        if not old.any():
+            return
+        named = self.item.col["class_row"][self.item.keys.live()]  # retired items too
+        gone = rows[old & ~np.isin(rows, named)]
+        keys = {self.cls.keys.key(row) for row in gone.tolist()}
+        self.lines = {k: line for k, line in self.lines.items() if line.class_key not in keys}
+        self.reserved = {k: r for k, r in self.reserved.items() if r.class_key not in keys}
+        self.cls.release(gone)
 
     def _forget_customers(self, now_ms: int) -> None:
         rows = self.customer.keys.live()
@@ -393,7 +401,7 @@ class FeatureState:
     def empty(self) -> "FeatureState":
         """A fresh state with the same limits and time zone."""
         fresh = FeatureState(self.limits, self.days.zone, self.lateness_ms)
-        fresh.now_ms, fresh.today = self.now_ms, self.today
+        fresh.now_ms, fresh.today, fresh.repeat_ms = self.now_ms, self.today, self.repeat_ms
         return fresh
 
     def split(self, parts: int) -> list["FeatureState"]:
