@@ -1,0 +1,1 @@
+"""What the product costs, measured. Nothing here is part of it; no test asserts a speed."""
