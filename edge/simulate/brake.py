@@ -10,9 +10,9 @@ import aiohttp
 
 from edge.errors import Rfid3Error
 
-BEHIND_MAX = 100_000
+BEHIND_MAX = 50_000
 """Messages the daemon may be behind before the brake waits for it."""
-BEHIND_ENOUGH = 20_000
+BEHIND_ENOUGH = 10_000
 
 
 class DaemonAwayError(Rfid3Error):
@@ -53,10 +53,13 @@ class Brake:
             raise DaemonAwayError(f"{self._url}: {error}; is the daemon running there?") from error
 
 
-def received(stats: object) -> int:
-    """Messages taken from the broker, out of the answer of ``/api/stats``. Raises DaemonAwayError."""
-    groups = stats.get("counters", stats) if isinstance(stats, dict) else {}
-    for group in groups.values():
-        if isinstance(group, dict) and isinstance(group.get("received"), int):
-            return int(group["received"])
-    raise DaemonAwayError("the daemon's /api/stats has no counter of received messages")
+def received(told: object) -> int:
+    """Messages taken from the broker, out of the answer of ``/api/stats``.
+
+    Raises DaemonAwayError when whoever answered is no daemon that listens to a broker.
+    """
+    try:
+        return int(told["stats"]["mqtt"]["received"])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError) as error:
+        text = "this is no daemon that listens to a broker: /api/stats counts no messages received"
+        raise DaemonAwayError(text) from error
