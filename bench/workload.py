@@ -99,6 +99,17 @@ class Workload:
             self._number += 1
             yield makers[kind](item, from_ms + int(i * step_ms))
 
+    def arrays(
+        self, items: NDArray[np.int64], size: int, from_ms: int, per_s: float
+    ) -> Iterator[Made]:
+        """Tag reads only, ``size`` to a message, as a Zebra reader sends them that batches."""
+        made: list[Made] = []
+        for one in self.reads(items, from_ms, per_s):
+            made.append(one)
+            if len(made) == size:
+                yield Made(made[0].topic, b"[" + b",".join(m.payload for m in made) + b"]")
+                made = []
+
     def reads(self, items: NDArray[np.int64], from_ms: int, per_s: float) -> Iterator[Made]:
         """The same, tag reads only."""
         step_ms = 1000 / per_s
