@@ -3,7 +3,8 @@
 What it does not say: how real readers behave. The floors are simulated (``edge.simulate.reads``);
 tags are read independently from epoch to epoch, and half of those who leave a zone walk straight
 into the next. Errors are counted from the first epoch on, learning included, in percent of the
-epochs in which a tag was truly there. Costs are of one process on one core, with nothing else of
+epochs in which a tag was truly there: for stock, which changes place a few times a day, those first
+minutes are most of all errors. Costs are of one process on one core, with nothing else of
 the pipeline around them.
 
     python bench/presence.py [--json FILE] [--seeds 201,202,203] [--days 1000] [--quick]
