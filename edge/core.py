@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import Config
-from edge.events import Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
+from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
 from edge.features.layout import MINUTE_MS
 from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
@@ -319,14 +319,13 @@ class Core:
             business.bind(self.state, row, event.store, gs1.gtin, "", arrival_ms)
 
     def _timely(self, told: Arrived, out: Step) -> bool:
-        """Whether an event is not from the future; a clock slightly ahead is set to arrival."""
+        """Whether an event that is dated later than its arrival is within tolerance."""
         at_ms = told.event.at
         assert isinstance(at_ms, int), at_ms
         ahead_ms = at_ms - told.arrival_ms
         if ahead_ms > self._tolerance_ms:
             self._refuse(out, told, Reason.FUTURE, f"dated {ahead_ms // 1000} s after its arrival")
             return False
-        told.event.at = told.arrival_ms
         return True
 
     def _matters(self, event: Event, waiting: set[str]) -> bool:
@@ -345,13 +344,17 @@ class Core:
     def _one(self, told: Arrived, out: Step) -> None:
         event = told.event
         if type(event) is ReaderStatus:
+            self._not_ahead(told)
             self._reader_status(event, told, out)
             return
         verdict = self.admission.event(event)
         if verdict is not Reason.ADMITTED:
             self._verdict(out, told, verdict)
             return
-        if not business.apply(self.state, event, told.arrival_ms):
+        self._not_ahead(told)
+        if self._undoes_nothing(event):
+            self.state.count("undo_of_unknown_scan")
+        elif not business.apply(self.state, event, told.arrival_ms):
             self.admission.take_back()
             self._refuse(
                 out, told, Reason.KEY_LIMIT, "a table is full: raise its limit, play again"
@@ -364,6 +367,15 @@ class Core:
         epc = getattr(event, "epc", "")
         if epc:
             self._timeline(out, told, epc, kind_of(event), _encode(event).decode())
+
+    @staticmethod
+    def _not_ahead(told: Arrived) -> None:
+        """A clock slightly ahead is set to arrival; only once the event was compared as told."""
+        told.event.at = min(told.event.at, told.arrival_ms)
+
+    def _undoes_nothing(self, event: Event) -> bool:
+        undoes = type(event) is Correction and event.action == "undo_scan"
+        return undoes and not self.admission.knows_scan(event)  # type: ignore[arg-type]
 
     def _repeat(self, told: Arrived) -> Reason | None:
         if told.possible_repeat and told.event.time_quality not in OWN_TIME:
@@ -395,6 +407,10 @@ class Core:
             reads = reads.where(fresh)
         if not told:
             return
+        own_time = reads.quality <= _QUALITY["naive_local"]
+        ahead_ms = (reads.at_ms - reads.arrival_ms)[own_time]
+        self.state.reader.col["clock_ahead_ms"][reads.reader[own_time]] = ahead_ms
+        np.minimum(reads.at_ms, reads.arrival_ms, out=reads.at_ms)  # compared as told: now set
         folded = self.state.update_reads(reads)
         self._count_reads(reads, folded, told, out)
         self._observe(reads, out)
@@ -466,7 +482,6 @@ class Core:
             if t.topic[0] == "$":
                 self._outcome(out, t.topic, t.ordinal, str(Reason.ADMITTED), "")
         np.maximum.at(self.state.reader.col["last_message_ms"], reads.reader, reads.arrival_ms)
-        self.state.reader.col["clock_ahead_ms"][reads.reader] = reads.at_ms - reads.arrival_ms
         ordinals = np.array([t.ordinal for t in told], np.int64)
         self.outages.heard(reads.reader, reads.arrival_ms, ordinals, self.presence, out.effects)
 

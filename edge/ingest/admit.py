@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.events import Event, ItemScan, PosLine, kind_of
+from edge.events import Correction, Event, ItemScan, PosLine, kind_of
 from edge.features.keys import key_hash
 from edge.ingest.seen import SeenKeys, mix
 from edge.records import DUP, Message, Reason
@@ -157,6 +157,8 @@ class Admission:
         if event.id and self._known(self._events, id_key(event.source, event.id)):
             return Reason.DUPLICATE
         act = self._act(event)
+        if isinstance(event, ItemScan) and not act:  # no duplicate, but it may be undone
+            self._known(self._acts, key_hash(_scan_act(event, event.scan_type, event.at)))
         if act:
             known = self._known(self._acts, key_hash(act))
             return Reason.BUSINESS_DUPLICATE if known else Reason.ADMITTED
@@ -166,6 +168,11 @@ class Admission:
         content = f"{kind}\x1f{event.source}\x1f{_encode(event).decode()}"
         known = self._known(self._events, key_hash(content))
         return Reason.DUPLICATE if known else Reason.ADMITTED
+
+    def knows_scan(self, undo: Correction) -> bool:
+        """Whether the scan that ``undo`` names was let in, as far back as is remembered."""
+        key = key_hash(_scan_act(undo, undo.scan_type, undo.scanned_at))
+        return bool(self._acts.contains(np.array([key], np.uint64))[0])
 
     def take_back(self) -> None:
         """The event judged last could not be kept: told again, it is new."""
@@ -190,7 +197,9 @@ class Admission:
 
     def _act(self, event: Event) -> str:
         if isinstance(event, ItemScan) and event.time_quality in OWN_TIME:
-            return f"scan\x1f{event.contract}\x1f{event.epc}\x1f{event.scan_type}\x1f{event.at}"
+            return _scan_act(event, event.scan_type, event.at)
+        if isinstance(event, Correction) and event.action == "undo_scan":
+            return f"undo {_scan_act(event, event.scan_type, event.scanned_at)}"
         if isinstance(event, PosLine) and event.line is not None:
             assert isinstance(event.at, int), event.at
             day = self._day_of(event.at)
@@ -202,6 +211,10 @@ class Admission:
         if not seen:
             self._added.append((memory, key))
         return seen
+
+
+def _scan_act(told: ItemScan | Correction, scan_type: str, at: object) -> str:
+    return f"scan\x1f{told.contract}\x1f{told.epc}\x1f{scan_type}\x1f{at}"
 
 
 def _read_keys(
