@@ -369,7 +369,7 @@ def _class(state: FeatureState, store: str, sku: str, arrival_ms: int, name: str
 
 def _pos_line(state: FeatureState, event: PosLine, arrival_ms: int) -> bool:
     if event.kind == "void":
-        return _void(state, event.store, event.document, event.line, event.sku, arrival_ms)
+        return _void(state, event, arrival_ms)
     row = _class(state, event.store, event.sku, arrival_ms, event.name)
     if row < 0:
         return False
@@ -384,7 +384,7 @@ def _pos_line(state: FeatureState, event: PosLine, arrival_ms: int) -> bool:
         item=event.epc,
         customer=event.customer,
     )
-    _book(state, row, line, arrival_ms, +1)
+    _book(state, row, line, arrival_ms, +1, line.at_ms)
     _remember(state, line_key(event.store, event.document, event.line, event.sku), line)
     if event.customer:
         _customer(state, row, line, arrival_ms)
@@ -395,8 +395,13 @@ def _pos_line(state: FeatureState, event: PosLine, arrival_ms: int) -> bool:
     return True
 
 
-def _book(state: FeatureState, row: int, line: Line, arrival_ms: int, sign: int) -> None:
-    """Enter a line (sign +1) or take it back (-1): units, money, ledger, rates."""
+def _book(
+    state: FeatureState, row: int, line: Line, arrival_ms: int, sign: int, moved_ms: int
+) -> None:
+    """Enter a line (sign +1) or take it back (-1): units, money, ledger, rates.
+
+    ``moved_ms`` is when goods moved: what a later count has seen already leaves the ledger alone.
+    """
     col = state.cls.col
     milli = sign * line.milli
     cents = round(milli * line.price_cents / 1000)
@@ -404,7 +409,7 @@ def _book(state: FeatureState, row: int, line: Line, arrival_ms: int, sign: int)
     _day_add(state, measure, row, line.at_ms, milli, arrival_ms)
     revenue = -cents if line.kind == "return" else cents
     _day_add(state, "revenue_cents", row, line.at_ms, revenue, arrival_ms)
-    if line.at_ms >= col["last_count_ms"][row]:  # an older one was counted already
+    if moved_ms >= col["last_count_ms"][row]:
         before = int(col["ledger_milli"][row])
         _raise(col["ledger_milli"], row, into_stock * milli)
         if before > 0 >= col["ledger_milli"][row] and col["ledger_known"][row]:
@@ -456,16 +461,16 @@ def _remember(state: FeatureState, key: str, line: Line) -> None:
         del state.lines[next(iter(state.lines))]
 
 
-def _void(
-    state: FeatureState, store: str, document: str, line: int | None, sku: str, arrival_ms: int
-) -> bool:
-    told = state.lines.pop(line_key(store, document, line, sku), None)
+def _void(state: FeatureState, event: PosLine | Correction, arrival_ms: int) -> bool:
+    """Take a line back on its own day; the goods are in the stock again when it is voided."""
+    key = line_key(event.store, event.document, event.line, event.sku)
+    told = state.lines.pop(key, None)
     if told is None:
         state.count("void_of_unknown_line")
         return True
     row = state.cls.keys.get(told.class_key)
     if row >= 0:
-        _book(state, row, told, arrival_ms, -1)
+        _book(state, row, told, arrival_ms, -1, _ms(event.at))
     customer_row = state.customer.keys.get(told.customer) if told.customer else -1
     if customer_row >= 0:
         _customer_book(state, customer_row, told, -1)
@@ -580,7 +585,7 @@ def _review(state: FeatureState, event: Review, arrival_ms: int) -> bool:
 def _correction(state: FeatureState, event: Correction, arrival_ms: int) -> bool:
     if event.action == "undo_scan":
         return _undo_scan(state, event, arrival_ms)
-    return _void(state, event.store, event.document, event.line, event.sku, arrival_ms)
+    return _void(state, event, arrival_ms)
 
 
 def _factor(state: FeatureState, event: Factor, arrival_ms: int) -> bool:
