@@ -54,7 +54,10 @@ class Places:
     def zones_of(self, reader: int) -> list[int]:
         """Zone rows that a reader covers."""
         name = self.reader.keys.key(reader)
-        names = set(self._by_name.get(name, {}).values()) or {name}
+        antennas = self._by_name.get(name)
+        names = {name} if antennas is None else set(antennas.values())
+        if antennas and 0 not in antennas:  # its other antennas made zones of their own
+            names |= {f"{name}/{antenna}" for antenna in range(_ANTENNAS)}
         return [row for row in sorted(map(self.zone.keys.get, names)) if row >= 0]
 
     def readers_of(self, zone: int) -> list[str]:
@@ -64,9 +67,15 @@ class Places:
 
     def blinded(self, zone: int, readers: Table) -> bool:
         """Whether any reader that covers the zone is offline or silent."""
-        rows = [readers.keys.get(entry.partition("/")[0]) for entry in self.readers_of(zone)]
+        rows = [self._reader_row(entry, readers) for entry in self.readers_of(zone)]
         col = readers.col
         return any(col["offline_since_ms"][r] > 0 or col["silent"][r] > 0 for r in rows if r >= 0)
+
+    @staticmethod
+    def _reader_row(entry: str, readers: Table) -> int:
+        """Row of ``reader`` or ``reader/antenna``; a reader's own name may hold slashes."""
+        row = readers.keys.get(entry)
+        return row if row >= 0 else readers.keys.get(entry.rpartition("/")[0])
 
     def store_of(self, zone: int) -> str:
         """The store a zone lies in."""
