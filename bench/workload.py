@@ -73,7 +73,8 @@ def skewed(items: int, count: int, seed: int) -> NDArray[np.int64]:
     chance = np.random.default_rng(seed)
     # the inverse of the distribution function, H(r) being about ln r
     ranks = np.exp(chance.random(count) * np.log(items + 1)).astype(np.int64) - 1
-    return chance.permutation(items)[np.minimum(ranks, items - 1)]
+    drawn: NDArray[np.int64] = chance.permutation(items)[np.minimum(ranks, items - 1)]
+    return drawn
 
 
 class Workload:
