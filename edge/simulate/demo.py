@@ -279,9 +279,7 @@ class Demo:
             if not self._alive:
                 raise self._died()
             await self.look(api)
-            corridor = self.state.stats.get("corridor", {})
-            waiting = corridor.get("inbox", 0) + corridor.get("batches_ahead", 0)
-            if self.state.stats.get("mqtt", {}).get("received", 0) >= expected and not waiting:
+            if self.state.stats.get("state", {}).get("messages", 0) >= expected:
                 return
             await asyncio.sleep(0.05)
 
