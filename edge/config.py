@@ -161,6 +161,8 @@ class PresenceSettings(Settings, frozen=True, kw_only=True, forbid_unknown_field
     """Smoothing epoch, milliseconds."""
     departed_after_s: int = 600
     """Unseen for so long: departed (event for people), seconds."""
+    passed_after_s: int = 30
+    """The same in a portal or exit, where items pass and do not stay, seconds."""
     move_threshold_db: float = 6.0
     """A new zone must be louder by this (falling with silence in the old one) to move, dB."""
     move_slope_db_per_s: float = 8.0

@@ -261,6 +261,7 @@ RULES: Mapping[str, Rule] = {
     "zones.*.store": or_empty(_NAME),
     "presence.epoch_ms": between(100, 60_000),
     "presence.departed_after_s": between(1, 2_678_400),
+    "presence.passed_after_s": between(1, 2_678_400),
     "presence.move_threshold_db": between(0, 60),
     "presence.move_slope_db_per_s": between(0, 1_000),
     "presence.move_holdoff_ms": between(0, 600_000),

@@ -168,7 +168,9 @@ class Core:
     def due_ms(self) -> int:
         """The next moment at which ``advance`` alone would change something people see."""
         return min(
-            self.presence.due_ms(), self.outages.next_silence_ms(), self.state.next_boundary_ms()
+            self.presence.next_at_ms(),
+            self.outages.next_silence_ms(),
+            self.state.next_boundary_ms(),
         )
 
     # -- opening messages -----------------------------------------------------------------------

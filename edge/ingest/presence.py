@@ -47,8 +47,6 @@ RSSI_READS = 20
 together weigh as …"""
 RSSI_KEPT = 10
 """… so many."""
-PASSING_S = 30
-"""In a portal or exit: unseen for so long means passed, seconds."""
 TAG_SPAN_MAX = 512
 """A tag's own read rate forgets beyond so many epochs."""
 RETRO_MAX = 7_200
@@ -265,14 +263,6 @@ class Presence:
         self._release(np.flatnonzero(np.isin(self._pairs["item"][: self._top], rows)))
         for name, (_, nothing) in _ITEM_COLUMNS.items():
             self._items[name][rows] = nothing
-
-    def due_ms(self) -> int:
-        """The earliest moment at which ``advance`` alone may have something to tell."""
-        if self._epoch < 0:
-            return _FOREVER
-        if self._items_due <= self._epoch or self._pairs["now_count"][: self._top].any():
-            return (self._epoch + 1) * self.settings.epoch_ms
-        return min(self._items_due * self.settings.epoch_ms, _FOREVER)
 
     # -- what is so
 
@@ -851,6 +841,6 @@ class Presence:
 
 def _holds(settings: PresenceSettings, kinds: Sequence[str]) -> I64:
     """int64[Z]: silence until departure for well-read tags, epochs."""
-    passing = min(settings.departed_after_s, PASSING_S)
+    passing = min(settings.departed_after_s, settings.passed_after_s)
     seconds = [settings.departed_after_s if kind == "shelf" else passing for kind in kinds]
     return np.array([-(-s * 1000 // settings.epoch_ms) for s in seconds], np.int64)

@@ -13,7 +13,6 @@ from edge.config import PresenceSettings
 from edge.ingest import smoothing as s
 from edge.ingest.presence import (
     EVICT_SHARE,
-    PASSING_S,
     RETRO_MAX,
     RSSI_KEPT,
     RSSI_READS,
@@ -278,7 +277,7 @@ class Oracle:
         quiet = math.ceil(math.log(s.QUIET_CHANCE) / math.log1p(-rate / s.RATE_ONE))
         seconds = self.settings.departed_after_s
         if self.kinds[pair.zone] != "shelf":
-            seconds = min(seconds, PASSING_S)
+            seconds = min(seconds, self.settings.passed_after_s)
         pair.hold = max(-(-seconds * 1000 // self.ms), min(quiet, s.QUIET_MAX))
 
     def locate(self, item: int, heard: list[Pair]) -> list[Transition]:

@@ -14,7 +14,6 @@ from edge.config import PresenceSettings
 from edge.ingest import smoothing
 from edge.ingest.presence import (
     NOWHERE,
-    PASSING_S,
     RSSI_UNKNOWN,
     Kind,
     Presence,
@@ -335,7 +334,7 @@ def test_smoothed_presence_ends_long_before_people_are_told() -> None:
 def test_a_portal_is_passed_and_not_stayed_in() -> None:
     presence = presence_of(["portal"])
     told = observe(presence, stock([0], range(20)))
-    told += tell(presence.advance(after(20 + PASSING_S + 1)))
+    told += tell(presence.advance(after(20 + presence.settings.passed_after_s + 1)))
     assert kinds(told) == [(Kind.ARRIVED, 0), (Kind.DEPARTED, 0)]
 
 
