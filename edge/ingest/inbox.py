@@ -21,7 +21,8 @@ class Inbox:
     """
 
     def __init__(self, limit: int, limit_bytes: int) -> None:
-        assert limit > 0 and limit_bytes > 0, (limit, limit_bytes)
+        assert limit > 0, limit
+        assert limit_bytes > 0, limit_bytes
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._messages: list[Message] = []
