@@ -36,8 +36,8 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import aiohttp
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from edge import logs
 from edge.broker import Broker, BrokerSettings, free_port

@@ -135,3 +135,11 @@ def test_the_truth_counts_days_by_the_shops_zone() -> None:
     told = Shop(ShopSettings(items=20, timezone=ZONE, rate=5), seed=1, start_ms=late)
     list(told.until(late + 600_000))
     assert {day for _, _, day in told.truth.units} == {"2024-09-04"}
+
+
+def test_a_core_finds_what_lies_on_the_shelves_where_it_lies() -> None:
+    told = shop(seed=4, rate=40.0, noise=QUIET)
+    _, view, _ = hear(told, START_MS + 120_000)
+    rows = view.items(zone=None, sku=None, status=None, start=0, limit=10_000).items
+    found = {row.epc: row.zone for row in rows if row.present}
+    assert {epc: found.get(epc) for epc in told.truth.zone} == told.truth.zone
