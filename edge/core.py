@@ -6,7 +6,7 @@ cut internally wherever something happens at a moment of its own (an epoch of pr
 day, a reader falling silent), and between two such moments order does not matter.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,10 +24,11 @@ from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission, id_key
 from edge.ingest.decode import Decoded, Decoder
 from edge.ingest.epc import EpcReader
+from edge.ingest.movements import Movements
 from edge.ingest.outages import EVERY_READER, Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import RSSI_UNKNOWN as PRESENCE_RSSI_UNKNOWN
-from edge.ingest.presence import Kind, Presence, Transitions
+from edge.ingest.presence import Presence, Transitions
 from edge.records import DeadLetter, Effects, Gap, Message, Reason, TimelineEntry
 
 Array = NDArray[Any]
@@ -40,8 +41,6 @@ _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
 _POISON = "applying it failed twice"
-_MOVEMENTS_KEPT = 256  # (at, kind, epc, from, to), for people who look now
-_SERIALS_FROM = 1 << 20  # beyond any index of an event inside a message
 
 _encode = msgspec.json.encode
 
@@ -94,11 +93,10 @@ class Core:
             day_of=self.state.days.day,
         )
         self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
-        self.movements: deque[tuple[int, str, str, str, str]] = deque(maxlen=_MOVEMENTS_KEPT)
+        self.movements = Movements(self.state, self.places)
         self.poisoned: frozenset[int] = frozenset()
         self.now_ms = 0
         self.revision = 0
-        self._serial = 0  # transitions so far: part of their timeline keys
         self.next_ordinal = 0
         self._tolerance_ms = ingest.future_tolerance_s * 1000
         self._stale_ms = ingest.stale_read_s * 1000
@@ -502,95 +500,36 @@ class Core:
             ).astype(np.int32),
             reads.count.astype(np.int32),
         )
-        self._transitions(moved, out)
+        self._told(moved, out)
 
     # -- presence -------------------------------------------------------------------------------
 
     def _advance(self, now_ms: int, out: Step) -> None:
         """Let time reach ``now_ms``, stopping at every reader that falls silent on the way."""
         while (silent_ms := self.outages.next_silence_ms()) <= now_ms:
-            self._transitions(self.presence.advance(silent_ms), out)
-            self._let_go(silent_ms)
-            self.now_ms = max(self.now_ms, silent_ms)
+            self._pass(silent_ms, out)
             self.outages.fall_silent(silent_ms, self.presence, out.effects)
-        if now_ms <= self.now_ms:
-            return
-        self._transitions(self.presence.advance(now_ms), out)
-        self._let_go(now_ms)
-        self.now_ms = now_ms
+        if now_ms > self.now_ms:
+            self._pass(now_ms, out)
+
+    def _pass(self, to_ms: int, out: Step) -> None:
+        moved = self.presence.advance(to_ms)
+        if len(moved.item):
+            self.state.roll(to_ms)  # windows reach the moment, but nothing is forgotten yet
+            self._told(moved, out)
+        self._let_go(to_ms)
+        self.now_ms = max(self.now_ms, to_ms)
+
+    def _told(self, moved: Transitions, out: Step) -> None:
+        if len(moved.item):
+            out.effects.timeline += self.movements.apply(moved)
+            self.revision += 1
 
     def _let_go(self, now_ms: int) -> None:
         forgotten = self.state.advance(now_ms)
         if len(forgotten):
             self.presence.forget(forgotten)
             self.revision += 1
-
-    def _transitions(self, moved: Transitions, out: Step) -> None:
-        if not len(moved.item):
-            return
-        self.revision += 1
-        columns = (
-            moved.kind,
-            moved.item,
-            moved.old_zone,
-            moved.new_zone,
-            moved.at_ms,
-            moved.last_read_ms,
-        )
-        for kind, item, old, new, at_ms, last_ms in zip(
-            *(c.tolist() for c in columns), strict=True
-        ):
-            self._transition(Kind(kind), item, old, new, at_ms, last_ms, out)
-
-    def _transition(
-        self, kind: Kind, row: int, old: int, new: int, at_ms: int, last_ms: int, out: Step
-    ) -> None:
-        col = self.state.item.col
-        self.places.count_transition(old, new, at_ms, last_ms, int(col["zone_since_ms"][row]))
-        col["zone_row"][row] = new
-        col["zone_since_ms"][row] = at_ms
-        name = kind.name.lower()
-        self.state.count(f"transitions_{name}")
-        self._serial += 1
-        if kind is Kind.MOVED:
-            self._count_move(row, at_ms)
-        if col["muted"][row]:
-            return
-        detail: dict[str, Any] = {"from": self.places.name(old), "to": self.places.name(new)}
-        if kind is Kind.DEPARTED:
-            detail["last_read_ms"] = last_ms
-        self._tell(out, row, at_ms, name, detail)
-        on_rent = col["rented_at_ms"][row] > 0
-        if kind is Kind.ARRIVED and on_rent and not col["probable_return"][row]:
-            col["probable_return"][row] = 1
-            self.state.count("transitions_probable_return")
-            self._serial += 1
-            contract = self.state.item.text["contract"].get(row, "")
-            self._tell(
-                out, row, at_ms, "probable_return", {"to": detail["to"], "contract": contract}
-            )
-
-    def _tell(self, out: Step, row: int, at_ms: int, kind: str, detail: dict[str, Any]) -> None:
-        # transitions have no message of their own: a serial number makes their key unique
-        epc = self.state.item.keys.key(row)
-        self.movements.append((at_ms, kind, epc, detail.get("from", ""), detail.get("to", "")))
-        entry = TimelineEntry(
-            0,
-            _SERIALS_FROM + self._serial,
-            epc,
-            at_ms,
-            kind,
-            _encode(detail).decode(),
-        )
-        out.effects.timeline.append(entry)
-
-    def _count_move(self, row: int, at_ms: int) -> None:
-        slot = int(self.state.pool.slot[row])
-        window = self.state.pool.window["moves_24h"]
-        bucket = at_ms // window.width_ms
-        if slot >= 0 and window.newest - window.buckets < bucket <= window.newest:
-            window.ring[bucket % window.buckets, slot] += 1
-            window.totals[slot] += 1
 
     # -- what the daemon tells itself -----------------------------------------------------------
 
@@ -646,7 +585,7 @@ class Core:
         )
         self.places.refresh()
         rest = msgspec.msgpack.decode(blobs["core"])
-        self.now_ms, self._serial, self.next_ordinal = rest[:3]
+        self.now_ms, self.movements.serial, self.next_ordinal = rest[:3]
         self.outages.load(rest[3])
 
     def digest(self) -> str:
@@ -666,7 +605,7 @@ class Core:
         return self.presence.snapshot(rows[order])
 
     def _rest(self) -> tuple[Any, ...]:
-        return self.now_ms, self._serial, self.next_ordinal, self.outages.save()
+        return self.now_ms, self.movements.serial, self.next_ordinal, self.outages.save()
 
 
 def _ignored(config: Config) -> list[str]:

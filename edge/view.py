@@ -324,7 +324,7 @@ class LiveView:
     def movements(self, *, limit: int) -> list[Movement]:
         """The newest movements since the daemon started, newest first."""
         state, made = self._state, []
-        for at_ms, kind, epc, old, new in list(self._core.movements)[: -limit - 1 : -1]:
+        for at_ms, kind, epc, old, new in list(self._core.movements.recent)[: -limit - 1 : -1]:
             row = state.item.keys.get(epc)
             class_row = int(state.item.col["class_row"][row]) if row >= 0 else -1
             sku = state.cls.keys.key(class_row).partition("\x1f")[2] if class_row >= 0 else ""

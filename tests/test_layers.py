@@ -43,6 +43,8 @@ PURE = (
     "edge.ingest.presence",
     "edge.ingest.smoothing",
     "edge.ingest.seen",
+    "edge.ingest.movements",
+    "edge.ingest.outages",
     "edge.ingest.places",
     "edge.ingest.epc",
     "edge.ingest.times",

@@ -107,6 +107,11 @@ class LogHistogram:
         cell = (row, self.bin(value))
         self.counts[cell] = max(int(self.counts[cell]) + times, 0)
 
+    def add_all(self, rows: Ints, values: NDArray[np.float64]) -> None:
+        """Count ``values[n]``, one for each row."""
+        bins = [self.bin(value) for value in values.tolist()]
+        np.add.at(self.counts, (rows, np.array(bins, np.int64)), np.uint32(1))
+
     def quantile(self, rows: Ints, q: float) -> NDArray[np.float64]:
         """float64[n]: the q-quantile of each row; NaN where the row is empty."""
         assert 0 <= q <= 1, q

@@ -125,10 +125,14 @@ class FeatureState:
         while self.days.end_ms(self.today) <= now_ms:
             forgotten.append(self._close_day())
         self.now_ms = now_ms
+        self.roll(now_ms)
+        return np.concatenate(forgotten) if forgotten else np.zeros(0, np.int64)
+
+    def roll(self, now_ms: int) -> None:
+        """Let windows reach ``now_ms``; no day ends and nothing is forgotten."""
         for table in self.tables.values():
             table.roll(now_ms, self.today)
         self.pool.roll(now_ms)
-        return np.concatenate(forgotten) if forgotten else np.zeros(0, np.int64)
 
     def count(self, name: str, by: int = 1) -> None:
         """Raise a counter."""

@@ -59,6 +59,11 @@ class RingWindow:
         not_closed = (bucket + 1) * self.width_ms + lateness_ms > arrival_ms
         return not_closed & (bucket > self.newest - self.buckets)
 
+    def holds(self, at_ms: Ints) -> NDArray[np.bool_]:
+        """bool[n]: whether the bucket of each moment is in the ring."""
+        bucket = at_ms // self.width_ms
+        return np.asarray((bucket > self.newest - self.buckets) & (bucket <= self.newest))
+
     def add(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
         """Add ``amounts[n]`` to the buckets of ``at_ms[n]``; all must be open (see ``open``).
 

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import Limits, Zone
-from edge.features.sketch import LogHistogram
 from edge.features.tables import Table
-from edge.features.windows import RingWindow
 
 Ints = NDArray[np.int64]
 
@@ -94,21 +92,6 @@ class Places:
             if row >= 0:
                 self.kinds[row] = zone.kind
 
-    def count_transition(self, old: int, new: int, at_ms: int, last_ms: int, since_ms: int) -> None:
-        """Keep each zone's population, arrivals, departures and dwell times."""
-        col = self.zone.col
-        if new >= 0:
-            col["items_present"][new] += 1
-            col["arrivals_total"][new] += 1
-            _count(self.zone, "arrivals_24h", new, at_ms)
-        if old >= 0:
-            col["items_present"][old] -= 1
-            col["departures_total"][old] += 1
-            _count(self.zone, "departures_24h", old, at_ms)
-            dwell = self.zone.part["dwell_s"]
-            assert isinstance(dwell, LogHistogram)
-            dwell.add(old, max((last_ms or at_ms) - since_ms, 0) / 1000)
-
     def _ask(self, reader: int, antenna: int) -> int:
         name = self.reader.keys.key(reader)
         named = self._by_name.get(name)
@@ -116,12 +99,3 @@ class Places:
             return self.zone.keys.claim(name)
         zone = named.get(antenna) or named.get(0)
         return self.zone.keys.claim(zone if zone else f"{name}/{antenna}")
-
-
-def _count(table: Table, name: str, row: int, at_ms: int) -> None:
-    window = table.part[name]
-    assert isinstance(window, RingWindow)
-    bucket = at_ms // window.width_ms
-    if window.newest - window.buckets < bucket <= window.newest:
-        window.ring[bucket % window.buckets, row] += 1
-        window.totals[row] += 1
