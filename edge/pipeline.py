@@ -101,6 +101,9 @@ class Pipeline:
         self._effects_at = 0.0
         self._effects_lock = asyncio.Lock()  # stored in the order in which they are taken
         self._slice = 128
+        # a quarter of what the broker may have in flight: it goes on sending while we commit
+        window = config.mqtt.receive_maximum // 4
+        self._enough = max(LULL_MESSAGES, min(config.ingest.batch_max, window))
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._applied_since_snapshot = recovered.replayed
@@ -182,7 +185,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         until = loop.time() + ingest.beat_ms / 1000
         before = 0
-        while (waiting := len(self.inbox)) < ingest.batch_max and not self._stopping.is_set():
+        while (waiting := len(self.inbox)) < self._enough and not self._stopping.is_set():
             left_s = until - loop.time()
             if left_s <= 0 or (waiting == before and waiting >= LULL_MESSAGES):
                 break
