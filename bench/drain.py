@@ -177,16 +177,16 @@ def measure(context: Context) -> Result:
             context.say(f"round {turn + 1} of {rounds}: the null subscriber", share)
             fill(peer, count, ITEMS, turn)
             drained = null(peer, count)
-            _forget(peer)
+            forget(peer)
             context.say(f"round {turn + 1} of {rounds}: the daemon", share + 0.5 / rounds)
             fill(ours, count, ITEMS, turn)
             found = drain_daemon(daemon, count)
-            _forget(ours)
+            forget(ours)
             rows.append(_row(turn, drained, found))
     return _told(rows, count, rounds)
 
 
-def _forget(settings: Mqtt) -> None:
+def forget(settings: Mqtt) -> None:
     """End the session, so that the other client's messages are not queued for this one too."""
 
     async def main() -> None:
