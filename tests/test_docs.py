@@ -149,7 +149,7 @@ def options_of(command: str) -> set[str]:
 
 NAMES = [name for name, _, _ in COMMANDS]
 TARGETS = set(re.findall(r"^([a-z]+):(?!=)", (ROOT / "Makefile").read_text(), re.M))
-MAKE_VARIABLES = set(re.findall(r"^([A-Z]+) \?= ", (ROOT / "Makefile").read_text(), re.M))
+MAKE_VARIABLES = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.M))
 PATHS = [re.compile(re.sub(r"\{\w+\}", "[^/]+", e.path)) for e in ENDPOINTS]
 SETTINGS = {".".join(map(str, path)) for path, _ in settings_paths()}
 SETTINGS |= {f"sources.{name}" for name in ("topic", "format", "reader", "reader_level")}
@@ -226,6 +226,8 @@ def test_every_file_of_the_repository_exists(page: str) -> None:
     told = [s for s in spans(page) if re.fullmatch(rf"({FOLDERS})/[\w./*-]*", s)]
     told += [w for words in commands(page) for w in words if re.match(rf"({FOLDERS})/\S+$", w)]
     for name in told:
+        if name.startswith("bench/results/"):
+            continue  # written by a run of the bench
         assert any(ROOT.glob(name.rstrip("/"))), f"{page}: {name}"
 
 
@@ -403,7 +405,7 @@ async def _try(config: Config) -> Tried:
         publisher(config.mqtt, "docs") as client,
     ):
         assert daemon.source is not None
-        await daemon.source.wait_connected(10)  # type: ignore[attr-defined]
+        await daemon.source.wait_connected(10)
         trial = Trial(daemon, http)
         for page in TRIED:
             for words in commands(page):
@@ -417,9 +419,8 @@ async def _try(config: Config) -> Tried:
         await trial.settle()
         letters = (await trial.get("/api/dead-letters"))["letters"]
         # a mistake for each counter that only mistakes bring to life
-        ahead = b'{"type":"tag_read","epc":"ABCDEF01","at":"2999-01-01T00:00:00Z"}'
-        json_type = {"Content-Type": "application/json"}
-        await http.post(trial.url + "/api/events", data=ahead, headers=json_type)
+        ahead = {"type": "tag_read", "epc": "ABCDEF01", "at": int(time.time() * 1000) + 86_400_000}
+        await http.post(trial.url + "/api/events", json=ahead)
         async with http.get(trial.url + "/metrics") as answer:
             metrics = await answer.text()
         return Tried(
@@ -491,6 +492,6 @@ def test_the_pages_are_read_as_meant() -> None:
     assert ["check-config", "-c", "config.toml"] in uses("docs/configuration.md", "rfid3")
     assert ["doctor", "--config", "/etc/rfid3/config.toml"] in uses("docs/operations.md", "rfid3")
     assert ["bench"] in uses(INDEX, "make")
-    assert "retention_days" in configuration("docs/configuration.md") or SETTINGS
+    assert "mapping:keonn" in configuration("docs/connect.md")
     assert len(blocks("docs/connect.md", "toml")) > 4
     assert rows("docs/operations.md", "setting in `[storage]`")
