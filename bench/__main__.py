@@ -25,6 +25,7 @@ from bench import (
     items_scaling,
     latency,
     memory,
+    presence,
     restart,
     shops,
 )
@@ -37,6 +38,7 @@ from bench.harness import (
     Context,
     Figure,
     Result,
+    Row,
     Run,
     accept,
     machine,
@@ -73,6 +75,17 @@ def measure_journal(context: Context) -> Result:
     return result("journal", "A commit by its size", journal_bench.__doc__, figures, {"": rows})
 
 
+def measure_presence(context: Context) -> Result:
+    """What presence costs by the pairs in view (``bench/presence.py``)."""
+    sizes, epochs = ((500, 5_000, 50_000) if not context.tiny else (200,)), context.size(30, 12, 8)
+    rows: list[Row] = [{**presence.cost(pairs, 256, epochs)} for pairs in sizes]
+    figures = [
+        Figure(name=f"a read, {row['pairs']:,} tags in view", value=row["us_a_read"], unit="µs")
+        for row in rows
+    ]
+    return result("presence", "Cost of presence", presence.__doc__, figures, {"": rows})
+
+
 BENCHES = (
     Bench("drain", drain.TITLE, drain.measure, 90),
     Bench("core_rate", core_rate.TITLE, core_rate.measure, 50),
@@ -85,6 +98,7 @@ BENCHES = (
     Bench("disk_bytes", disk_bytes.TITLE, disk_bytes.measure, 120),
     Bench("fsync_table", fsync_table.TITLE, fsync_table.measure, 120),
     Bench("decode", "Bytes to events by format", measure_decode, 10),
+    Bench("presence", "Cost of presence", measure_presence, 20),
     Bench("journal", "A commit by its size", measure_journal, 20),
 )
 """Every bench, in the order in which they run, with about how many seconds each takes."""
