@@ -24,6 +24,8 @@ from edge.__main__ import COMMANDS, Parser
 from edge.api.table import ENDPOINTS
 from edge.app import Daemon, running
 from edge.broker import Broker
+from edge.checks import Case
+from edge.checks.machine import memory_rows
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.config_file import PREFIX, read, settings_paths, variable_of
@@ -323,6 +325,13 @@ def test_every_log_line_of_the_operations_page_is_said_somewhere() -> None:
 def test_every_reason_of_a_dead_letter_has_its_cure_on_the_operations_page() -> None:
     told = {n for c in rows("docs/operations.md", "reason") for n in re.findall(r"`(\w+)`", c)}
     assert told == set(REASONS) | {str(Reason.FUTURE), str(Reason.KEY_LIMIT), "poison"}
+
+
+def test_the_memory_of_the_default_limits_is_as_told() -> None:
+    needed = sum(memory_rows(Case(Config(), {})).values()) / 1e6
+    told = re.search(r"about (\d+) MB for the state", text_of("docs/operations.md"))
+    assert told
+    assert needed == pytest.approx(int(told[1]), rel=0.05)
 
 
 def test_the_picture_has_words_for_those_who_cannot_see_it() -> None:
