@@ -267,11 +267,17 @@ class Pipeline:
 
     async def _make_room(self) -> bool:
         """Give up the oldest history that no snapshot needs; whether any was left to give."""
-        kept = kept_snapshots(self._directory)
         try:
-            return bool(kept) and await self._writer.make_room(kept[-1][0]) > 0
+            if await self._give_up_history():
+                return True
+            await self.snapshot()  # it may be what lets some go
+            return await self._give_up_history()
         except JournalFull:
             return False
+
+    async def _give_up_history(self) -> bool:
+        kept = kept_snapshots(self._directory)
+        return bool(kept) and await self._writer.make_room(kept[-1][0]) > 0
 
     def _settle_times(self, messages: list[Message]) -> int:
         """Make arrivals never decrease, also after a clock was set back; returns the beat."""
