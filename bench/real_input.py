@@ -52,6 +52,7 @@ from edge.simulate.brake import Brake
 from edge.simulate.publish import Progress, publish_paced
 
 INSTANTS = 20
+WITHIN_MS = 600_000
 HISTORY_DAYS = 400
 CHECK_DAYS_EVERY = 300
 SETTLE_WITHIN_S = 300.0
@@ -323,7 +324,9 @@ async def run_rentals(path: Path, rig: Rig, seed: int) -> list[str]:
     """Bikes on rent at random instants, and rentals and returns by day."""
     trips = Trips(rows_of(path))
     rng = random.Random(seed)
-    instants = {rng.randrange(trips.first_ms, trips.last_ms): True for _ in range(INSTANTS)}
+    # Drawn from the first minutes of random trips: by the clock alone most would fall into nights.
+    drawn_ms = [rng.choice(trips.outs) + rng.randrange(WITHIN_MS) for _ in range(INSTANTS)]
+    instants = dict.fromkeys(drawn_ms, True)
     step_ms = CHECK_DAYS_EVERY * 86_400_000
     instants |= dict.fromkeys(range(trips.first_ms + step_ms, trips.last_ms, step_ms), False)
     instants[trips.last_ms] = False
