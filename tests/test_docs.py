@@ -62,13 +62,13 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str, *languages: str) -> list[Block]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
     return [Block(*b) for b in found if b[0] in languages]
 
 
 def prose(page: str) -> str:
     """The page without its fenced blocks."""
-    return re.sub(r"^```\w*\n.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^```\w*[^\n]*\n.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
 
 
 def spans(page: str) -> list[str]:
