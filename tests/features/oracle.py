@@ -19,10 +19,22 @@ from edge import events as e
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 GRADES = ["", "C-", "C", "C+", "B-", "B", "B+", "A-", "A", "A+"]
-DEFECTS = (
-    "dirty_or_mud leaves oil mold stain oxidation rip_or_tear sewing_repair_needed grommet rope"
-    " buckle wet other service_required"
-).split()
+DEFECTS = [
+    "dirty_or_mud",
+    "leaves",
+    "oil",
+    "mold",
+    "stain",
+    "oxidation",
+    "rip_or_tear",
+    "sewing_repair_needed",
+    "grommet",
+    "rope",
+    "buckle",
+    "wet",
+    "other",
+    "service_required",
+]
 GROUPS = {
     "Ready to Rent": "ready",
     "On Rent": "on_rent",
@@ -660,7 +672,7 @@ class Oracle:
             "sightings_24h": many(self.window(kind.sightings, 24, HOUR)),
             "rented_per_day_ew_7d": self.rate(
                 (a for k, a in kind.lines if k == "rental"), 7 * DAY, DAY
-            ),  # fmt: skip
+            ),
             "sold_per_day_ew_7d": self.rate(
                 (a for k, a in kind.lines if k == "sale"), 7 * DAY, DAY
             ),
