@@ -260,10 +260,11 @@ class Core:
 
     def _apply(self, arrived: list[Arrived], out: Step) -> None:
         """Apply events, cut wherever a moment of its own lies between two of them."""
+        seen = any(type(told.event) is TagRead for told in arrived)
         start = 0
         while start < len(arrived):
             self._advance(arrived[start].arrival_ms, out)
-            cut_ms = self._cut_ms(arrived, start)
+            cut_ms = self._cut_ms(arrived, start, seen)
             stop = start + 1
             while stop < len(arrived) and arrived[stop].arrival_ms < cut_ms:
                 stop += 1
@@ -271,11 +272,13 @@ class Core:
             start = stop
         out.events += len(arrived)
 
-    def _cut_ms(self, arrived: list[Arrived], start: int) -> int:
+    def _cut_ms(self, arrived: list[Arrived], start: int, seen: bool) -> int:
         """The first moment after ``arrived[start]`` that must separate two spans."""
         if arrived[-1].arrival_ms == arrived[start].arrival_ms:
             return _FAR
         cut_ms = min(self.state.next_boundary_ms(), self.outages.next_silence_ms())
+        if not seen and self.presence.next_at_ms() > arrived[-1].arrival_ms:
+            return cut_ms  # nobody is in view: epochs pass unnoticed
         epoch_ms = self.config.presence.epoch_ms
         epoch_end_ms = (arrived[start].arrival_ms // epoch_ms + 1) * epoch_ms
         return min(cut_ms, max(epoch_end_ms, arrived[start].arrival_ms + 1))
