@@ -67,6 +67,7 @@ class Streams:
     ages_ms: tuple[int, ...] = (0, 0, 0, 0, 90, 5_000, 40_000, 30 * MINUTE, 3 * HOUR, -30_000)
     rates: dict[str, float] = field(default_factory=dict)
     redeliveries: bool = True
+    named: float = 0.1  # share of events with an id of their own
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -213,7 +214,7 @@ class Streams:
         made |= {"type": kind, "at": self.now_ms - r.choice(self.ages_ms)}
         if r.random() < 0.08:
             made["at"] = 0  # no time of its own
-        if r.random() < 0.1:
+        if r.random() < self.named:
             made["id"] = f"e{r.randrange(50)}"
         self.told.append(made)
         return made
