@@ -50,6 +50,10 @@ from bench.harness import (
 )
 
 
+WIDTH = 150
+"""Columns of a table that goes into a file."""
+
+
 def measure_decode(context: Context) -> Result:
     """µs an event by format (``bench/decode.py``)."""
     found = decode.measure(context.seconds(0.4, 0.1, 0.01))
@@ -168,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, show, write; 0 also where a goal is missed: a figure is no test."""
     given = parser().parse_args(arguments)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory(prefix="rfid3-bench-", dir=given.directory) as directory:
         context = Context(Path(directory), quick=given.quick)
         found = run(chosen(given.only), context, console)

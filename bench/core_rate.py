@@ -87,7 +87,7 @@ def known(items: int) -> Feeder:
 
 def measure(context: Context) -> Result:
     """Rounds of each way of cutting, interleaved; medians."""
-    count, rounds = context.size(100_000, 20_000, 1_000), context.size(5, 2, 1)
+    count, rounds = context.size(60_000, 20_000, 1_000), context.size(5, 2, 1)
     ways = (("as the corridor cuts", 0, 1), ("64 a call", 64, 1), ("1,024 a call", 1_024, 1),
             (f"arrays of {ARRAY} reads, as the corridor cuts", 0, ARRAY))  # fmt: skip
     feeder, workload = known(ITEMS), Workload(1)

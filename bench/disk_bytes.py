@@ -119,7 +119,7 @@ def measure(context: Context) -> Result:
         Figure(name="snapshots", value=share, unit="bytes/event"),
     ]
     notes = [
-        f"{RATE:g} events/s for {journal['seconds']:.0f} s of {SAID}, sent every 10 ms; "
+        f"{RATE:g} events/s for {journal['seconds']:.0f} s of {SAID}, one every 10 ms; "
         f"{items:,} items known.",
         f"{journal['bytes an event']:,.0f} + {one:,.0f} bytes a snapshot / min({every_s} s x "
         f"{RATE:g} events/s, {every_events:,} events) = {journal['bytes an event']:,.0f} + "
