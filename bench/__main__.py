@@ -48,7 +48,7 @@ from bench.harness import (
     show,
     write,
 )
-
+from edge.errors import Rfid3Error
 
 WIDTH = 150
 """Columns of a table that goes into a file."""
@@ -130,7 +130,11 @@ def run(benches: Sequence[Bench], context: Context, console: Console) -> Run:
             for bench in benches:
                 bar.begin(bench)
                 began = time.perf_counter()
-                made = bench.measure(context)
+                try:
+                    made = bench.measure(context)
+                except Rfid3Error as error:
+                    console.print(f"[bold red]FAILED[/bold red]  {bench.name}: {error}")
+                    continue
                 made.took_s, made.quick = time.perf_counter() - began, context.quick
                 found.results[bench.name] = made
                 show(console, made, before.get(bench.name))
@@ -170,19 +174,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, show, write; 0 also where a goal is missed: a figure is no test."""
+    """Run, show, write; 0 also where a goal is missed (a figure is no test), 1 where a bench failed."""
     given = parser().parse_args(arguments)
+    benches = chosen(given.only)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     with tempfile.TemporaryDirectory(prefix="rfid3-bench-", dir=given.directory) as directory:
         context = Context(Path(directory), quick=given.quick)
-        found = run(chosen(given.only), context, console)
+        found = run(benches, context, console)
     write(found)
     summary(console, found)
     if given.accept:
         accept(found)
         console.print(f"Accepted: written to {ACCEPTED.relative_to(RESULTS.parent.parent)}")
     console.print(f"JSON: {RESULTS.relative_to(RESULTS.parent.parent)}/")
-    return 0
+    return 0 if len(found.results) == len(benches) else 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -126,9 +125,12 @@ class DaemonProcess:
             return False
 
     def get(self, path: str) -> Any:
-        """The JSON behind ``path``."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=30.0) as got:
-            return json.loads(got.read())
+        """The JSON behind ``path``. Raises DaemonError when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=30.0) as got:
+                return json.loads(got.read())
+        except OSError as error:
+            raise DaemonError(f"{path}: {error}; its log ends: {self.last_words()}") from error
 
     def stats(self) -> dict[str, Any]:
         """Every counter, by group."""

@@ -54,6 +54,12 @@ def measure(context: Context) -> Result:
         for row in rows
     ]
     notes = [f"{seconds:g} s a cell (more where a commit takes long), of {SAID}; {ITEMS:,} items."]
+    broken = [row for row in rows if row["most in flight seen"] > 2 * row["limit"]]
+    if broken:
+        notes.append(
+            f"The broker did not keep to the limit in {len(broken)} of {len(rows)} cells (see the "
+            "last column): one that counts gives at most limit / time of a commit there."
+        )
     return result("fsync_table", TITLE, __doc__, figures, {"drain": rows}, notes)
 
 

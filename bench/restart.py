@@ -3,7 +3,9 @@
 What the numbers do not say: the files are in the page cache, where a Pi that has just been switched
 on reads them from its card (at 40 to 90 MB/s: the size of the snapshot stands in the table), and
 the machine's own start comes before. Ready means `/readyz` answers 200: the state is whole and the
-API answers; what queued at the broker meanwhile still has to be drained.
+API answers; what queued at the broker meanwhile still has to be drained. The state is minutes old,
+so its windows are mostly empty and its snapshot small; a day of reads makes it several times larger
+(`disk_bytes` shows one of 50,000 items), and reading it takes longer accordingly.
 
 From the start of the process to the first 200, asked every 20 ms. After a clean stop the snapshot
 holds everything; after a SIGKILL the journal's tail is replayed, here as long as the default

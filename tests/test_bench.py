@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import __main__ as command
 from bench import bytewax_peer, harness, shops
+from bench.daemon import DaemonError
 from bench.harness import Bench, Context, Figure, Result, Run
 from bench.workload import Workload, arriving, epc, shop, skewed, uniform
 from edge.core import Core
@@ -116,6 +117,17 @@ def test_accepting_a_part_of_a_run_keeps_the_rest(tmp_path) -> None:
 def test_a_run_writes_a_file_a_bench_and_one_for_all(tmp_path) -> None:
     harness.write(Run(machine={"processor": "a"}, results={"one": _result(1.0)}), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"one.json", "latest.json"}
+
+
+def test_a_bench_that_fails_is_said_and_does_not_end_the_run(tmp_path) -> None:
+    def failing(context: Context) -> Result:
+        raise DaemonError("the daemon ended: no room")
+
+    benches = [Bench("first", "First", failing), Bench("second", "Second", lambda _: _result(1.0))]
+    console = Console(record=True, width=200, file=io.StringIO())
+    found = command.run(benches, Context(tmp_path), console)
+    assert list(found.results) == ["second"]
+    assert "first: the daemon ended: no room" in console.export_text()
 
 
 def test_a_run_shows_the_machine_and_survives_being_stopped(tmp_path) -> None:
