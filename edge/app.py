@@ -19,7 +19,7 @@ import uvloop
 from edge.api.app import Bound, server, serving
 from edge.clock import Clock, SystemClock
 from edge.config import Config
-from edge.errors import Rfid3Error
+from edge.errors import ConfigError, Rfid3Error
 from edge.health import Health
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
@@ -181,18 +181,20 @@ async def _watch(daemon: Daemon, notifier: Notifier, stopped: asyncio.Event) -> 
 
 
 def serve(config: Config) -> int:
-    """Run the daemon until SIGINT or SIGTERM; the exit code: 0 stopped, 1 failed."""
+    """Run the daemon until SIGINT or SIGTERM; the exit code: 0 stopped, 1 failed, 2 settings."""
+    os.umask(0o027)  # what the shop sold and to whom is nobody else's business
     try:
         return uvloop.run(_serve(config))
     except BaseExceptionGroup as group:
         expected, other = group.split(_EXPECTED)
         if other is not None:
             raise
-        for error in _leaves(expected):
-            _say(error)
+        errors = _leaves(expected)
     except _EXPECTED as error:
-        _say(error)
-    return 1
+        errors = [error]
+    for failure in errors:
+        _say(failure)
+    return 2 if any(isinstance(failure, ConfigError) for failure in errors) else 1
 
 
 _EXPECTED = (Rfid3Error, OSError)

@@ -53,6 +53,7 @@ class Arrived(msgspec.Struct, gc=False):
     ordinal: int
     index: int
     topic: str
+    asked: bool  # somebody waits to hear what becomes of it
     possible_repeat: bool = False
 
 
@@ -60,7 +61,7 @@ class Arrived(msgspec.Struct, gc=False):
 class Step:
     """What one call of ``step`` or ``advance`` left behind.
 
-    ``outcomes`` holds (reason, detail) for every event that came through HTTP, by ordinal.
+    ``outcomes`` holds (reason, detail) for every event that somebody waits for, by ordinal.
     """
 
     effects: Effects = field(default_factory=Effects.empty)
@@ -196,9 +197,10 @@ class Core:
             for r in decoded.rejects:
                 self._dead(out, message, ordinal, r.index, r.reason, r.detail, r.payload)
             repeat = verdicts is not None and verdicts[i] is Reason.POSSIBLE_REPEAT
+            asked = _asked(message)
             for index, event in enumerate(decoded.events):
                 arrived.append(
-                    Arrived(event, message.arrival_ms, ordinal, index, message.topic, repeat)
+                    Arrived(event, message.arrival_ms, ordinal, index, message.topic, asked, repeat)
                 )
         self.state.count("messages", len(messages))
         for name, many in Counter(formats).items():
@@ -229,7 +231,8 @@ class Core:
                 bytes(payload),
             )
         )
-        self._outcome(out, message.topic, ordinal, reason, detail)
+        if _asked(message):
+            self._outcome(out, ordinal, reason, detail)
 
     def _refuse(self, out: Step, told: Arrived, reason: Reason, detail: str) -> None:
         """An event that was read but cannot be kept: a dead letter, to be played again."""
@@ -250,11 +253,12 @@ class Core:
 
     def _verdict(self, out: Step, told: Arrived, reason: Reason, detail: str = "") -> None:
         self.state.count(f"events_{reason}")
-        self._outcome(out, told.topic, told.ordinal, str(reason), detail)
+        if told.asked:
+            self._outcome(out, told.ordinal, str(reason), detail)
 
-    def _outcome(self, out: Step, topic: str, ordinal: int, reason: str, detail: str) -> None:
-        if topic.startswith(HTTP):
-            out.outcomes.setdefault(ordinal, []).append((reason, detail))
+    @staticmethod
+    def _outcome(out: Step, ordinal: int, reason: str, detail: str = "") -> None:
+        out.outcomes.setdefault(ordinal, []).append((reason, detail))
 
     # -- applying events ------------------------------------------------------------------------
 
@@ -403,9 +407,8 @@ class Core:
             stale = np.flatnonzero(~fresh).tolist()
             self.state.count(f"events_{Reason.DUPLICATE}", len(stale))
             for i in stale:
-                self._outcome(
-                    out, told[i].topic, told[i].ordinal, str(Reason.DUPLICATE), "told before"
-                )
+                if told[i].asked:
+                    self._outcome(out, told[i].ordinal, str(Reason.DUPLICATE), "told before")
             told = [t for t, keep in zip(told, fresh.tolist(), strict=True) if keep]
             reads = reads.where(fresh)
         if not told:
@@ -482,8 +485,8 @@ class Core:
         for t in told:
             if t.possible_repeat and self._repeat(t):
                 count(f"events_{Reason.POSSIBLE_REPEAT}")
-            if t.topic[0] == "$":
-                self._outcome(out, t.topic, t.ordinal, str(Reason.ADMITTED), "")
+            if t.asked:
+                self._outcome(out, t.ordinal, str(Reason.ADMITTED))
         np.maximum.at(self.state.reader.col["last_message_ms"], reads.reader, reads.arrival_ms)
         ordinals = np.array([t.ordinal for t in told], np.int64)
         self.outages.heard(reads.reader, reads.arrival_ms, ordinals, self.presence, out.effects)
@@ -580,13 +583,13 @@ class Core:
         return arrays, blobs
 
     def load(self, arrays: dict[str, Array], blobs: dict[str, bytes]) -> None:
-        """Take back what ``save`` gave, into a fresh core."""
+        """Take back what ``save`` gave, into a fresh core. Raises ValueError beyond the limits."""
         self.state.load(arrays, blobs)
+        self.places.refresh()
         self.admission.load(_under("admission.", arrays))
         self.presence = Presence.restore(
             self.config.presence, self.places.kinds, _under("presence.", arrays)
         )
-        self.places.refresh()
         rest = msgspec.msgpack.decode(blobs["core"])
         self.now_ms, self.movements.serial, self.next_ordinal = rest[:3]
         self.outages.load(rest[3])
@@ -609,6 +612,11 @@ class Core:
 
     def _rest(self) -> tuple[Any, ...]:
         return self.now_ms, self.movements.serial, self.next_ordinal, self.outages.save()
+
+
+def _asked(message: Message) -> bool:
+    """Whether somebody waits to hear what becomes of it: HTTP, or a dead letter played again."""
+    return message.origin_ms > 0 or message.topic.startswith(HTTP)
 
 
 def _ignored(config: Config) -> list[str]:

@@ -14,8 +14,9 @@ import structlog
 
 from edge.config import Config
 from edge.core import Core, Step
-from edge.errors import Rfid3Error
+from edge.errors import ConfigError, Rfid3Error
 from edge.features.catalog import catalogue_hash
+from edge.features.layout import STATE_LAYOUT
 from edge.records import Batch, Effects
 from edge.storage.journal import Journal
 from edge.storage.snapshots import SnapshotHeader, newest_snapshot
@@ -136,11 +137,12 @@ class _Replay:
     def run(self, careful: bool) -> Recovered:
         core = Core(self.config)
         core.poisoned = frozenset(self.marks.poisoned)
-        snapshot = newest_snapshot(
-            self.directory, catalogue_hash(), upto_seq=self.journal.last().seq
-        )
+        snapshot = newest_snapshot(self.directory, STATE_LAYOUT, upto_seq=self.journal.last().seq)
         if snapshot is not None:
-            core.load(snapshot.arrays, snapshot.blobs)
+            try:
+                core.load(snapshot.arrays, snapshot.blobs)
+            except ValueError as error:
+                raise ConfigError(f"the stored state does not fit the settings: {error}") from error
             seq = snapshot.header.seq
         else:
             seq = self._begin()
@@ -181,7 +183,8 @@ class _Replay:
 def header_of(core: Core, seq: int) -> SnapshotHeader:
     """The header of a snapshot of ``core`` after batch ``seq``."""
     return SnapshotHeader(
-        catalogue=catalogue_hash(),
+        catalogue=STATE_LAYOUT,
+        metadata={"features": catalogue_hash()},
         seq=seq,
         next_ordinal=core.next_ordinal,
         beat_ms=core.now_ms,

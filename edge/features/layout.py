@@ -20,6 +20,10 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
+STATE_LAYOUT = "rfid3-state-1"
+"""Named in every snapshot. A column added later starts empty in an old snapshot, so only a column
+that changes its meaning, or a table that changes its keys, needs another name (and a way over)."""
+
 HISTORY_DAYS = 400
 RENTAL_WINDOWS_DAYS = (30, 90, 365)
 

@@ -90,11 +90,12 @@ class WindowPool:
         arrays: dict[str, Array] = {
             "owner": self._owner[:high],
             "last_at_ms": self._last_at_ms[:high],
-            "moments": np.array([*(w.newest for w in self.window.values()), self._swept], np.int64),
+            "swept": np.array([self._swept], np.int64),
         }
         for name, window in self.window.items():
             arrays[f"{name}.ring"] = window.ring[:, :high]
             arrays[f"{name}.totals"] = window.totals[:high]
+            arrays[f"{name}.moment"] = np.array([window.newest], np.int64)
         return arrays
 
     def load(self, arrays: Mapping[str, Array]) -> None:
@@ -105,11 +106,14 @@ class WindowPool:
         self.high = high
         self._owner[:high] = arrays["owner"]
         self._last_at_ms[:high] = arrays["last_at_ms"]
-        *newest, self._swept = arrays["moments"].tolist()
-        for (name, window), moment in zip(self.window.items(), newest, strict=True):
-            window.ring[:, :high] = arrays[f"{name}.ring"]
+        self._swept = int(arrays["swept"][0])
+        for name, window in self.window.items():
+            ring = arrays.get(f"{name}.ring")
+            if ring is None or len(ring) != window.buckets:
+                continue  # of another version: starts empty
+            window.ring[:, :high] = ring
             window.totals[:high] = arrays[f"{name}.totals"]
-            window.newest = moment
+            window.newest = int(arrays[f"{name}.moment"][0])
         used = np.flatnonzero(self._owner[:high] >= 0)
         self.slot[self._owner[used]] = used
         self._free = deque(np.flatnonzero(self._owner[:high] < 0).tolist())

@@ -103,29 +103,27 @@ class Table:
                 arrays[f"part.{name}.{field}"] = array[(slice(None),) * axis + (slice(0, high),)]
             if isinstance(part, DayLog):
                 arrays[f"part.{name}.log"] = part.dump()
-        moments = {name: _moment(part) for name, part in self.part.items()}
-        arrays["moments"] = np.array([moments[name] for name in sorted(moments)], np.int64)
+            arrays[f"part.{name}.moment"] = np.array([_moment(part)], np.int64)
         blobs = {"keys": self.keys.dump()}
         for name, texts in self.text.items():
             blobs[f"text.{name}"] = "\0".join(f"{r}\1{t}" for r, t in texts.items()).encode()
         return arrays, blobs
 
     def load(self, arrays: Mapping[str, Array], blobs: Mapping[str, bytes]) -> None:
-        """Take back what ``save`` gave, into a fresh table. Raises ValueError beyond the limit."""
+        """Take back what ``save`` gave, into a fresh table.
+
+        What an older snapshot does not have, or has in another shape, starts empty. Raises
+        ValueError beyond the limit.
+        """
         self.keys = KeyTable.load(self.keys.limit, blobs["keys"], arrays["hashes"])
         high = self.keys.high
         for name, column in self.col.items():
-            column[:high] = arrays[f"col.{name}"]
-        for i, name in enumerate(sorted(self.part)):
-            part = self.part[name]
-            for field, (array, axis) in _row_arrays(part).items():
-                target = array[(slice(None),) * axis + (slice(0, high),)]
-                target[...] = arrays[f"part.{name}.{field}"]
-            if isinstance(part, DayLog):
-                part.load(arrays[f"part.{name}.log"].astype(np.int64))
-            _set_moment(part, int(arrays["moments"][i]))
+            if f"col.{name}" in arrays:
+                column[:high] = arrays[f"col.{name}"]
+        for name, part in self.part.items():
+            _load_part(part, name, arrays, high)
         for name, texts in self.text.items():
-            lines = blobs[f"text.{name}"].decode().split("\0")
+            lines = blobs.get(f"text.{name}", b"").decode().split("\0")
             texts.update((int(r), t) for r, _, t in (x.partition("\1") for x in lines if x))
 
     # -- one form for every row order ----------------------------------------------------------
@@ -250,6 +248,20 @@ def _set_moment(part: Part, moment: int) -> None:
             part.landmark = moment
         case LogHistogram():
             pass
+
+
+def _load_part(part: Part, name: str, arrays: Mapping[str, Array], high: int) -> None:
+    targets = {
+        f"part.{name}.{field}": array[(slice(None),) * axis + (slice(0, high),)]
+        for field, (array, axis) in _row_arrays(part).items()
+    }
+    if any(key not in arrays or arrays[key].shape != t.shape for key, t in targets.items()):
+        return
+    for key, target in targets.items():
+        target[...] = arrays[key]
+    if isinstance(part, DayLog):
+        part.load(arrays[f"part.{name}.log"].astype(np.int64))
+    _set_moment(part, int(arrays[f"part.{name}.moment"][0]))
 
 
 def _ranked(values: Array, ranks: Ints) -> Ints:

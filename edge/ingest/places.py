@@ -87,6 +87,7 @@ class Places:
     def refresh(self) -> None:
         """The tables were replaced: ask again."""
         self._zone_of[:] = -2
+        self.kinds[:] = ["shelf"] * len(self.kinds)
         for name, zone in self.configured.items():
             row = self.zone.keys.claim(name)
             if row >= 0:

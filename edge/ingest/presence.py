@@ -24,7 +24,7 @@ any part teach nothing.
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -369,13 +369,14 @@ class Presence:
     ) -> "Presence":
         """From a snapshot, or from the snapshots of shards whose item numbers do not overlap.
 
-        Zones and clock are taken from the first. The shards together must fit ``pairs_max``.
+        Zones and clock are taken from the first; there may be more zones now than then. The
+        shards together must fit ``pairs_max``. Raises ValueError where they do not fit.
         """
         self = cls(settings, zone_kinds)
         for name in ZoneModel.COLUMNS:
-            setattr(self._model, name, np.array(snapshot[f"zone_{name}"]))
+            _fill(getattr(self._model, name), snapshot[f"zone_{name}"])
         for name in _ZONE_COLUMNS:
-            setattr(self, f"_{name}", np.array(snapshot[f"zone_{name}"]))
+            _fill(getattr(self, f"_{name}"), snapshot[f"zone_{name}"])
         self._epoch, self._refresh_at, self.refused, self.evicted = (
             int(v) for v in snapshot["clock"].tolist()
         )
@@ -386,7 +387,8 @@ class Presence:
             for name in _ITEM_COLUMNS:
                 self._items[name][rows] = part[f"item_{name}"]
             start, self._top = self._top, self._top + len(item)
-            assert self._top <= settings.pairs_max, (self._top, settings.pairs_max)
+            if self._top > settings.pairs_max:
+                raise ValueError(f"{self._top} pairs stored, but presence.pairs_max is less")
             for name in _PAIR_COLUMNS:
                 self._pairs[name][start : self._top] = part[f"pair_{name}"]
             self._link(np.arange(start, self._top), item)
@@ -837,6 +839,12 @@ class Presence:
         held = np.flatnonzero(self._pairs["item"][: self._top] >= 0)
         held = held[self._is_believed(held, self._visible(at_ms))]
         return self._pairs["item"][held], self._pairs["zone"][held]
+
+
+def _fill(column: NDArray[Any], stored: NDArray[np.generic]) -> None:
+    if len(stored) > len(column):
+        raise ValueError(f"{len(stored)} zones stored, but limits.zones_max is {len(column)}")
+    column[: len(stored)] = stored
 
 
 def _holds(settings: PresenceSettings, kinds: Sequence[str]) -> I64:

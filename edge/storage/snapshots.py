@@ -55,7 +55,7 @@ class SnapshotHeader(Struct, frozen=True, kw_only=True):
     """Which state this is, and where the journal goes on from."""
 
     catalogue: str
-    """Hash of the feature catalogue that laid the columns out."""
+    """Name of the layout of the columns."""
     seq: int
     """The last batch the state contains."""
     next_ordinal: int
@@ -389,6 +389,6 @@ def _demand_ours(path: Path, seq: int, catalogue: str, upto_seq: int | None) -> 
     if header.seq != seq:
         raise SnapshotUnusable(f"it holds batch {header.seq}, its name says {seq}")
     if header.catalogue != catalogue:
-        raise SnapshotUnusable("it was written by another feature catalogue")
+        raise SnapshotUnusable("its columns are laid out in another way")
     if upto_seq is not None and seq > upto_seq:
         raise SnapshotUnusable(f"it is ahead of the journal, which ends at batch {upto_seq}")
