@@ -33,7 +33,9 @@ log = structlog.get_logger(__name__)
 
 SLICE_TARGET_S = 0.003
 """A slice of applying aims to hold the loop so long."""
-SLICE_MIN, SLICE_MAX = 16, 512
+SLICE_MIN, SLICE_MAX = 16, 256
+PASS_MS = 100
+"""Time that has passed is let pass in pieces of this where things fall due: a crowd may depart."""
 SLICE_BYTES = 65_536
 LARGE_BYTES = 16_384
 """A payload beyond this may hold so many events that it is decoded in a thread."""
@@ -323,7 +325,7 @@ class Pipeline:
             start = stop
             if start < len(messages):
                 await asyncio.sleep(0)
-        _join(whole, self.core.advance(batch.beat_ms))
+        await self._pass_time(batch.beat_ms, whole)
         self._done(batch, whole, tokens)
 
     async def _apply_large(self, message: Message, ordinal: int, whole: Step) -> None:
@@ -332,6 +334,14 @@ class Pipeline:
         for step in self.core.pieces(message, ordinal, decoded, self._slice):
             _join(whole, step)
             await asyncio.sleep(0)
+
+    async def _pass_time(self, until_ms: int, whole: Step) -> None:
+        """Let time reach a moment, piece by piece; the pieces give the same bits as the whole."""
+        core = self.core
+        while (due_ms := max(core.due_ms(), core.now_ms) + PASS_MS) < until_ms:
+            _join(whole, core.advance(due_ms))
+            await asyncio.sleep(0)
+        _join(whole, core.advance(until_ms))
 
     def _slice_end(self, messages: list[Message], start: int) -> int:
         """Where the next slice ends: so many messages, so many bytes, before a large one."""
