@@ -34,6 +34,10 @@ def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
             raise Problem("bad-parameter", f"{name} is given more than once.", parameter=name)
         if _CONTROL.search(value):
             raise Problem("bad-parameter", f"{name} has control characters.", parameter=name)
+    for field in msgspec.structs.fields(wanted):
+        if field.required and field.name not in given:
+            detail = f"{field.name} is needed, as in ?{field.name}=…"
+            raise Problem("bad-parameter", detail, parameter=field.name)
     try:
         return msgspec.convert(dict(given), wanted, strict=False)
     except msgspec.ValidationError as error:
