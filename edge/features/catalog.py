@@ -325,8 +325,8 @@ def _zone_features() -> list[Feature]:
         F("items_distinct_24h", e, "items", "distinct", "24h", "Different items read, about 3 % standard error.", _distinct(e, "items_24h")),
         F("arrivals_24h", e, "items", "count", "24h", "Items that came in.", _ring(e, "arrivals_24h")),
         F("departures_24h", e, "items", "count", "24h", "Items that left.", _ring(e, "departures_24h")),
-        F("dwell_p50_s", e, "s", "quantile", "", "Median stay of items that left, within 18 %.", _quantile(e, "dwell_s", 0.5)),
-        F("dwell_p90_s", e, "s", "quantile", "", "90 % of stays were shorter, within 18 %.", _quantile(e, "dwell_s", 0.9)),
+        F("dwell_p50_s", e, "s", "quantile", "", "Median stay of items that left, within 19 %.", _quantile(e, "dwell_s", 0.5)),
+        F("dwell_p90_s", e, "s", "quantile", "", "90 % of stays were shorter, within 19 %.", _quantile(e, "dwell_s", 0.9)),
     ]  # fmt: skip
 
 
