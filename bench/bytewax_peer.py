@@ -330,7 +330,7 @@ def compare(name: str, count: int, per_s: float, seed: int) -> Row:
     }
 
 
-def _fed(messages: Sequence[Message]) -> Core:
+def _fed(messages: list[Message]) -> Core:
     feeder = Feeder(Core(shop()))
     feeder.feed(messages, BATCH)
     return feeder.core
