@@ -36,7 +36,7 @@ SLICE_TARGET_S = 0.003
 SLICE_MIN, SLICE_MAX = 16, 256
 PASS_MS = 100
 """Time that has passed is let pass in pieces of this where things fall due: a crowd may depart."""
-SLICE_BYTES = 65_536
+SLICE_BYTES = 16_384
 LARGE_BYTES = 16_384
 """A payload beyond this may hold so many events that it is decoded in a thread."""
 LULL_S = 0.003
