@@ -7,6 +7,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -144,11 +145,17 @@ def _assemble(
     return Daemon(pipeline, source, view, health, None)
 
 
+SWITCH_S = 0.001
+"""How long the loop may keep the interpreter when the journal's thread wants it: a commit asks for
+it several times, and Python's own 5 ms each time would be most of a commit's latency under load."""
+
+
 def _settle_memory() -> None:
     """What lives now lives on: keep the collector from walking it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_S)
 
 
 async def _serve(config: Config) -> int:

@@ -100,7 +100,7 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
                     antenna=seen.antennaPort,
                     rssi_dbm=None if rssi is None else rssi / 100,
                     tid=_chip_id(seen.tidHex, seen.tid) if seen.tid or seen.tidHex else "",
-                    pc=values.optional_hex(seen.pc) if seen.pc else "",
+                    pc=values.control_word(seen.pc) if seen.pc else "",
                 )
             )
     except (ValueError, LookupError, RecursionError, FormatError):

@@ -21,7 +21,8 @@ RSSI_MAX_DBM = 50.0
 
 HEX = "0123456789ABCDEF"
 _SEPARATORS = str.maketrans("", "", "-: ")
-_BASE64_CACHE_MAX = 8_192
+_STANDARD = str.maketrans("-_", "+/")
+_BASE64_CACHE_MAX = 32_768
 _from_base64: dict[str, str] = {}
 
 
@@ -66,6 +67,19 @@ def optional_hex(told: object) -> str:
         return ""
 
 
+_control_words: dict[str, str] = {}
+
+
+def control_word(told: str) -> str:
+    """A PC word as :func:`optional_hex` reads it; a shop has few, so they are remembered."""
+    found = _control_words.get(told)
+    if found is None:
+        found = optional_hex(told)
+        if len(_control_words) < 1_024 and len(told) <= 16:
+            _control_words[told] = found
+    return found
+
+
 def hex_of_base64(text: str) -> str:
     """Uppercase hex of base64 in either alphabet, padded or not. Raises FormatError.
 
@@ -84,7 +98,7 @@ def hex_of_base64(text: str) -> str:
 def _decode_base64(text: str) -> str:
     if not text.isascii() or not 0 < len(text) <= 4 * NAME_MAX:
         raise FormatError("bad_epc", f"not base64: {text[:40]!r}")
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    plain = text.rstrip("=").translate(_STANDARD)
     try:
         data = binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True)
     except binascii.Error:

@@ -111,7 +111,7 @@ def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
                     count=data.reads,
                     seq=data.eventNum,
                     tid=values.optional_hex(data.TID) if data.TID else "",
-                    pc=values.optional_hex(data.PC) if data.PC else "",
+                    pc=values.control_word(data.PC) if data.PC else "",
                 )
             )
     except (ValueError, LookupError, RecursionError):
