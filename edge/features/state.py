@@ -18,43 +18,14 @@ from edge.config import Limits
 from edge.features.days import LocalDays
 from edge.features.decay import DecayedCount
 from edge.features.layout import HOUR_MS, item_pool, tables
-from edge.features.sketch import DistinctWindow, ranked
-from edge.features.tables import Table
-from edge.features.windows import DayRing, RingWindow
+from edge.features.reads import Reads, ReadWindows
+from edge.features.windows import DayRing
 from edge.features.words import GROUP_OF_STATUS
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
 T = TypeVar("T")
-
-RSSI_UNKNOWN = -(1 << 30)
-
-
-@dataclass(slots=True)
-class Reads:
-    """Admitted tag reads as columns, in arrival order; every array has length n.
-
-    ``item`` and ``reader`` are rows; ``zone`` is a zone row; ``at_ms`` event time, ``arrival_ms``
-    arrival, both epoch milliseconds; ``rssi_cdbm`` hundredths of dBm or ``RSSI_UNKNOWN``.
-    """
-
-    item: Ints
-    reader: Ints
-    zone: Ints
-    antenna: Ints
-    at_ms: Ints
-    arrival_ms: Ints
-    rssi_cdbm: Ints
-    count: Ints
-    quality: Ints
-
-    def where(self, keep: NDArray[np.bool_]) -> "Reads":
-        """The reads for which ``keep[n]`` holds."""
-        return Reads(*(getattr(self, name)[keep] for name in self.__slots__))
-
-    def __len__(self) -> int:
-        return len(self.item)
 
 
 @dataclass(slots=True)
@@ -89,6 +60,7 @@ class FeatureState:
         self.lateness_ms = lateness_ms
         self.tables = tables(limits)
         self.pool = item_pool(limits)
+        self._reads = ReadWindows(self.tables, self.pool, lateness_ms)
         self.now_ms = 0
         self.today = self.days.day(0)
         self.counters: dict[str, int] = {}
@@ -140,6 +112,9 @@ class FeatureState:
 
     # -- reads ----------------------------------------------------------------------------------
 
+    repeat_ms = 60_000
+    """Repeat reads of a tag in the same zone within a span of this are one sighting."""
+
     def update_reads(self, reads: Reads) -> Ints:
         """Take admitted reads into every window; returns int64[n], 1 where a read was folded.
 
@@ -148,130 +123,7 @@ class FeatureState:
         """
         if not len(reads):
             return np.zeros(0, np.int64)
-        self._item_columns(reads)
-        folded = self._sightings(reads)
-        self._item_windows(reads, folded)
-        self._place_windows(self.zone, reads.zone, reads)
-        self._place_windows(self.reader, reads.reader, reads)
-        self._distinct(reads)
-        self._class_windows(reads, folded)
-        return folded
-
-    repeat_ms = 60_000
-
-    def _item_columns(self, reads: Reads) -> None:
-        col, rows = self.item.col, reads.item
-        np.maximum.at(col["last_read_ms"], rows, reads.at_ms)
-        np.maximum.at(col["last_event_ms"], rows, reads.arrival_ms)
-        np.add.at(col["reads_total"], rows, reads.count)
-        first = col["first_seen_ms"][rows]
-        new = np.flatnonzero((first == 0) | (first > reads.arrival_ms))[::-1]
-        if len(new):  # written backwards, so that the earliest arrival stays
-            col["first_seen_ms"][rows[new]] = reads.arrival_ms[new]
-        # where a row repeats, numpy keeps the last assignment: the newest arrival
-        col["reader_row"][rows] = reads.reader
-        col["antenna"][rows] = reads.antenna
-        col["time_quality"][rows] = reads.quality
-        loud = reads.rssi_cdbm != RSSI_UNKNOWN
-        col["rssi_last_cdbm"][rows[loud]] = reads.rssi_cdbm[loud]
-        for table, row in ((self.item, rows), (self.zone, reads.zone)):
-            ew = table.part["reads_ew_1h"]
-            assert isinstance(ew, DecayedCount)
-            ew.add(row, reads.arrival_ms, reads.count)
-        self._place_columns(self.zone, reads.zone, reads)
-        self._place_columns(self.reader, reads.reader, reads)
-
-    def _place_columns(self, table: Table, rows: Ints, reads: Reads) -> None:
-        np.maximum.at(table.col["last_read_ms"], rows, reads.at_ms)
-        if table is self.reader:
-            np.add.at(table.col["reads_total"], rows, reads.count)
-
-    def _sightings(self, reads: Reads) -> Ints:
-        col, rows = self.item.col, reads.item
-        cell = reads.at_ms // self.repeat_ms
-        order = np.argsort(rows, kind="stable")
-        row, cells, zones = rows[order], cell[order], reads.zone[order]
-        first = np.ones(len(row), np.bool_)
-        first[1:] = row[1:] != row[:-1]
-        before_cell, before_zone = np.empty_like(cells), np.empty_like(zones)
-        before_cell[1:], before_zone[1:] = cells[:-1], zones[:-1]
-        before_cell[first] = col["sight_cell"][row[first]]
-        before_zone[first] = col["sight_zone_row"][row[first]]
-        same = (before_cell == cells) & (before_zone == zones)
-        last = np.ones(len(row), np.bool_)
-        last[:-1] = first[1:]
-        col["sight_cell"][row[last]] = cells[last]
-        col["sight_zone_row"][row[last]] = zones[last]
-        np.add.at(col["sightings_total"], row[~same], np.int32(1))
-        folded = np.zeros(len(row), np.int64)
-        folded[order] = same
-        return folded
-
-    def _item_windows(self, reads: Reads, folded: Ints) -> None:
-        slots = self.pool.claim(reads.item)
-        pooled = slots >= 0
-        if not pooled.all():
-            self.count("window_pool_full", int((~pooled).sum()))
-        loud = reads.rssi_cdbm != RSSI_UNKNOWN
-        amounts = {
-            "reads_5m": reads.count,
-            "reads_1h": reads.count,
-            "reads_24h": reads.count,
-            "rssi_reads_1h": loud.astype(np.int64),
-            "rssi_cdbm_1h": np.where(loud, reads.rssi_cdbm, 0),
-            "sightings_24h": 1 - folded,
-        }
-        for name, amount in amounts.items():
-            window = self.pool.window[name]
-            self._add_open(window, slots, reads, amount, pooled)
-        open_ = pooled & self._open(self.pool.window["reads_24h"], reads)
-        self.pool.touch(slots[open_], reads.at_ms[open_])
-
-    def _open(self, window: RingWindow | DistinctWindow, reads: Reads) -> NDArray[np.bool_]:
-        return window.open(reads.at_ms, self.lateness_ms, reads.arrival_ms)
-
-    def _add_open(
-        self,
-        window: RingWindow,
-        rows: Ints,
-        reads: Reads,
-        amounts: Ints,
-        keep: NDArray[np.bool_] | None = None,
-    ) -> None:
-        open_ = self._open(window, reads)
-        if keep is not None:
-            open_ &= keep
-        amounts = amounts.astype(window.ring.dtype)
-        if open_.all():
-            window.add(rows, reads.at_ms, amounts)
-        else:
-            window.add(rows[open_], reads.at_ms[open_], amounts[open_])
-
-    def _place_windows(self, table: Table, rows: Ints, reads: Reads) -> None:
-        for name in ("reads_5m", "reads_1h", "reads_24h"):
-            window = table.part[name]
-            assert isinstance(window, RingWindow)
-            open_ = self._open(window, reads)
-            if open_.all():
-                window.add_few(rows, reads.at_ms, reads.count)
-            elif open_.any():
-                window.add_few(rows[open_], reads.at_ms[open_], reads.count[open_])
-
-    def _distinct(self, reads: Reads) -> None:
-        sketches = [self.zone.part[name] for name in ("items_1h", "items_24h")]
-        assert isinstance(sketches[0], DistinctWindow)
-        register, rank = ranked(self.item.keys.hashes[reads.item], sketches[0].registers)
-        for sketch in sketches:
-            assert isinstance(sketch, DistinctWindow)
-            open_ = self._open(sketch, reads)
-            where = slice(None) if open_.all() else open_
-            sketch.add_ranked(reads.zone[where], reads.at_ms[where], register[where], rank[where])
-
-    def _class_windows(self, reads: Reads, folded: Ints) -> None:
-        rows = self.item.col["class_row"][reads.item].astype(np.int64)
-        window = self.cls.part["sightings_24h"]
-        assert isinstance(window, RingWindow)
-        self._add_open(window, rows, reads, 1 - folded, rows >= 0)
+        return self._reads.take(reads, self.repeat_ms, self.count)
 
     # -- the end of a day -----------------------------------------------------------------------
 
@@ -486,9 +338,23 @@ def _absorb(target: FeatureState, source: FeatureState, rows: Mapping[str, Ints]
     target.pool.absorb(source.pool, items, remap["item"][items])
 
 
+# What Python takes beside the columns, measured: a key of 24 characters with its row and hash, a
+# row's short text, an entry of a log after a restart, a document line or reservation.
+_KEY_BYTES, _TEXT_BYTES, _LOG_BYTES, _LINE_BYTES = 176, 200, 48, 520
+
+
 def memory_table(limits: Limits) -> list[tuple[str, int, int]]:
     """(what, rows, bytes when full) for every table; known before the first event."""
     made = tables(limits)
-    table = [(t.name, t.keys.limit, t.nbytes() + 160 * t.keys.limit) for t in made.values()]
+    table = [
+        (t.name, t.keys.limit, t.nbytes() + (_KEY_BYTES + _TEXT_BYTES * len(t.text)) * t.keys.limit)
+        for t in made.values()
+    ]
     pool = item_pool(limits)
-    return [*table, ("windows of active items", pool.size, pool.nbytes())]
+    log, lines = 2 * limits.rental_log_max, 2 * limits.lines_max
+    return [
+        *table,
+        ("windows of active items", pool.size, pool.nbytes()),
+        ("rentals and returns of items", log, log * _LOG_BYTES),
+        ("document lines and reservations", lines, lines * _LINE_BYTES),
+    ]
