@@ -19,7 +19,8 @@ from edge.config import Config
 from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
 from edge.features.layout import MINUTE_MS
-from edge.features.state import RSSI_UNKNOWN, FeatureState, Reads, digest_of
+from edge.features.reads import RSSI_UNKNOWN, Reads
+from edge.features.state import FeatureState, digest_of
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission, id_key
 from edge.ingest.decode import Decoded, Decoder
