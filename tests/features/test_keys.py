@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from edge.features.keys import KeyTable, key_hash
 
-names = st.sampled_from([f"k{n}" for n in range(8)])
-steps = st.lists(st.tuples(st.sampled_from(["claim", "release", "restart"]), names), max_size=60)
+names = st.sampled_from([f"k{n}" for n in range(6)])
+kinds = st.sampled_from(["claim", "claim", "claim", "release", "release", "restart"])
+steps = st.lists(st.tuples(kinds, names), min_size=20, max_size=60)
 
 
 @given(steps=steps, limit=st.integers(1, 6))
