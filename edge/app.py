@@ -4,6 +4,7 @@ The only module that knows all concrete classes. No rules live here.
 """
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -151,7 +152,12 @@ it several times, and Python's own 5 ms each time would be most of a commit's la
 
 
 def _settle_memory() -> None:
-    """What lives now lives on: keep the collector from walking it again and again."""
+    """What lives now lives on: keep the collector from walking it again and again.
+
+    What reading a snapshot took goes back to the system, where the C library can do that.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

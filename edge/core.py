@@ -20,7 +20,7 @@ from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, Tag
 from edge.features import business
 from edge.features.layout import MINUTE_MS
 from edge.features.reads import RSSI_UNKNOWN, Reads
-from edge.features.state import FeatureState, digest_of
+from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission, id_key
 from edge.ingest.decode import Decoded, Decoder
@@ -584,12 +584,15 @@ class Core:
         return arrays, blobs
 
     def load(self, arrays: dict[str, Array], blobs: dict[str, bytes]) -> None:
-        """Take back what ``save`` gave, into a fresh core. Raises ValueError beyond the limits."""
+        """Take back what ``save`` gave, into a fresh core; empties ``arrays``.
+
+        Raises ValueError beyond the limits.
+        """
         self.state.load(arrays, blobs)
         self.places.refresh()
-        self.admission.load(_under("admission.", arrays))
+        self.admission.load(take_under("admission.", arrays))
         self.presence = Presence.restore(
-            self.config.presence, self.places.kinds, _under("presence.", arrays)
+            self.config.presence, self.places.kinds, take_under("presence.", arrays)
         )
         rest = msgspec.msgpack.decode(blobs["core"])
         self.now_ms, self.movements.serial, self.next_ordinal = rest[:3]
@@ -631,7 +634,3 @@ def _qualities(events: list[TagRead]) -> Ints:
     if words.count("reader") == len(words):
         return np.zeros(len(words), np.int64)
     return np.array([_QUALITY[word] for word in words], np.int64)
-
-
-def _under(prefix: str, entries: dict[str, Array]) -> dict[str, Array]:
-    return {k[len(prefix) :]: v for k, v in entries.items() if k.startswith(prefix)}

@@ -144,6 +144,7 @@ class _Replay:
             except ValueError as error:
                 raise ConfigError(f"the stored state does not fit the settings: {error}") from error
             seq = snapshot.header.seq
+            del snapshot
         else:
             seq = self._begin()
         found = Recovered(core, seq, seq, Effects.empty(), 0)

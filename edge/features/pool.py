@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features.windows import RingWindow
+from edge.features.windows import RingWindow, put_sparse
 
 Ints = NDArray[np.int64]
 Array = NDArray[Any]
@@ -111,8 +111,8 @@ class WindowPool:
             ring = arrays.get(f"{name}.ring")
             if ring is None or len(ring) != window.buckets:
                 continue  # of another version: starts empty
-            window.ring[:, :high] = ring
-            window.totals[:high] = arrays[f"{name}.totals"]
+            put_sparse(window.ring[:, :high], ring)
+            put_sparse(window.totals[:high], arrays[f"{name}.totals"])
             window.newest = int(arrays[f"{name}.moment"][0])
         used = np.flatnonzero(self._owner[:high] >= 0)
         self.slot[self._owner[used]] = used

@@ -210,8 +210,7 @@ def _add(
     elif cells.bucket is None or not _fits(window, rows, amounts):
         window.add(rows, cells.at_ms, amounts)
     else:
-        np.add.at(window.ring[cells.bucket % window.buckets], rows, amounts)
-        np.add.at(window.totals, rows, amounts)
+        window.add_in(cells.bucket, rows, amounts)
 
 
 def _fits(window: RingWindow, rows: Ints, amounts: Array) -> bool:

@@ -222,11 +222,14 @@ class FeatureState:
         )
         return arrays, blobs
 
-    def load(self, arrays: Mapping[str, Array], blobs: Mapping[str, bytes]) -> None:
-        """Take back what ``save`` gave, into a fresh state. Raises ValueError beyond the limits."""
+    def load(self, arrays: dict[str, Array], blobs: Mapping[str, bytes]) -> None:
+        """Take back what ``save`` gave, into a fresh state. Raises ValueError beyond the limits.
+
+        Empties ``arrays`` on the way: a large state is not to be held twice.
+        """
         for name, table in self.tables.items():
-            table.load(_under(f"{name}.", arrays), _under(f"{name}.", blobs))
-        self.pool.load(_under("pool.", arrays))
+            table.load(take_under(f"{name}.", arrays), _under(f"{name}.", blobs))
+        self.pool.load(take_under("pool.", arrays))
         rest = msgspec.msgpack.decode(
             blobs["rest"],
             type=tuple[int, int, dict[str, int], dict[str, Line], dict[str, Reserved]],
@@ -302,6 +305,14 @@ def digest_of(canonical: Mapping[str, Any]) -> str:
 
     feed("", canonical)
     return digest.hexdigest()
+
+
+def take_under(prefix: str, entries: dict[str, T]) -> dict[str, T]:
+    """The entries whose names begin with ``prefix``, without it; they leave ``entries``."""
+    return {
+        name[len(prefix) :]: entries.pop(name)
+        for name in [name for name in entries if name.startswith(prefix)]
+    }
 
 
 def _under(prefix: str, entries: Mapping[str, T]) -> dict[str, T]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.features.decay import DecayedCount
 from edge.features.keys import KeyTable
 from edge.features.sketch import DistinctWindow, LogHistogram
-from edge.features.windows import DayLog, DayRing, RingWindow
+from edge.features.windows import DayLog, DayRing, RingWindow, put_sparse
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -118,8 +118,13 @@ class Table:
         self.keys = KeyTable.load(self.keys.limit, blobs["keys"], arrays["hashes"])
         high = self.keys.high
         for name, column in self.col.items():
-            if f"col.{name}" in arrays:
-                column[:high] = arrays[f"col.{name}"]
+            stored = arrays.get(f"col.{name}")
+            if stored is None:
+                continue
+            if self.columns[name].empty:
+                column[:high] = stored
+            else:
+                put_sparse(column[:high], stored)
         for name, part in self.part.items():
             _load_part(part, name, arrays, high)
         for name, texts in self.text.items():
@@ -258,7 +263,7 @@ def _load_part(part: Part, name: str, arrays: Mapping[str, Array], high: int) ->
     if any(key not in arrays or arrays[key].shape != t.shape for key, t in targets.items()):
         return
     for key, target in targets.items():
-        target[...] = arrays[key]
+        put_sparse(target, arrays[key])
     if isinstance(part, DayLog):
         part.load(arrays[f"part.{name}.log"].astype(np.int64))
     _set_moment(part, int(arrays[f"part.{name}.moment"][0]))

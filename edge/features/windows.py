@@ -18,6 +18,24 @@ Ints = NDArray[np.int64]
 _PIECE = 16_384
 
 
+_PIECE = 8_192
+
+
+def put_sparse(target: NDArray[Any], source: NDArray[Any]) -> None:
+    """Copy ``source`` into a zeroed ``target`` of the same shape, leaving empty stretches untouched.
+
+    Pages that were never written take no memory, and most buckets of most rows are empty.
+    """
+    if target.ndim > 1:
+        for part, stored in zip(target, source, strict=True):
+            put_sparse(part, stored)
+        return
+    for start in range(0, len(source), _PIECE):
+        piece = source[start : start + _PIECE]
+        if piece.any():
+            target[start : start + _PIECE] = piece
+
+
 class RingWindow:
     """int[buckets, rows] in bucket-major order, so that closing a bucket is one contiguous pass.
 
@@ -70,14 +88,23 @@ class RingWindow:
         A bucket's sum stays at the end of its range. Amounts are below 2**16 where buckets are
         int32, so that ``_PIECE`` of them cannot wrap around unseen.
         """
+        cells = self.ring.reshape(-1)
+        index = at_ms // self.width_ms % self.buckets * self.totals.size + rows
+        self._add(cells, index, rows, amounts)
+
+    def add_in(self, bucket: int, rows: Ints, amounts: NDArray[Any]) -> None:
+        """Like ``add``, all into one open bucket."""
+        self._add(self.ring[bucket % self.buckets], rows, rows, amounts)
+
+    def _add(self, cells: NDArray[Any], index: Ints, rows: Ints, amounts: NDArray[Any]) -> None:
         for start in range(0, len(rows), _PIECE):
             piece = slice(start, start + _PIECE)
-            index = at_ms[piece] // self.width_ms % self.buckets * self.totals.size + rows[piece]
-            cells = self.ring.reshape(-1)
-            np.add.at(cells, index, amounts[piece])
+            at = index[piece]
+            np.add.at(cells, at, amounts[piece])
             np.add.at(self.totals, rows[piece], amounts[piece])
-            if (cells[index] > self._most).any():
-                full = np.unique(index[cells[index] > self._most])
+            over = cells[at] > self._most
+            if over.any():
+                full = np.unique(at[over])
                 np.subtract.at(self.totals, full % self.totals.size, cells[full] - self._most)
                 cells[full] = self._most
 
