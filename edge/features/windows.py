@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 _PIECE = 16_384
 
 
-_PIECE = 8_192
+_STRETCH = 8_192
 
 
 def put_sparse(target: NDArray[Any], source: NDArray[Any]) -> None:
@@ -30,10 +30,10 @@ def put_sparse(target: NDArray[Any], source: NDArray[Any]) -> None:
         for part, stored in zip(target, source, strict=True):
             put_sparse(part, stored)
         return
-    for start in range(0, len(source), _PIECE):
-        piece = source[start : start + _PIECE]
+    for start in range(0, len(source), _STRETCH):
+        piece = source[start : start + _STRETCH]
         if piece.any():
-            target[start : start + _PIECE] = piece
+            target[start : start + _STRETCH] = piece
 
 
 class RingWindow:
