@@ -55,7 +55,7 @@ def test_a_taken_port_is_refused(broker: Broker, tmp_path: Path) -> None:
 
 def test_a_broker_that_cannot_start_is_quoted(tmp_path: Path) -> None:
     settings = BrokerSettings(password_file=str(tmp_path / "missing"))
-    with pytest.raises(BrokerError, match="log ends: .*password"):
+    with pytest.raises(BrokerError, match=r"log ends: .*password"):
         Broker(tmp_path / "b", settings).start()
 
 

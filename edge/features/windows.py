@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 _PIECE = 16_384
-
-
 _STRETCH = 8_192
 
 
