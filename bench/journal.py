@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -343,7 +343,7 @@ def main() -> None:
     found: dict[str, Any] = {"machine": machine}
     with tempfile.TemporaryDirectory(dir=arguments.directory) as temporary:
         room, n = Path(temporary) / "journal", arguments.commits
-        tables = {
+        tables: dict[str, Callable[[], Any]] = {
             "packing, a message": packings,
             "page size, 5 messages a commit": lambda: page_sizes(room, n),
             "size of a commit": lambda: sizes(room, n),

@@ -65,9 +65,9 @@ def scores(floor: Floor, seed: int) -> dict[str, Score]:
     """Every contender's errors on one scene."""
     reads, where = generate(floor, seed)
     truth = (where[:, :, None] == np.arange(floor.zones)).reshape(floor.epochs, -1)
-    hits = np.zeros((floor.epochs, floor.tags, floor.zones), np.int64)
-    hits[_epochs(floor, reads), reads.item, reads.zone] = reads.count
-    hits = hits.reshape(floor.epochs, -1)
+    cells = np.zeros((floor.epochs, floor.tags, floor.zones), np.int64)
+    cells[_epochs(floor, reads), reads.item, reads.zone] = reads.count
+    hits = cells.reshape(floor.epochs, -1)
     found = {f"window {w}": score(fixed_window(hits > 0, w), truth) for w in WINDOWS}
     published = np.stack([smurf(column, floor.rounds) for column in hits.T], axis=1)
     found["SMURF"] = score(published, truth)

@@ -47,7 +47,7 @@ class Movements:
         if len(np.unique(items)) < len(items):  # one item twice: one after the other
             lines = []
             for i in range(len(items)):
-                lines += self._apply(Transitions(*(column[i : i + 1] for column in moved)))
+                lines += self._apply(moved.part(slice(i, i + 1)))
             return lines
         return self._apply(moved)
 

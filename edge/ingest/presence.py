@@ -83,6 +83,17 @@ class Transitions(NamedTuple):
         """Nothing to tell."""
         return _NOTHING
 
+    def part(self, rows: slice) -> "Transitions":
+        """Some of them."""
+        return Transitions(
+            self.kind[rows],
+            self.item[rows],
+            self.old_zone[rows],
+            self.new_zone[rows],
+            self.at_ms[rows],
+            self.last_read_ms[rows],
+        )
+
     @classmethod
     def join(cls, parts: "Sequence[Transitions]") -> "Transitions":
         """One after the other."""

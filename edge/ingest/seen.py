@@ -134,7 +134,7 @@ class SeenKeys:
 def _find(table: Keys, keys: Keys, mask: np.uint64) -> NDArray[np.bool_]:
     slot = (keys & mask).view(np.int64)  # an int64 index is what numpy takes without a copy
     there = table[slot]
-    found = there == keys
+    found: NDArray[np.bool_] = there == keys
     open_ = np.flatnonzero((there != 0) & ~found)
     last = int(mask)
     slot = slot[open_]
