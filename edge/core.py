@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from edge.config import Config
 from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
-from edge.features.layout import MINUTE_MS
 from edge.features.reads import RSSI_UNKNOWN, Reads
 from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
@@ -153,17 +152,6 @@ class Core:
         out = Step()
         self._advance(now_ms, out)
         return out
-
-    def pass_quietly(self, now_ms: int) -> bool:
-        """Let windows close without telling the journal; whether that changed what people see.
-
-        Allowed only while ``due_ms`` lies ahead: rolling windows is the same whenever it is done.
-        """
-        before = self.state.now_ms
-        if now_ms <= before or self.state.next_boundary_ms() <= now_ms:
-            return False
-        self.state.advance(now_ms)
-        return now_ms // MINUTE_MS != before // MINUTE_MS
 
     def due_ms(self) -> int:
         """The next moment at which ``advance`` alone would change something people see."""

@@ -118,16 +118,6 @@ def test_years_of_silence_close_every_day_on_the_way() -> None:
     assert state.today == state.days.day(START_MS + 5 * YEAR)
 
 
-def test_letting_windows_close_quietly_is_the_same_as_telling() -> None:
-    messages = Streams(4, pauses_ms=(0, 300, 40 * SECOND)).messages(120)
-    loud, quiet = Core(config()), Core(config())
-    for i, told in enumerate(messages):
-        loud.step([told], i)
-        quiet.pass_quietly(min(told.arrival_ms, quiet.due_ms() - 1))
-        quiet.step([told], i)
-    assert quiet.digest() == loud.digest()
-
-
 # -- order ----------------------------------------------------------------------------------------
 
 WINDOWS = [

@@ -1,14 +1,13 @@
 """Not twice, not from the future: which messages and events are let in. Pure.
 
 Memories, all bounded and all derived from the journal alone:
-* the last messages of the MQTT session, to recognise what the broker sends again (QoS 1 redelivery:
-  same session, same packet id, DUP set, same payload, and recent enough to be unacknowledged);
+* the messages of the MQTT session, to recognise what the broker sends again (QoS 1 redelivery: same
+  session, same packet id, DUP set, same payload, and recent enough to be unacknowledged);
 * keys of events that carry a time or an id of their own, tag reads apart from the others: reads
   are judged in columns, and what one memory holds must not depend on how batches fall;
 * keys of business acts: (contract, tag, scan type, scan time) and (document, line, kind, day).
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
@@ -38,17 +37,24 @@ def id_key(source: str, event_id: str) -> int:
 
 
 class Redeliveries:
-    """The last ``size`` QoS 1 messages: (session, packet id, CRC-32 of the payload).
+    """The newest message of every packet id of the MQTT session: its number and CRC-32.
 
-    Only messages still unacknowledged at the broker can come again, and there are never more of
-    those than the receive maximum, so ``size`` is that limit. The same packet id further back was
-    acknowledged and used anew.
+    Only unacknowledged messages come again, but there may be far more of them than the receive
+    maximum: once acknowledged a little, Mosquitto 2.0.11 sends its whole queue at once, and what
+    a killed daemon has acknowledged may never reach it. So every id is remembered. The same id
+    ``AGAIN_WITHIN`` or more messages ago was acknowledged and is used anew. ``size`` messages of
+    a session that was lost are remembered by their payload.
     """
+
+    PACKET_IDS = 65_536
+    AGAIN_WITHIN = 60_000
 
     def __init__(self, size: int) -> None:
         assert size > 0, size
         self.size = size
-        self._recent: deque[tuple[int, int, int]] = deque(maxlen=size)
+        self._number = np.zeros(self.PACKET_IDS, np.int64)  # from 1; 0: never
+        self._checksum = np.zeros(self.PACKET_IDS, np.uint32)
+        self._count = 0  # messages in this session, without redeliveries
         self._before: frozenset[int] = frozenset()  # payloads of the session that was lost
         self._session = 0
         self._since_loss = 0
@@ -58,60 +64,71 @@ class Redeliveries:
 
         POSSIBLE_REPEAT is kept; it matters only for a payload without a time of its own.
         """
-        told = [
-            (m.session, m.packet_id, crc32(m.payload, len(m.topic)))
-            for m in messages
-            if m.packet_id
-        ]
+        told = [m for m in messages if m.packet_id]
         if not told:
             return None
-        quiet = told[0][0] == told[-1][0] == self._session and not self._before
-        if quiet and not any(m.flags & DUP for m in messages):
-            self._recent.extend(told)
-            self._since_loss += len(told)
+        quiet = told[0].session == told[-1].session == self._session and not self._before
+        if quiet and not any(m.flags & DUP for m in told):
+            self._remember_all(told)
             return None
         return [self._one(message) for message in messages]
+
+    def _remember_all(self, told: Sequence[Message]) -> None:
+        ids = np.array([m.packet_id for m in told])
+        self._checksum[ids] = [crc32(m.payload, len(m.topic)) for m in told]
+        self._number[ids] = np.arange(self._count + 1, self._count + 1 + len(told))
+        self._count += len(told)
 
     def _one(self, message: Message) -> Reason:
         if message.packet_id == 0:
             return Reason.ADMITTED
         if message.session != self._session:
-            lost = frozenset(checksum for _, _, checksum in self._recent)
-            self._before = lost if self._session else frozenset()
-            self._recent.clear()
-            self._session, self._since_loss = message.session, 0
+            self._lose_session(message.session)
         checksum = crc32(message.payload, len(message.topic))
-        told = (message.session, message.packet_id, checksum)
-        again = bool(message.flags & DUP) and self._newest(told) == checksum
-        self._recent.append(told)
-        self._since_loss += 1
-        if again:
+        if message.flags & DUP and self._newest(message.packet_id) == checksum:
             return Reason.REDELIVERED
+        self._count += 1
+        self._number[message.packet_id] = self._count
+        self._checksum[message.packet_id] = checksum
+        self._since_loss += 1
         if self._before and self._since_loss > self.size:
             self._before = frozenset()
         return Reason.POSSIBLE_REPEAT if checksum in self._before else Reason.ADMITTED
 
-    def _newest(self, told: tuple[int, int, int]) -> int:
-        """Checksum of the newest message with the same session and packet id; -1: none."""
-        for session, packet_id, checksum in reversed(self._recent):
-            if packet_id == told[1] and session == told[0]:
-                return checksum
-        return -1
+    def _newest(self, packet_id: int) -> int:
+        """Checksum of the message that may still be unacknowledged under this id; -1: none."""
+        number = int(self._number[packet_id])
+        if number == 0 or self._count - number >= self.AGAIN_WITHIN:
+            return -1
+        return int(self._checksum[packet_id])
+
+    def _lose_session(self, session: int) -> None:
+        recent = self._number > max(self._count - self.size, 0)
+        lost = frozenset(self._checksum[recent].tolist())
+        self._before = lost if self._session else frozenset()
+        self._number[:] = 0
+        self._checksum[:] = 0
+        self._session, self._count, self._since_loss = session, 0, 0
 
     def save(self) -> Array:
         """int64[4, n] that ``load`` takes back."""
-        rows = [(*told, 0) for told in self._recent]
-        rows += [(0, 0, checksum, 1) for checksum in sorted(self._before)]
+        ids = np.flatnonzero(self._number)
+        known = np.stack([ids, self._number[ids], self._checksum[ids], np.zeros_like(ids)])
+        rows = [(0, 0, checksum, 1) for checksum in sorted(self._before)]
         # how long ago only matters while a lost session is remembered
-        rows.append((self._session, self._since_loss if self._before else 0, 0, 2))
-        return np.array(rows, np.int64).reshape(-1, 4).T.copy()
+        since = self._since_loss if self._before else 0
+        rows.append((self._session, since, self._count, 2))
+        return np.concatenate([known, np.array(rows, np.int64).T], axis=1)
 
     def load(self, saved: Array) -> None:
         """Take back what ``save`` gave."""
-        rows = saved.T.tolist()
-        self._recent = deque(((s, p, c) for s, p, c, kind in rows if kind == 0), maxlen=self.size)
-        self._before = frozenset(c for _, _, c, kind in rows if kind == 1)
-        self._session, self._since_loss = next((s, n) for s, n, _, kind in rows if kind == 2)
+        ids, numbers, checksums = saved[:3, saved[3] == 0]
+        self._number[:] = 0
+        self._checksum[:] = 0
+        self._number[ids] = numbers
+        self._checksum[ids] = checksums
+        self._before = frozenset(saved[2, saved[3] == 1].tolist())
+        self._session, self._since_loss, self._count = saved[:3, saved[3] == 2][:, 0].tolist()
 
 
 class Admission:

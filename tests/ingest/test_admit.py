@@ -176,7 +176,7 @@ class Broker:
 
     def __init__(self, size: int) -> None:
         self.size, self.session, self.since = size, 0, 0
-        self.recent: list[tuple[int, int]] = []
+        self.told: list[tuple[int, int]] = []  # (packet id, payload), without redeliveries
         self.lost: set[int] = set()
 
     def judge(self, m: Message) -> Reason:
@@ -184,16 +184,26 @@ class Broker:
             return Reason.ADMITTED
         payload = crc32(m.payload, len(m.topic))
         if m.session != self.session:
-            self.lost = {p for _, p in self.recent} if self.session else set()
-            self.session, self.recent, self.since = m.session, [], 0
-        newest = next((p for i, p in reversed(self.recent) if i == m.packet_id), None)
-        self.recent = [*self.recent, (m.packet_id, payload)][-self.size :]
-        self.since += 1
+            self.lost = self.newest_payloads() if self.session else set()
+            self.session, self.told, self.since = m.session, [], 0
+        recent = self.told[-Redeliveries.AGAIN_WITHIN :]
+        newest = next((p for i, p in reversed(recent) if i == m.packet_id), None)
         if m.flags & DUP and newest == payload:
             return Reason.REDELIVERED
+        self.told.append((m.packet_id, payload))
+        self.since += 1
         if self.since > self.size:
             self.lost = set()
         return Reason.POSSIBLE_REPEAT if payload in self.lost else Reason.ADMITTED
+
+    def newest_payloads(self) -> set[int]:
+        """Payloads of the last ``size`` messages whose packet id was not used again since."""
+        start = max(len(self.told) - self.size, 0)
+        return {
+            payload
+            for n, (packet_id, payload) in enumerate(self.told[start:], start)
+            if packet_id not in {i for i, _ in self.told[n + 1 :]}
+        }
 
 
 def packets(chance: random.Random, many: int) -> Iterator[Message]:
