@@ -293,11 +293,11 @@ class Told:
     outcomes: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
     def shown(self) -> dict[str, list[str]]:
-        """In an order of its own: only what was told counts, not when in a batch."""
+        """In an order of its own: what was told counts, not when in a batch or message."""
         return {
             name: sorted(map(repr, getattr(self, name)))
             for name in ("timeline", "dead_letters", "gaps")
-        } | {"outcomes": [repr(sorted(self.outcomes.items()))]}
+        } | {"outcomes": [f"{ordinal}: {sorted(told)}" for ordinal, told in self.outcomes.items()]}
 
 
 def run(
