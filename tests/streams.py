@@ -297,7 +297,7 @@ class Told:
         return {
             name: sorted(map(repr, getattr(self, name)))
             for name in ("timeline", "dead_letters", "gaps")
-        } | {"outcomes": [f"{ordinal}: {sorted(told)}" for ordinal, told in self.outcomes.items()]}
+        } | {"outcomes": sorted(f"{i}: {sorted(told)}" for i, told in self.outcomes.items())}
 
 
 def run(
