@@ -114,6 +114,7 @@ class WindowPool:
             put_sparse(window.ring[:, :high], ring)
             put_sparse(window.totals[:high], arrays[f"{name}.totals"])
             window.newest = int(arrays[f"{name}.moment"][0])
+            window.forget_bound()
         used = np.flatnonzero(self._owner[:high] >= 0)
         self.slot[self._owner[used]] = used
         self._free = deque(np.flatnonzero(self._owner[:high] < 0).tolist())
@@ -141,6 +142,7 @@ class WindowPool:
         for name, window in self.window.items():
             window.ring[:, mine] += other.window[name].ring[:, theirs]
             window.totals[mine] += other.window[name].totals[theirs]
+            window.forget_bound()
 
     def _take(self, row: int) -> int:
         if self._free:

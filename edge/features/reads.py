@@ -207,16 +207,10 @@ def _add(
     amounts = amounts.astype(window.ring.dtype)
     if keep is not None:
         window.add(rows[keep], cells.at_ms[keep], amounts[keep])
-    elif cells.bucket is None or not _fits(window, rows, amounts):
+    elif cells.bucket is None:
         window.add(rows, cells.at_ms, amounts)
     else:
         window.add_in(cells.bucket, rows, amounts)
-
-
-def _fits(window: RingWindow, rows: Ints, amounts: Array) -> bool:
-    """Whether no bucket can reach the end of its range, where ``RingWindow.add`` must stop it."""
-    most = np.iinfo(window.ring.dtype).max // window.buckets
-    return int(window.totals[rows].max()) + int(amounts.sum(dtype=np.int64)) <= most
 
 
 def _add_few(window: RingWindow, rows: Ints, amounts: Ints, sums: Ints, cells_of: CellsOf) -> None:

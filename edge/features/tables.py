@@ -245,7 +245,10 @@ def _moment(part: Part) -> int:
 
 def _set_moment(part: Part, moment: int) -> None:
     match part:
-        case RingWindow() | DistinctWindow():
+        case RingWindow():
+            part.newest = moment
+            part.forget_bound()
+        case DistinctWindow():
             part.newest = moment
         case DayRing() | DayLog():
             part.today = moment

@@ -49,6 +49,11 @@ class RingWindow:
         self.totals = np.zeros(rows, dtype)
         self.newest = -(1 << 40)  # number of the newest bucket
         self._most = int(np.iinfo(self.ring.dtype).max) // buckets  # so that totals always fit
+        self.forget_bound()
+
+    def forget_bound(self) -> None:
+        """The arrays were written from outside: look at them again before trusting the bound."""
+        self._bound = self._most + 1  # no total is above it
 
     def roll(self, now_ms: int, high: int) -> None:
         """Let time reach ``now_ms``; rows at or above ``high`` are known to be empty."""
@@ -65,6 +70,7 @@ class RingWindow:
                 self.totals[:high] -= oldest
                 oldest[:] = 0
         self.newest = bucket
+        self.forget_bound()
 
     def open(self, at_ms: Ints, lateness_ms: int, arrival_ms: Ints) -> NDArray[np.bool_]:
         """bool[n]: whether the bucket of each event is still in the ring and not closed.
@@ -95,6 +101,10 @@ class RingWindow:
         self._add(self.ring[bucket % self.buckets], rows, rows, amounts)
 
     def _add(self, cells: NDArray[Any], index: Ints, rows: Ints, amounts: NDArray[Any]) -> None:
+        if self._has_room(amounts):
+            np.add.at(cells, index, amounts)
+            np.add.at(self.totals, rows, amounts)
+            return
         for start in range(0, len(rows), _PIECE):
             piece = slice(start, start + _PIECE)
             at = index[piece]
@@ -105,6 +115,16 @@ class RingWindow:
                 full = np.unique(at[over])
                 np.subtract.at(self.totals, full % self.totals.size, cells[full] - self._most)
                 cells[full] = self._most
+
+    def _has_room(self, amounts: NDArray[Any]) -> bool:
+        """Whether no bucket can reach the end of its range by these."""
+        if not len(amounts):
+            return True
+        added = max(int(amounts.max()), 0) * len(amounts)
+        if self._bound + added > self._most:
+            self._bound = max(int(self.totals.max()), 0)
+        self._bound += added
+        return self._bound <= self._most
 
     def add_few(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
         """Like ``add``, for tables with few rows: sums a bucket at a time."""
