@@ -70,7 +70,8 @@ class Feeder:
             part = messages[start:stop]
             before = time.thread_time()
             self.events += self.core.step(part, self.ordinal).events
-            Pipeline._pace(self, len(part), time.thread_time() - before)  # type: ignore[arg-type]
+            was_full = stop < len(messages)
+            Pipeline._pace(self, time.thread_time() - before, was_full)  # type: ignore[arg-type]
             self.ordinal += len(part)
             start += len(part)
         return time.perf_counter() - began, time.process_time() - began_cpu

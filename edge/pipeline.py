@@ -33,10 +33,12 @@ log = structlog.get_logger(__name__)
 
 SLICE_TARGET_S = 0.003
 """A slice of applying aims to hold the loop so long."""
-SLICE_MIN, SLICE_MAX = 16, 256
+SLICE_MIN, SLICE_MAX = 16, 320
+"""Events of a slice, as far as their number can be guessed from outside."""
+SINGLE_BYTES = 256
+"""A payload no longer than this counts as one event."""
 PASS_MS = 100
 """Time that has passed is let pass in pieces of this where things fall due: a crowd may depart."""
-SLICE_BYTES = 16_384
 LARGE_BYTES = 16_384
 """A payload beyond this may hold so many events that it is decoded in a thread."""
 LULL_S = 0.003
@@ -321,7 +323,7 @@ class Pipeline:
             stop = self._slice_end(messages, start)
             began = time.thread_time()
             _join(whole, self.core.step(messages[start:stop], batch.first + start))
-            self._pace(stop - start, time.thread_time() - began)
+            self._pace(time.thread_time() - began, stop < len(messages))
             start = stop
             if start < len(messages):
                 await asyncio.sleep(0)
@@ -344,12 +346,13 @@ class Pipeline:
         _join(whole, core.advance(until_ms))
 
     def _slice_end(self, messages: list[Message], start: int) -> int:
-        """Where the next slice ends: so many messages, so many bytes, before a large one."""
-        stop, room = start, SLICE_BYTES
-        limit = min(start + self._slice, len(messages))
+        """Where the next slice ends: so many events, before a large message."""
+        stop, room = start, self._slice
+        limit = len(messages)
         while stop < limit:
-            size = len(messages[stop].payload)
-            room -= size
+            payload = messages[stop].payload
+            size = len(payload)
+            room -= 1 if size <= SINGLE_BYTES else _guess_events(payload)
             if size > LARGE_BYTES or (room < 0 and stop > start):
                 break
             stop += 1
@@ -366,11 +369,11 @@ class Pipeline:
             self.latency_ms.append(self._clock.now_ms() - batch.messages[0].arrival_ms)
         self._settle_receipts(whole.outcomes, batch.first, tokens)
 
-    def _pace(self, done: int, took_s: float) -> None:
+    def _pace(self, took_s: float, was_full: bool) -> None:
         """Choose the next slice so that it takes about the target."""
         if took_s > SLICE_TARGET_S:
-            self._slice = max(SLICE_MIN, min(done, self._slice) * 3 // 4)
-        elif done == self._slice and took_s < SLICE_TARGET_S * 0.6:
+            self._slice = max(SLICE_MIN, self._slice * 3 // 4)
+        elif was_full and took_s < SLICE_TARGET_S * 0.7:
             self._slice = min(SLICE_MAX, self._slice * 5 // 4)
 
     @staticmethod
@@ -485,6 +488,11 @@ def _join(whole: Step, step: Step) -> None:
     merge_effects(whole.effects, step)
     for ordinal, told in step.outcomes.items():
         whole.outcomes.setdefault(ordinal, []).extend(told)
+
+
+def _guess_events(payload: bytes) -> int:
+    """No fewer events than a payload is likely to hold: JSON objects, or MessagePack's bytes."""
+    return max(payload.count(b"{"), len(payload) // 100)
 
 
 def _rows(effects: Effects) -> int:
