@@ -43,7 +43,7 @@ class Figure(Struct, kw_only=True):
     unit: str = ""
     better: Better = "lower"
     goal: float | None = None
-    """What the issue of this part asks for; none: the figure explains another."""
+    """The goal; none: the figure explains another."""
 
     @property
     def met(self) -> bool | None:

@@ -22,14 +22,14 @@ from edge.features.reads import RSSI_UNKNOWN, Reads
 from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
 from edge.ingest.admit import OWN_TIME, Admission, id_key
-from edge.ingest.decode import Decoded, Decoder
+from edge.ingest.decode import ELEMENTS_MAX, Decoded, Decoder
 from edge.ingest.epc import EpcReader
 from edge.ingest.movements import Movements
-from edge.ingest.outages import EVERY_READER, Outages
+from edge.ingest.outages import Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import RSSI_UNKNOWN as PRESENCE_RSSI_UNKNOWN
 from edge.ingest.presence import Presence, Transitions
-from edge.records import DeadLetter, Effects, Gap, Message, Reason, TimelineEntry
+from edge.records import DeadLetter, Effects, Message, Reason, TimelineEntry
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -118,7 +118,12 @@ class Core:
             if message.topic.startswith(SYSTEM):
                 self._outside(messages[start:i], first_ordinal + start, out)
                 self.next_ordinal = first_ordinal + i
-                self._system(message, first_ordinal + i, out)
+                if first_ordinal + i in self.poisoned:
+                    self._dead(
+                        out, message, first_ordinal + i, -1, "poison", _POISON, message.payload
+                    )
+                else:
+                    self._system(message, first_ordinal + i, out)
                 start = i + 1
         self._outside(messages[start:] if start else messages, first_ordinal + start, out)
         self.next_ordinal = first_ordinal + len(messages)
@@ -231,7 +236,7 @@ class Core:
         out.effects.dead_letters.append(
             DeadLetter(
                 told.ordinal,
-                told.index,
+                ELEMENTS_MAX + told.index,  # beyond the elements that could not be read at all
                 told.arrival_ms,
                 f"{HTTP}{kind_of(told.event)}/{told.event.source or 'refused'}",
                 str(reason),
@@ -260,6 +265,8 @@ class Core:
             cut_ms = self._cut_ms(arrived, start, seen)
             stop = start + 1
             while stop < len(arrived) and arrived[stop].arrival_ms < cut_ms:
+                if type(arrived[stop - 1].event) is ReaderStatus:
+                    break  # who is watched, and who can see, may be different now
                 stop += 1
             self._apply_span(arrived[start:stop] if start or stop < len(arrived) else arrived, out)
             start = stop
@@ -340,6 +347,10 @@ class Core:
     def _one(self, told: Arrived, out: Step) -> None:
         event = told.event
         if type(event) is ReaderStatus:
+            verdict = self.admission.event(event) if event.id else Reason.ADMITTED
+            if verdict is not Reason.ADMITTED:
+                self._verdict(out, told, verdict)
+                return
             self._not_ahead(told)
             self._reader_status(event, told, out)
             return
@@ -543,15 +554,17 @@ class Core:
         self.revision += 1
 
     def _unseen(self, from_ms: int, to_ms: int, ordinal: int, out: Step) -> None:
-        """Nothing could be seen while the daemon was down: nobody departs for that."""
-        if from_ms and to_ms > from_ms:
-            self.outages.darken_all(True, from_ms, self.presence)
+        """Nothing could be seen while the daemon was down: nobody departs for that.
+
+        With a broker it goes on until the link is up: readers speak through it.
+        """
+        if not from_ms or to_ms <= from_ms:
             self._advance(to_ms, out)
-            self.outages.darken_all(False, to_ms, self.presence)
-            gap = Gap(ordinal, EVERY_READER, from_ms, to_ms, "daemon was down")
-            out.effects.gaps.append(gap)
-        else:
-            self._advance(to_ms, out)
+            return
+        self.outages.go_dark(from_ms, ordinal, self.presence, out.effects)
+        self._advance(to_ms, out)
+        if not self.config.mqtt.enabled:
+            self.outages.link(True, to_ms, ordinal, self.presence, out.effects)
 
     def _reader_status(self, event: ReaderStatus, told: Arrived, out: Step) -> None:
         row = self.state.reader.keys.claim(event.reader)

@@ -254,7 +254,7 @@ class Factor(Event, tag="factor"):
     """An outside influence: weather, economy, calendar."""
 
     factor: Literal["weather", "economic", "seasonal", "market", "events"]
-    """The kind (the owner's ``factor_type``)."""
+    """The kind (RFID3's ``factor_type``)."""
     name: str
     """Such as ``temperature_c`` or ``fair_in_town``."""
     value: float

@@ -485,3 +485,64 @@ def test_limits_of_the_streams_are_roomy_enough() -> None:
     run(core, Streams(8).messages(300), 64)
     assert "events_key_limit" not in core.state.counters
     assert LIMITS.items_max > len(core.state.item.keys)
+
+
+def test_a_refused_event_and_an_unreadable_element_are_two_dead_letters() -> None:
+    bad, good = {"epc": "", "scan_type": "Rental"}, {"epc": "AB", "scan_type": "Return"}
+    good["at"] = START_MS + 10 * DAY
+    payload = json.dumps([bad, good]).encode()
+    step = Core(config()).step([Message("rfid3/main/item_scan/h1", payload, START_MS)], 0)
+    letters = step.effects.dead_letters
+    assert len(letters) == 2
+    assert len({(letter.ordinal, letter.index) for letter in letters}) == 2
+
+
+def statuses(*told: tuple[int, str]) -> list[Message]:
+    return [
+        message("reader_status", START_MS + at, reader="r0", status=status) for at, status in told
+    ]
+
+
+def test_a_reader_falls_silent_at_the_same_moment_however_messages_are_cut() -> None:
+    minutes = statuses(*((i * 10 * 60 * SECOND, "heartbeat") for i in range(3)))
+    told = [run(Core(config()), minutes, size).shown() for size in (1, 2, 7)]
+    assert told[0] == told[1] == told[2]
+
+
+def test_online_and_offline_in_one_batch_let_time_pass_between_them() -> None:
+    for apart_ms in (2 * SECOND, 20 * SECOND, 1_200 * SECOND):
+        reads = [message("tag_read", START_MS, epc=epc(i), source="r0") for i in range(5)]
+        both = statuses((599 * SECOND, "online"), (599 * SECOND + apart_ms, "offline"))
+        one, many = Core(config()), Core(config())
+        assert run(one, reads + both, 1).shown() == run(many, reads + both, 100).shown()
+        assert one.digest() == many.digest()
+
+
+def test_a_status_with_an_id_counts_once() -> None:
+    core = Core(config())
+    lost = [
+        message("reader_status", START_MS, reader="r0", status="overflow", lost_events=7, id="a")
+    ] * 2
+    run(core, lost, 1)
+    assert values(core.state, "reader", core.state.reader.keys.get("r0"))["lost_events_total"] == 7
+
+
+def test_after_a_start_nobody_departs_before_the_link_is_up() -> None:
+    core = Core(config())
+    core.step([message("tag_read", START_MS, epc=epc(1), source="r0")], 0)
+    core.advance(START_MS + 5 * SECOND)
+    assert core.state.item.col["zone_row"][0] >= 0
+    began = START_MS + 7_200 * SECOND
+    core.step([Message("$rfid3/start", b"{}", began)], 1)
+    core.advance(began + 7_200 * SECOND)
+    assert core.state.item.col["zone_row"][0] >= 0
+    core.step([Message("$rfid3/link", b'{"up":true}', began + 7_200 * SECOND)], 2)
+    core.advance(began + 15_000 * SECOND)
+    assert core.state.item.col["zone_row"][0] < 0
+
+
+def test_a_poisoned_message_of_our_own_is_passed_over() -> None:
+    core = Core(config())
+    core.poisoned = frozenset({0})
+    step = core.step([Message("$rfid3/link", b"no json", START_MS)], 0)
+    assert [letter.reason for letter in step.effects.dead_letters] == ["poison"]

@@ -52,6 +52,12 @@ class Outages:
             self.open(EVERY_READER, at_ms, "link down", ordinal, out)
         self.darken_all(not up, at_ms, presence)
 
+    def go_dark(self, from_ms: int, ordinal: int, presence: Presence, out: Effects) -> None:
+        """The daemon was down from ``from_ms`` on, and with it the link."""
+        self.link_up = False
+        self.open(EVERY_READER, from_ms, "daemon was down", ordinal, out)
+        self.darken_all(True, from_ms, presence)
+
     def darken_all(self, blind: bool, at_ms: int, presence: Presence) -> None:
         """Every zone is blind, or sees again as far as its readers do."""
         for zone in self._zone.keys.live().tolist():

@@ -36,7 +36,8 @@ class Places:
         self.kinds = ["shelf"] * limits.zones_max
         for zone in zones:
             row = self.zone.keys.claim(zone.name)
-            self.kinds[row] = zone.kind
+            if row >= 0:
+                self.kinds[row] = zone.kind
 
     def zones(self, reader: Ints, antenna: Ints, events: Sequence[object]) -> Ints:
         """int64[n] zone rows; -1 where the zone table is full. Unknown readers make a zone."""
