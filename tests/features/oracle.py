@@ -260,7 +260,11 @@ class Oracle:
         assert isinstance(at, int)
         if at > arrival + self.tolerance:
             return "future"
-        if not isinstance(event, e.ReaderStatus) and not self._new(event, at):
+        if isinstance(event, e.ReaderStatus):  # told again without an id, it is as true as before
+            new = not event.id or self._first("id", event.source, event.id)
+        else:
+            new = self._new(event, at)
+        if not new:
             return "duplicate"
         at = min(at, arrival)
         _APPLY[type(event)](self, event, at, arrival)
