@@ -15,6 +15,14 @@ class ConfigError(Rfid3Error):
 class JournalFull(Rfid3Error):
     """The disk or the journal's own limit is reached: nothing is lost, try again later."""
 
+    cure = "free some disk space"
+
+
+class JournalBusy(JournalFull):
+    """Another program holds the journal's write lock: only wait; giving up history would not help."""
+
+    cure = "end the other program that writes to the journal (a backup, a database shell)"
+
 
 class JournalBroken(Rfid3Error):
     """A failed fsync or corruption: what is on disk can no longer be trusted, so stop and say so."""

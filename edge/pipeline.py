@@ -21,12 +21,12 @@ import structlog
 from edge.clock import Clock
 from edge.config import Config
 from edge.core import Core, Step
-from edge.errors import InboxFull, JournalFull
+from edge.errors import InboxFull, JournalBusy, JournalFull
 from edge.ingest.inbox import Inbox, Token
 from edge.ingest.source import Source
 from edge.records import Batch, Effects, Message, Receipt, TimelineEntry
 from edge.recovery import Recovered, header_of, merge_effects
-from edge.storage.snapshots import kept_snapshots, write_snapshot
+from edge.storage.snapshots import keep_newest_alone, kept_snapshots, write_snapshot
 from edge.storage.writer import JournalWriter
 
 log = structlog.get_logger(__name__)
@@ -233,9 +233,11 @@ class Pipeline:
         ``False``: told to stop while there is no room; nothing was written.
         """
         while True:
+            busy = False
             try:
                 await self._write_once(batch)
             except JournalFull as error:
+                busy = isinstance(error, JournalBusy)  # less history would not end that
                 self._note_full(error)
             else:
                 if self.progress.condition == "full":
@@ -244,7 +246,7 @@ class Pipeline:
                 return True
             if self._stopping.is_set():
                 return False
-            if not await self._make_room():
+            if busy or not await self._make_room():
                 await self._pause(RETRY_S)
 
     async def _write_once(self, batch: Batch) -> None:
@@ -259,7 +261,7 @@ class Pipeline:
 
     def _note_full(self, error: JournalFull) -> None:
         if self.progress.condition != "full":
-            log.error("journal_full", reason=str(error), cure="free some disk space")
+            log.error("journal_full", reason=str(error), cure=error.cure)
         self.progress.condition, self.progress.trouble = "full", str(error)
         self.progress.beat_at = asyncio.get_running_loop().time()
 
@@ -275,6 +277,9 @@ class Pipeline:
             if await self._give_up_history():
                 return True
             await self.snapshot()  # it may be what lets some go
+            if await self._give_up_history():
+                return True
+            await asyncio.to_thread(keep_newest_alone, self._directory)
             return await self._give_up_history()
         except JournalFull:
             return False
@@ -468,7 +473,8 @@ class Pipeline:
 
     def _write_snapshot(self, seq: int) -> None:
         arrays, blobs = self.core.save()
-        write_snapshot(self._directory, header_of(self.core, seq), arrays, blobs, compress=True)
+        header = header_of(self.core, seq, self._writer.journal_id)
+        write_snapshot(self._directory, header, arrays, blobs, compress=True)
 
     async def _trim(self) -> None:
         storage = self._config.storage

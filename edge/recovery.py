@@ -137,7 +137,8 @@ class _Replay:
     def run(self, careful: bool) -> Recovered:
         core = Core(self.config)
         core.poisoned = frozenset(self.marks.poisoned)
-        snapshot = newest_snapshot(self.directory, STATE_LAYOUT, upto_seq=self.journal.last().seq)
+        last, journal_id = self.journal.last().seq, self.journal.journal_id
+        snapshot = newest_snapshot(self.directory, STATE_LAYOUT, last, journal_id)
         if snapshot is not None:
             try:
                 core.load(snapshot.arrays, snapshot.blobs)
@@ -181,12 +182,13 @@ class _Replay:
         merge_effects(effects, core.advance(batch.beat_ms))
 
 
-def header_of(core: Core, seq: int) -> SnapshotHeader:
-    """The header of a snapshot of ``core`` after batch ``seq``."""
+def header_of(core: Core, seq: int, journal_id: str = "") -> SnapshotHeader:
+    """The header of a snapshot of ``core`` after batch ``seq`` of that journal."""
     return SnapshotHeader(
         catalogue=STATE_LAYOUT,
         metadata={"features": catalogue_hash()},
         seq=seq,
         next_ordinal=core.next_ordinal,
         beat_ms=core.now_ms,
+        journal=journal_id,
     )

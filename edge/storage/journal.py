@@ -20,6 +20,7 @@ Choices, all measured with ``bench/journal.py``:
 import errno
 import fcntl
 import os
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +30,16 @@ from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from edge.config import Storage
-from edge.errors import JournalBroken, JournalFull, Rfid3Error
+from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
 from edge.records import Batch, Effects, Message
 from edge.storage import packing
-from edge.storage.tables import DeadLetterStock, trim_gaps, trim_timeline, write_effects
+from edge.storage.tables import (
+    DeadLetterStock,
+    oldest_quarter_ms,
+    trim_gaps,
+    trim_timeline,
+    write_effects,
+)
 
 FILE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
@@ -54,6 +61,8 @@ FREE_BYTES_MIN = 4_194_304
 """Whatever the reserve: with less free space nothing is written and no journal opened. SQLite maps
 its -shm file into memory, and on a full disk (with file system blocks smaller than a page) touching
 a page of it that has no block yet kills the process (SIGBUS) instead of returning an error."""
+DERIVED_SHARE = 0.5
+"""Derived tables beyond this share of the journal's limit give way when no batch may go."""
 ROOM_CHECK_S = 1.0
 ROOM_CHECK_BYTES = 4_194_304
 
@@ -104,7 +113,7 @@ def typed(error: sqlite3.Error) -> Rfid3Error | sqlite3.Error:
     if code in _FULL:
         return JournalFull(f"no room to write the journal ({name})")
     if code & 0xFF in _BUSY:
-        return JournalFull(f"another program holds the journal's write lock ({name})")
+        return JournalBusy(f"another program holds the journal's write lock ({name})")
     if code & 0xFF in _BROKEN:
         return JournalBroken(f"{error} ({name})")
     return error
@@ -144,6 +153,24 @@ def _read_tail(connection: sqlite3.Connection) -> Tail:
         " ORDER BY seq DESC LIMIT 1"
     ).fetchone()
     return Tail(*row) if row else Tail()
+
+
+def _journal_id(connection: sqlite3.Connection) -> str:
+    """The random name of this journal, given at its first opening for writing.
+
+    "" while a journal without one cannot be written: the next start gives it one.
+    """
+    select = "SELECT value FROM meta WHERE key = 'journal_id'"
+    with _typed_errors():
+        row = connection.execute(select).fetchone()
+    if row is None:
+        row = (secrets.randbits(63),)
+        try:
+            with _typed_errors():
+                connection.execute("INSERT INTO meta VALUES ('journal_id', ?)", row)
+        except JournalFull:
+            return ""
+    return f"{row[0]:016x}"
 
 
 def _read_effects_seq(connection: sqlite3.Connection) -> int:
@@ -374,6 +401,8 @@ class Journal:
         self._lock = lock
         self._free_bytes = free_bytes
         self._broken = ""
+        self.journal_id = _journal_id(connection)
+        """Tells this journal from every other that was or will be in the directory."""
         self._tail = _read_tail(connection)
         self._effects_seq = _read_effects_seq(connection)
         self._dead_letters = DeadLetterStock(connection, dead_letters_max)
@@ -562,9 +591,35 @@ class Journal:
     def make_room(self, keep_after_seq: int) -> int:
         """After :class:`JournalFull`: remove one slice of the oldest batches whatever their age.
 
-        How many went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
+        When none may go and the derived tables use more than half of the journal's limit, their
+        oldest quarter goes instead: else they could fill the limit for good.
+        How many rows went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
         """
-        return self.trim(1 << 62, keep_after_seq)
+        limit = DERIVED_SHARE * self._settings.journal_max_bytes
+        removed = self.trim(1 << 62, keep_after_seq)
+        if not removed and self._derived_bytes() > limit:
+            removed = self._give_up_derived()
+        return removed
+
+    def _derived_bytes(self) -> int:
+        """About what dead letters, timeline and gaps use: what the batches do not."""
+        with self._guarded():
+            (batches,) = self._connection.execute(
+                "SELECT coalesce(sum(length(blob) + 64), 0) FROM batch"
+            ).fetchone()
+        return self.used_bytes() - int(batches)
+
+    def _give_up_derived(self) -> int:
+        """Remove the oldest quarter of the derived rows: of the time they span, of the letters."""
+        before = self._connection.total_changes
+        with self._transaction():
+            self._dead_letters.drop_oldest((self._dead_letters.count + 3) // 4)
+        with self._guarded():
+            before_ms = oldest_quarter_ms(self._connection)
+        self._timeline_cursor = ""
+        while self.trim_effects(before_ms):  # each slice is a transaction of its own
+            _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
+        return self._connection.total_changes - before
 
     def _trim_end(self, keep_after_seq: int, before_ms: int, excess: int) -> tuple[int, int]:
         """(last seq to remove, how many rows) of one slice."""

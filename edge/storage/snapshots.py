@@ -19,6 +19,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ class SnapshotHeader(Struct, frozen=True, kw_only=True):
     """Ordinal of the first message it does not contain."""
     beat_ms: int
     """Beat of that last batch."""
+    journal: str = ""
+    """Id of the journal it was made from; "": written before journals had one."""
     metadata: dict[str, Any] = {}
     """Whatever else the state needs to come back: MessagePack-able."""
 
@@ -128,7 +131,7 @@ def _views(array: Array) -> Iterator[memoryview]:
         for start in range(0, len(whole), PIECE_BYTES):
             yield whole[start : start + PIECE_BYTES]
         return
-    row_bytes = array[0].nbytes
+    row_bytes = array.nbytes // len(array)  # array[0] of text would tell its own length
     if row_bytes > PIECE_BYTES:
         for row in array:
             yield from _views(row)
@@ -209,7 +212,9 @@ def write_snapshot(
     compress: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Path:
-    """Write a snapshot, durable on return, and remove all but the newest two.
+    """Write a snapshot, durable on return, and remove all but it and the one before it.
+
+    Those of later batches go as well: they are of a journal that is no longer here.
 
     Blocking, for a thread of its own: writing, checksums and compression release the GIL. The
     arrays must not change meanwhile. ``compress`` tries zlib level 1 on every piece and keeps it
@@ -224,7 +229,7 @@ def write_snapshot(
         _write_file(temporary, header, arrays, blobs, compress, progress)
         temporary.rename(path)
         fsync_directory(path.parent)
-        _remove_older(path.parent)
+        _remove_others(path.parent, header.seq)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         kind = JournalFull if no_room(error) else JournalBroken
@@ -257,11 +262,36 @@ def _write_file(
         os.close(descriptor)
 
 
-def _remove_older(directory: Path) -> None:
-    for _, path in kept_snapshots(directory)[KEPT:]:
+def _remove_others(directory: Path, newest_seq: int) -> None:
+    kept = kept_snapshots(directory)
+    ours = [path for seq, path in kept if seq <= newest_seq][:KEPT]
+    for _, path in kept:
+        if path not in ours:
+            path.unlink(missing_ok=True)
+    for kind in ("tmp", "foreign"):  # of a writer that was killed; of another journal
+        for path in directory.glob(f"snapshot-*.{kind}"):
+            path.unlink(missing_ok=True)
+
+
+def keep_newest_alone(directory: str | Path) -> None:
+    """Give up the older snapshots if the newest is whole, so that no batch before it is needed."""
+    kept = kept_snapshots(directory)
+    try:
+        if len(kept) > 1:
+            _check(kept[0][1])
+    except SnapshotUnusable as reason:
+        log.warning("older_snapshots_kept", file=kept[0][1].name, reason=str(reason))
+        return
+    for _, path in kept[1:]:
         path.unlink(missing_ok=True)
-    for path in directory.glob("snapshot-*.tmp"):  # of a writer that was killed
-        path.unlink(missing_ok=True)
+
+
+def _check(path: Path) -> None:
+    """Read a snapshot piece by piece without keeping it. Raises SnapshotUnusable."""
+    with _opened(path) as file:
+        for section in _read_index(file.fileno()).sections:
+            for piece in section.pieces:
+                _read_piece(file.fileno(), piece, memoryview(bytearray(piece.size)))
 
 
 # Reading
@@ -367,28 +397,44 @@ def _opened(path: Path) -> Any:
         raise SnapshotUnusable(f"{path.name} cannot be opened: {error.strerror}") from error
 
 
+class _Foreign(SnapshotUnusable):
+    """Of a journal that is no longer here: never to be used, also once this one has grown."""
+
+
 def newest_snapshot(
-    directory: str | Path, catalogue: str, upto_seq: int | None = None
+    directory: str | Path, catalogue: str, upto_seq: int | None = None, journal_id: str = ""
 ) -> Snapshot | None:
     """The newest snapshot that is whole, of this ``catalogue``, and not ahead of the journal.
 
     ``upto_seq``: the journal's last batch; a snapshot beyond it belongs to a journal that is no
-    longer here. Those passed over are logged with the reason.
+    longer here, and so does one with another ``journal_id`` (where both are known). These are
+    renamed to ``.foreign`` until the next snapshot is written, as this journal may grow past
+    them. Those passed over are logged with the reason.
     """
     for seq, path in kept_snapshots(directory):
         try:
-            _demand_ours(path, seq, catalogue, upto_seq)
+            _demand_of_journal(path, seq, upto_seq, journal_id)
+            _demand_ours(path, seq, catalogue)
             return read_snapshot(path)
         except SnapshotUnusable as reason:
             log.warning("snapshot_passed_over", file=path.name, reason=str(reason))
+            if isinstance(reason, _Foreign):
+                with suppress(OSError):  # refused again at the next start
+                    path.rename(path.with_suffix(".foreign"))
     return None
 
 
-def _demand_ours(path: Path, seq: int, catalogue: str, upto_seq: int | None) -> None:
+def _demand_of_journal(path: Path, seq: int, upto_seq: int | None, journal_id: str) -> None:
+    if upto_seq is not None and seq > upto_seq:
+        raise _Foreign(f"it is ahead of the journal, which ends at batch {upto_seq}")
+    made_from = read_header(path).journal
+    if journal_id and made_from and made_from != journal_id:
+        raise _Foreign(f"it is of journal {made_from}, this one is {journal_id}")
+
+
+def _demand_ours(path: Path, seq: int, catalogue: str) -> None:
     header = read_header(path)
     if header.seq != seq:
         raise SnapshotUnusable(f"it holds batch {header.seq}, its name says {seq}")
     if header.catalogue != catalogue:
         raise SnapshotUnusable("its columns are laid out in another way")
-    if upto_seq is not None and seq > upto_seq:
-        raise SnapshotUnusable(f"it is ahead of the journal, which ends at batch {upto_seq}")

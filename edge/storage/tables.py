@@ -61,6 +61,11 @@ class DeadLetterStock:
         )
         self.recount()
 
+    def drop_oldest(self, number: int) -> None:
+        """Let the ``number`` oldest letters go."""
+        for _ in range(min(number, self.count)):
+            self._drop_oldest()
+
     def _drop_oldest(self) -> None:
         rowid, size = self._connection.execute(
             "SELECT rowid, length(payload) FROM dead_letter ORDER BY ordinal, idx LIMIT 1"
@@ -117,6 +122,19 @@ def trim_gaps(connection: sqlite3.Connection, before_ms: int) -> int:
     return connection.execute(
         "DELETE FROM gap WHERE to_ms > 0 AND to_ms < ?", (before_ms,)
     ).rowcount
+
+
+def oldest_quarter_ms(connection: sqlite3.Connection) -> int:
+    """The moment after the first quarter of the time that timeline and closed gaps span.
+
+    At least one row is older whenever there is any; 0 when there is none.
+    """
+    oldest, newest = connection.execute(
+        "SELECT min(oldest), max(newest) FROM ("
+        "SELECT min(at_ms) AS oldest, max(at_ms) AS newest FROM timeline"
+        " UNION ALL SELECT min(to_ms), max(to_ms) FROM gap WHERE to_ms > 0)"
+    ).fetchone()
+    return 0 if oldest is None else int(oldest + (newest - oldest) // 4 + 1)
 
 
 _DEAD = "SELECT ordinal, idx, arrival_ms, topic, reason, detail, payload FROM dead_letter"

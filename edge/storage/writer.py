@@ -98,6 +98,11 @@ class JournalWriter:
         """Awaitable: the result of ``work(journal)``, run in its turn on the writer thread."""
         return self._submit(work, self._journal)
 
+    @property
+    def journal_id(self) -> str:
+        """See :attr:`Journal.journal_id`."""
+        return self._journal.journal_id
+
     def last(self) -> Tail:
         """Where the journal ended at the last commit; from memory."""
         return self._journal.last()

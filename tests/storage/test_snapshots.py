@@ -142,6 +142,12 @@ def test_every_single_byte_lies_under_a_checksum(whole: bytes, tmp_path: Path) -
     assert sound == 0
 
 
+def test_a_strided_column_of_empty_texts_comes_back(tmp_path: Path) -> None:
+    column = np.array([b"", b"ab", b""], "S5")[::-2]
+    path = write_snapshot(tmp_path, header(1), {"column": column}, {})
+    assert same(read_snapshot(path).arrays["column"], column)
+
+
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     (tmp_path / "snapshot-00000000000000000099.tmp").write_bytes(b"left by a killed writer")
     (tmp_path / "snapshot-of-the-shop.bin").write_bytes(b"not ours")
