@@ -4,7 +4,7 @@ A last resort before the dead letters; a ``[mapping.<name>]`` in the configurati
 """
 
 from edge.errors import FormatError
-from edge.events import TagRead
+from edge.events import BY_KIND, TagRead
 from edge.ingest.formats import values
 from edge.ingest.formats.reading import Object, Reading
 from edge.ingest.formats.values import COUNT_MAX, SEQ_MAX
@@ -16,6 +16,8 @@ _TIMES = ("lastSeenTime", "lastSeenTimestamp", "firstSeenTimestamp", "timestamp"
 _ANTENNAS = ("antenna", "antennaPort", "antenna_port", "ant")
 _SIGNALS = ("rssi_dbm", "peakRssi", "rssi", "RSSI")
 _COUNTS = ("count", "reads", "seenCount")
+_OUR_EVENTS = ("rfid3/", "$http/events/")
+"""Here ``type`` names one of our events: a misspelt one must not pass for a tag read."""
 
 
 def looks_like(o: Object) -> bool:
@@ -29,6 +31,10 @@ def _first(o: Object, names: tuple[str, ...]) -> object:
 
 def read(o: Object, raw: bytes, reading: Reading) -> None:
     """One read. Raises FormatError."""
+    topic, said = reading.source.topic, o.get("type")
+    if isinstance(said, str) and topic.startswith(_OUR_EVENTS):
+        known = ", ".join(BY_KIND)
+        raise FormatError("unknown_kind", f"{said[:40]!r} is no event type; one of: {known}")
     at, quality = reading.moment(_first(o, _TIMES))
     told = _first(o, TAGS)
     if told is None:
