@@ -158,6 +158,8 @@ def test_nobody_departs_because_the_daemon_was_down(tmp_path: Path) -> None:
             item = live.core.state.item
             row = item.keys.get(epc(1))
             assert item.col["zone_row"][row] >= 0, "it is still taken to be there"
+            live.pipeline.tell("$rfid3/link", b'{"up":true}')
+            await live.settled()
             await live.pipeline.flush()
             stored = await live.writer.read(
                 lambda c: c.execute("SELECT reader, from_ms, to_ms, reason FROM gap").fetchall()
