@@ -5,9 +5,11 @@ The only module that knows all concrete classes. No rules live here.
 
 import asyncio
 import ctypes
+import errno
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -104,7 +106,14 @@ async def _recover(
         if notifier is not None:
             notifier.extend(30)
 
-    recovered = await asyncio.to_thread(recover, config, journal, directory, progress)
+    def recovered_or_closed() -> Recovered:
+        try:
+            return recover(config, journal, directory, progress)
+        except BaseException:
+            journal.close()  # nobody else can: its lock must not outlive the failure
+            raise
+
+    recovered = await asyncio.to_thread(recovered_or_closed)
     log.info(
         "recovered",
         snapshot_seq=recovered.snapshot_seq,
@@ -128,7 +137,8 @@ def _assemble(
     if config.mqtt.enabled:
 
         def on_link(up: bool, session: int) -> None:
-            pipeline.tell("$rfid3/link", msgspec.json.encode({"up": up, "session": session}))
+            told = msgspec.json.encode({"up": up, "session": session})
+            pipeline.tell("$rfid3/link", told, session)
 
         tail = writer.last()
         source = MqttSource(
@@ -214,8 +224,27 @@ def serve(config: Config) -> int:
 _EXPECTED = (Rfid3Error, OSError)
 
 
+_CURES = {
+    errno.EADDRINUSE: "is another daemon running here?",
+    errno.EADDRNOTAVAIL: "this machine has no such address: see api.bind",
+    errno.EACCES: "this user lacks the permission: see storage.directory and the port of api.bind",
+    errno.EPERM: "this user lacks the permission: see storage.directory and the port of api.bind",
+    errno.EROFS: "it can only be read: let storage.directory be on a disk that can be written",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space, or raise this user's quota",
+}
+"""What may help against what the system refuses."""
+
+
+def _cure(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):  # its numbers are of another list
+        return "no such name: see api.bind"
+    code = error.errno if isinstance(error, OSError) else None
+    return _CURES.get(code or 0, "see the reason")
+
+
 def _say(error: BaseException) -> None:
-    cure = "is another daemon running here?" if isinstance(error, OSError) else "see the reason"
+    cure = _cure(error)
     log.critical("failed", kind=type(error).__name__, reason=str(error), cure=cure)
 
 

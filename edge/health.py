@@ -63,9 +63,16 @@ class Health:
         if progress.condition in ("starting", "stopping"):
             return ""
         waiting = max(STUCK_S, 3 * self._config.ingest.quiet_beat_s)
-        if now - max(progress.beat_at, progress.committed_at) > waiting and progress.beat_at:
+        # while a snapshot is written, batches pile up until the committer has to wait as well;
+        # only a commit under way on a disk that has room is no business of the snapshot's
+        committing = progress.waiting_since and progress.condition != "full"
+        beat_at = max(progress.beat_at, progress.committed_at)
+        if not committing:
+            beat_at = max(beat_at, progress.snapshot_at)
+        if now - beat_at > waiting and progress.beat_at:
             return "the beat" if not progress.waiting_since else "the journal"
-        if self._pipeline.behind and now - progress.applied_at > waiting:
+        applied_at = max(progress.applied_at, progress.snapshot_at)
+        if self._pipeline.behind and now - applied_at > waiting:
             return "applying"
         return ""
 

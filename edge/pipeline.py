@@ -64,7 +64,8 @@ class Progress:
     """What the watchdog and ``/readyz`` look at; loop times, seconds."""
 
     committed_at: float = 0.0
-    applied_at: float = 0.0
+    applied_at: float = 0.0  # or then the applier got work after it had none
+    snapshot_at: float = 0.0  # a snapshot being written got on; applying waits for it
     beat_at: float = 0.0
     waiting_since: float = 0.0  # a commit has been under way since; 0: none is
     condition: Condition = "starting"
@@ -111,6 +112,7 @@ class Pipeline:
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._applied_since_snapshot = recovered.replayed
+        self._in_hand = False  # the applier has a batch: at work on it, or waiting for a thaw
         self._applying = False
         self._snapshot_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -120,7 +122,7 @@ class Pipeline:
     @property
     def behind(self) -> int:
         """Batches committed but not applied yet."""
-        return self._ahead.qsize() + self._applying
+        return self._ahead.qsize() + self._in_hand
 
     def submit(self, entries: Sequence[tuple[Message, Receipt]]) -> None:
         """Put messages of the HTTP door into the inbox, all or none. Raises InboxFull."""
@@ -131,9 +133,12 @@ class Pipeline:
                 message.arrival_ms = self._floor_ms
             self.inbox.put(message, receipt)
 
-    def tell(self, topic: str, payload: bytes) -> None:
-        """Record something about the daemon itself, in order with the events."""
-        self.inbox.put(Message(topic, payload, self._now_ms()), 0)
+    def tell(self, topic: str, payload: bytes, session: int = 0) -> None:
+        """Record something about the daemon itself, in order with the events.
+
+        ``session``: of the broker, which the journal then remembers although no message came.
+        """
+        self.inbox.put(Message(topic, payload, self._now_ms(), session), 0)
 
     def stop(self) -> None:
         """Commit and apply what has arrived, then let ``run`` return."""
@@ -224,6 +229,8 @@ class Pipeline:
         self.batches += 1
         self.progress.committed_at = self.progress.beat_at = loop.time()
         self._acknowledge(tokens)
+        if not self.behind:
+            self.progress.applied_at = loop.time()  # it had nothing to do until now
         await self._ahead.put((batch, tokens))
         return True
 
@@ -310,10 +317,12 @@ class Pipeline:
     async def _apply_for_ever(self) -> None:
         while True:
             batch, tokens = await self._ahead.get()
-            await self._thawed.wait()
+            self._in_hand = True
+            while not self._thawed.is_set():  # the next snapshot may freeze before this wakes
+                await self._thawed.wait()
             self._applying = True
             await self._apply(batch, tokens)
-            self._applying = False
+            self._applying = self._in_hand = False
             self._ahead.task_done()
 
     async def _apply(self, batch: Batch, tokens: list[Token]) -> None:

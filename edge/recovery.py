@@ -41,6 +41,11 @@ class Marks(msgspec.Struct):
             self.poisoned.append(self.ordinal)
         self.ordinal, self.suspect = -1, self.ordinal
 
+    def acquit(self, ordinals: list[int]) -> None:
+        """Setting these aside did not help, so they are innocent; nobody is suspected now."""
+        self.poisoned = [ordinal for ordinal in self.poisoned if ordinal not in ordinals]
+        self.ordinal, self.suspect = -1, -1
+
     @classmethod
     def load(cls, directory: Path) -> "Marks":
         """The marks on disk; fresh ones when there are none or they are damaged."""
@@ -90,24 +95,35 @@ def recover(
 ) -> Recovered:
     """Load the newest usable snapshot and replay the journal after it.
 
-    ``progress`` gets the number of messages replayed so far. Raises JournalBroken.
+    ``progress`` gets the number of messages replayed so far. Raises JournalBroken, ConfigError,
+    and Rfid3Error when replay fails at something that no message can be blamed for.
     """
     marks = Marks.load(directory)
     marks.judge()
     careful = marks.attempts >= CAREFUL_AFTER
     marks.attempts += 1
     marks.save(directory)
+    found: list[int] = []  # set aside in this start
     while True:
         replay = _Replay(config, journal, directory, marks, progress)
         try:
             recovered = replay.run(careful)
         except Rfid3Error:  # the world's mistake, not a message's
             raise
-        except Exception:  # the one place: the culprit is set aside, and only once found twice
+        except (
+            Exception
+        ) as error:  # the one place: the culprit is set aside, and only once found twice
             culprit = replay.ordinal
             log.exception("replay_failed", ordinal=culprit, careful=careful)
+            if careful and (culprit < 0 or culprit in marks.poisoned):
+                marks.acquit(found)
+                marks.save(directory)
+                raise Rfid3Error(
+                    f"replay fails and no message is at fault ({type(error).__name__}: {error}): "
+                    "nothing is lost, the journal is whole; report this mistake of the daemon"
+                ) from error
             if careful:
-                assert culprit not in marks.poisoned, culprit  # set aside, yet it fails: give up
+                found.append(culprit)
                 marks.poisoned.append(culprit)
             careful = True
             continue
@@ -175,11 +191,17 @@ class _Replay:
             apply_batch(core, batch, effects)
             return
         for i, message in enumerate(batch.messages):
-            self.ordinal = self.marks.ordinal = batch.first + i
-            self.marks.save(self.directory)
+            self._mark(batch.first + i)
             merge_effects(effects, core.step([message], self.ordinal))
-        self.marks.ordinal = -1
+        self._mark(-1)
         merge_effects(effects, core.advance(batch.beat_ms))
+
+    def _mark(self, ordinal: int) -> None:
+        """From here on this message is to blame; -1: none is, it is only time that passes."""
+        self.ordinal = -1  # a disk that takes no marks is no message's fault
+        self.marks.ordinal = ordinal
+        self.marks.save(self.directory)
+        self.ordinal = ordinal
 
 
 def header_of(core: Core, seq: int, journal_id: str = "") -> SnapshotHeader:
