@@ -116,6 +116,7 @@ class Pipeline:
         self._applying = False
         self._snapshot_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
+        self._clock_of_loop = asyncio.get_running_loop().time
 
     # -- what others ask ------------------------------------------------------------------------
 
@@ -481,9 +482,14 @@ class Pipeline:
             await asyncio.sleep(0.001)
 
     def _write_snapshot(self, seq: int) -> None:
+        self._got_on(0)
         arrays, blobs = self.core.save()
         header = header_of(self.core, seq, self._writer.journal_id)
-        write_snapshot(self._directory, header, arrays, blobs, compress=True)
+        write_snapshot(self._directory, header, arrays, blobs, compress=True, progress=self._got_on)
+
+    def _got_on(self, _written: int) -> None:
+        """A snapshot that is being written is no standstill, however slow the card."""
+        self.progress.snapshot_at = self._clock_of_loop()
 
     async def _trim(self) -> None:
         storage = self._config.storage

@@ -367,3 +367,16 @@ def test_the_journals_own_limit_lets_old_history_go_once_a_snapshot_holds_it(
             assert again.core.state.item.col["reads_total"][row] == 1_499
 
     run(main)
+
+
+def test_a_snapshot_that_gets_on_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = SetClock(START_MS)
+        async with corridor(tmp_path, settings(tmp_path), clock) as live:
+            live.put([read(1, clock.now_ms())])
+            await live.settled()
+            assert live.pipeline.progress.snapshot_at == 0.0
+            await live.pipeline.snapshot()
+            assert live.pipeline.progress.snapshot_at > 0.0
+
+    run(main)
