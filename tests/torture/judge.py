@@ -81,6 +81,7 @@ class _Source:
     def __init__(self, reader: JournalReader) -> None:
         self.reader = reader
         self.effects_seq = reader.effects_seq()
+        self.journal_id = ""  # not asked: the directory holds no other journal's snapshots
 
     def last(self) -> Tail:
         return self.reader.last()
