@@ -75,6 +75,7 @@ class Movements:
         key, place = self._state.item.keys.key, self._places.name
         contracts = self._state.item.text["contract"]
         lines: list[TimelineEntry] = []
+        ways: dict[tuple[int, int], str] = {}  # a crowd goes few ways: written once each
         columns = (*moved, told, back)
         for kind, row, old, new, at_ms, last_ms, tell, returned in zip(
             *(column.tolist() for column in columns), strict=True
@@ -83,14 +84,14 @@ class Movements:
             if not tell:
                 continue
             epc, name, before, now = key(row), _NAMES[kind], place(old), place(new)
-            detail: dict[str, str | int] = {"from": before, "to": now}
-            if kind == Kind.DEPARTED:
-                detail["last_read_ms"] = last_ms
-            lines.append(self._line(epc, at_ms, name, detail))
+            way = ways.get((old, new)) or ways.setdefault((old, new), _way(before, now))
+            text = f'{way},"last_read_ms":{last_ms}}}' if kind == Kind.DEPARTED else way + "}"
+            serial = SERIALS_FROM + self.serial
+            lines.append(TimelineEntry(0, serial, epc, at_ms, name, text))
             self.recent.append((at_ms, name, epc, before, now))
             if returned:
                 self.serial += 1
-                detail = {"to": now, "contract": contracts.get(row, "")}
+                detail: dict[str, str | int] = {"to": now, "contract": contracts.get(row, "")}
                 lines.append(self._line(epc, at_ms, PROBABLE_RETURN, detail))
                 self.recent.append((at_ms, PROBABLE_RETURN, epc, "", now))
         return lines
@@ -129,3 +130,8 @@ def _count(table: Table, name: str, rows: Ints, at_ms: Ints) -> None:
     assert isinstance(window, RingWindow)
     held = window.holds(at_ms)
     window.add(rows[held], at_ms[held], np.ones(int(held.sum()), window.ring.dtype))
+
+
+def _way(before: str, now: str) -> str:
+    """The beginning of a JSON object, without its end."""
+    return msgspec.json.encode({"from": before, "to": now}).decode()[:-1]
