@@ -18,7 +18,7 @@ _INSERT_TIMELINE = "INSERT OR IGNORE INTO timeline VALUES (?, ?, ?, ?, ?, ?)"
 # A replay tells the opening again after the closing is stored: it must not open the gap anew.
 _UPSERT_GAP = """
 INSERT INTO gap VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (ordinal, reader) DO UPDATE SET
+ON CONFLICT (ordinal, reader, reason) DO UPDATE SET
   to_ms = CASE WHEN excluded.to_ms = 0 THEN to_ms ELSE excluded.to_ms END,
   lost_events = max(lost_events, excluded.lost_events)
 """

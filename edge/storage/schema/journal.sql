@@ -52,5 +52,5 @@ CREATE TABLE gap (
     to_ms INTEGER NOT NULL,
     reason TEXT NOT NULL,
     lost_events INTEGER NOT NULL,
-    PRIMARY KEY (ordinal, reader)
+    PRIMARY KEY (ordinal, reader, reason)
 ) WITHOUT ROWID;
