@@ -78,6 +78,8 @@ class Corridor:
 
         def done() -> bool:
             p, tail = self.pipeline, self.writer.last()
+            if p.progress.waiting_since:  # a commit under way: the journal knows more than the core
+                return False
             return tail.next_ordinal == self.expected and not p.behind and p.applied_seq == tail.seq
 
         await until(done)
