@@ -122,9 +122,8 @@ class Health:
     def _journal(self) -> Dependency:
         progress = self._pipeline.progress
         if progress.condition == "full":
-            return Dependency(
-                "journal", False, False, progress.trouble, "free disk space; nothing is lost"
-            )
+            cure = f"{progress.cure}; nothing is lost"
+            return Dependency("journal", False, False, progress.trouble, cure)
         broken = self._writer.ended.done()
         return Dependency("journal", not broken, False, "closed" if broken else "")
 

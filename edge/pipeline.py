@@ -70,6 +70,7 @@ class Progress:
     waiting_since: float = 0.0  # a commit has been under way since; 0: none is
     condition: Condition = "starting"
     trouble: str = ""
+    cure: str = ""  # what helps against the trouble
 
 
 class Pipeline:
@@ -271,6 +272,7 @@ class Pipeline:
         if self.progress.condition != "full":
             log.error("journal_full", reason=str(error), cure=error.cure)
         self.progress.condition, self.progress.trouble = "full", str(error)
+        self.progress.cure = error.cure
         self.progress.beat_at = asyncio.get_running_loop().time()
 
     async def _pause(self, seconds: float) -> None:
