@@ -23,7 +23,7 @@ import uvloop
 from edge.api.app import Bound, server, serving
 from edge.clock import Clock, SystemClock
 from edge.config import Config
-from edge.errors import ConfigError, Rfid3Error
+from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
@@ -225,7 +225,7 @@ _EXPECTED = (Rfid3Error, OSError)
 
 
 _CURES = {
-    errno.EADDRINUSE: "is another daemon running here?",
+    errno.EADDRINUSE: "end the other program there (another rfid3?), or set another api.bind",
     errno.EADDRNOTAVAIL: "this machine has no such address: see api.bind",
     errno.EACCES: "this user lacks the permission: see storage.directory and the port of api.bind",
     errno.EPERM: "this user lacks the permission: see storage.directory and the port of api.bind",
@@ -237,6 +237,8 @@ _CURES = {
 
 
 def _cure(error: BaseException) -> str:
+    if isinstance(error, JournalFull):
+        return error.cure
     if isinstance(error, socket.gaierror):  # its numbers are of another list
         return "no such name: see api.bind"
     code = error.errno if isinstance(error, OSError) else None

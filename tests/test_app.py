@@ -1,6 +1,7 @@
 """The whole daemon with a real broker: how it starts, refuses to start, comes back and stops."""
 
 import asyncio
+import errno
 import gc
 import json
 import signal
@@ -15,11 +16,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 
-from edge.app import Daemon, running
+from edge.app import Daemon, _say, running
 from edge.broker import LOOPBACK, Broker, free_port
 from edge.clock import SystemClock
 from edge.config import Api, Config, Ingest, Limits, Mqtt, Storage
+from edge.errors import JournalBusy, JournalFull
 from edge.ingest.mqtt import publisher
 from edge.ingest.mqtt_publish import Outgoing
 from tests.corridor import replay, run, until
@@ -193,6 +196,34 @@ def test_a_taken_address_ends_the_start_with_a_clear_word(broker: Broker, tmp_pa
     (line,) = daemon.said("failed")
     assert bind.rpartition(":")[2] in line["reason"]
     assert "in use" in line["reason"]
+    assert "api.bind" in line["cure"]
+    assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (OSError(errno.EADDRINUSE, "taken"), "end the other program there"),
+        (OSError(errno.EADDRNOTAVAIL, "foreign"), "no such address: see api.bind"),
+        (PermissionError(errno.EACCES, "denied"), "lacks the permission"),
+        (PermissionError(errno.EPERM, "denied"), "lacks the permission"),
+        (OSError(errno.EROFS, "read-only"), "on a disk that can be written"),
+        (OSError(errno.ENOSPC, "full"), "free some disk space"),
+        (OSError(errno.EDQUOT, "quota"), "this user's quota"),
+        # its number is of the resolver's list, where another word stands beside it
+        (socket.gaierror(errno.EACCES, "unknown name"), "no such name"),
+        (OSError(errno.EIO, "input/output error"), "see the reason"),
+        (JournalBusy("locked"), "end the other program"),
+        (JournalFull("no room"), "free some disk space"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_may_help(error: Exception, cure: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        _say(error)
+    (line,) = logs
+    assert (line["event"], line["kind"]) == ("failed", type(error).__name__)
+    assert str(error) == line["reason"]
+    assert cure in line["cure"]
 
 
 def test_a_second_daemon_on_one_directory_is_refused_and_the_first_lives_on(

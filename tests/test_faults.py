@@ -58,7 +58,7 @@ def test_on_a_full_disk_nothing_is_acknowledged_reads_go_on_and_room_heals_it(
             status, problem = await asked(client, "/readyz")
             assert status == 503
             assert "journal: no room" in problem["detail"]
-            assert "free disk space" in problem["cure"]
+            assert "free some disk space; nothing is lost" in problem["cure"]
             for path in ("/healthz", "/api/items", "/api/stats", "/api/dead-letters", "/api/gaps"):
                 assert (await asked(client, path))[0] == 200, path
             async with client.post("/api/events", json={"type": "tag_read", "epc": "AB"}) as told:
@@ -74,6 +74,32 @@ def test_on_a_full_disk_nothing_is_acknowledged_reads_go_on_and_room_heals_it(
         core = replay(tmp_path / "var", config)[0]
         assert core.digest() == daemon.pipeline.core.digest()
         assert "messages_redelivered" not in core.state.counters
+
+    run(main)
+
+
+def test_another_program_that_holds_the_journal_is_not_cured_with_disk_space(
+    broker: Broker, tmp_path: Path
+) -> None:
+    config = shop(tmp_path / "var", broker)
+
+    async def main() -> None:
+        async with served(config) as (daemon, client):
+            assert daemon.source is not None
+            await until(lambda: daemon.source.subscribed)
+            with sqlite3.connect(tmp_path / "var" / "journal.db", isolation_level=None) as shell:
+                shell.execute("BEGIN IMMEDIATE")
+                await tell(broker, 0, 10)
+                await until(lambda: daemon.pipeline.progress.condition == "full")
+                status, problem = await asked(client, "/readyz")
+                assert status == 503
+                assert "another program holds" in problem["detail"]
+                assert "end the other program" in problem["cure"]
+                assert "space" not in problem["cure"]
+                shell.execute("ROLLBACK")
+            await until(lambda: reads(daemon) == 10)
+            await until(lambda: daemon.pipeline.progress.condition == "running")
+            assert (await asked(client, "/readyz"))[0] == 200
 
     run(main)
 

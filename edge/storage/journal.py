@@ -81,6 +81,12 @@ _BROKEN = {
 }
 
 
+class JournalAtLimit(JournalFull):
+    """The journal's own limit, not the disk: what it still holds must not go yet."""
+
+    cure = "raise storage.journal_max_bytes"
+
+
 class JournalInUse(Rfid3Error):
     """Another daemon works in this directory; the message names its process id."""
 
@@ -684,7 +690,7 @@ class Journal:
         _demand_free(free + unused - needed, self._settings.disk_reserve_bytes)
         used, most = pages - unused, self._settings.journal_max_bytes
         if used + needed > most:
-            raise JournalFull(f"the journal uses {used} bytes of {most} allowed")
+            raise JournalAtLimit(f"the journal uses {used} bytes of {most} allowed")
         self._room_checked_at, self._room_bytes = now, 0
 
     def _demand_trust(self) -> None:

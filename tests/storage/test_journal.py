@@ -273,8 +273,9 @@ def test_at_its_own_limit_the_journal_is_full_until_something_was_trimmed(tmp_pa
             journal._room_checked_at = float("-inf")  # as if a second had passed
             journal.append(Batch(k + 1, k, k, [Message("a", noise.randbytes(4_000), k)]))
 
-    with pytest.raises(JournalFull, match="of 60000 allowed"):
+    with pytest.raises(JournalFull, match="of 60000 allowed") as refused:
         fill()
+    assert refused.value.cure == "raise storage.journal_max_bytes"
     size = journal.used_bytes()
     assert 50_000 < size <= 62_000
     while journal.trim(2**60, journal.last().seq // 2):
