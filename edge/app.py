@@ -191,9 +191,14 @@ async def _serve(config: Config) -> int:
 
 
 async def _watch(daemon: Daemon, notifier: Notifier, stopped: asyncio.Event) -> None:
-    """Feed the watchdog while ingest, journal and beats make progress; until told to stop."""
+    """Feed the watchdog while ingest, journal and beats make progress; until told to stop.
+
+    Conditions are looked at here as well, so that they are known to begin now and not only when
+    somebody asks.
+    """
     every_s = min(notifier.watchdog_interval_s or 5.0, 5.0) / 2
     while not stopped.is_set():
+        daemon.health.health()
         stuck = daemon.health.stuck()
         if stuck:
             log.error("stuck", what=stuck)

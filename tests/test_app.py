@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,15 @@ import aiohttp
 import pytest
 import structlog
 
-from edge.app import Daemon, _say, running
+from edge.app import Daemon, _say, _watch, running
 from edge.broker import LOOPBACK, Broker, free_port
 from edge.clock import SystemClock
 from edge.config import Api, Config, Ingest, Limits, Mqtt, Storage
 from edge.errors import JournalBusy, JournalFull
 from edge.ingest.mqtt import publisher
 from edge.ingest.mqtt_publish import Outgoing
-from tests.corridor import replay, run, until
+from edge.sdnotify import Notifier
+from tests.corridor import SetClock, replay, run, until
 
 ROOT = Path(__file__).resolve().parents[1]
 EPC = "E2801160600002{:010X}"
@@ -103,6 +104,43 @@ def test_a_broker_that_goes_and_comes_costs_no_message(broker: Broker, tmp_path:
                 await until(lambda: not daemon.source.connected)
                 assert (await asked(client, "/readyz"))[1]["status"] == "degraded"
         assert daemon.pipeline.core.digest() == replay(tmp_path / "var", config)[0].digest()
+
+    run(main)
+
+
+def test_a_condition_began_when_it_did_and_not_when_somebody_asked(
+    broker: Broker, tmp_path: Path
+) -> None:
+    clock = SetClock(SystemClock().now_ms())
+    began_ms = clock.now_ms()
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"}
+
+    async def main() -> None:
+        fed = asyncio.Event()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, ExitStack() as stack:
+            manager.bind(environ["NOTIFY_SOCKET"])
+            manager.setblocking(False)
+            asyncio.get_running_loop().add_reader(manager, lambda: manager.recv(99) and fed.set())
+            notifier = stack.enter_context(Notifier(environ))
+            async with running(shop(tmp_path / "var", broker), clock) as daemon:
+                stopped = asyncio.Event()
+                watching = asyncio.create_task(_watch(daemon, notifier, stopped))
+                await until(lambda: daemon.source.subscribed)
+                await asyncio.to_thread(broker.stop)
+                await until(lambda: not daemon.source.connected)
+                for _ in range(2):  # the first may have been sent before the link went down
+                    fed.clear()
+                    await fed.wait()
+                clock.advance(3_600_000)
+                assert daemon.bound is not None
+                async with aiohttp.ClientSession(daemon.bound.url) as client:
+                    health = (await asked(client, "/healthz"))[1]
+                told = {d["name"]: d for d in health["dependencies"]}
+                assert told["mqtt"]["degraded"]
+                assert told["mqtt"]["since_ms"] == began_ms
+                stopped.set()
+                await watching
+            asyncio.get_running_loop().remove_reader(manager)
 
     run(main)
 
