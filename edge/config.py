@@ -247,6 +247,29 @@ class Api(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Largest upload."""
 
 
+class Models(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Models: where they are, and what a new one must do before people see it."""
+
+    enabled: bool = True
+    """Whether models are scored at all."""
+    directory: str = ""
+    """Where models live; empty: ``models`` under ``storage.directory``."""
+    budget_mb: int = 512
+    """Memory a new model may take while it is tried out, MB."""
+    budget_s: float = 20.0
+    """Time a new model may take for its golden rows, seconds."""
+    model_max_bytes: int = 33_554_432
+    """A larger model file is refused."""
+    margin: float = 0.02
+    """A new model is promoted when it is better by this share, on shadow or backtest."""
+    shadow_days: float = 7.0
+    """How long a candidate is scored beside the active model before it is judged, days."""
+    canary_share: float = 0.1
+    """Share of entities that see a canary's answers."""
+    feature_stale_h: float = 24.0
+    """A prediction whose features are older than this says so, hours."""
+
+
 class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the daemon says."""
 
@@ -270,4 +293,5 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     storage: Storage = Storage()
     api: Api = Api()
+    models: Models = Models()
     log: Log = Log()

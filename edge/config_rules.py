@@ -289,6 +289,13 @@ RULES: Mapping[str, Rule] = {
     "storage.fsync_delay_ms": between(0, 60_000),
     "api.bind": Rule("a loopback address and port", bind_fault),
     "api.body_max_bytes": between(1_024, 4_294_967_296, _BYTES_HINT),
+    "models.budget_mb": between(64, 65_536, "MB"),
+    "models.budget_s": between(1, 600, "seconds"),
+    "models.model_max_bytes": between(1_024, 1_073_741_824, _BYTES_HINT),
+    "models.margin": between(0, 1),
+    "models.shadow_days": between(0, 365, "days"),
+    "models.canary_share": between(0, 1),
+    "models.feature_stale_h": between(0.1, 8_760, "hours"),
 }
 """Setting -> what it may be; ``*`` stands for the number or name of an entry."""
 

@@ -65,6 +65,8 @@ ONLY: dict[str, tuple[str, ...]] = {
     "mqtt5": ("edge.ingest.mqtt*",),
     "sqlite3": ("edge.storage*", "edge.tables", "edge.replay*", "edge.checks.versions"),
     "onnxruntime": ("edge.inference*", "trainer*"),
+    "onnx": ("edge.inference.door*", "trainer*"),
+    "cryptography": ("edge.inference.keys",),
     "pyarrow": ("edge.replay*", "trainer*"),
     "aiohttp": (
         "edge.api*",
@@ -84,6 +86,7 @@ ONLY: dict[str, tuple[str, ...]] = {
 TRAINER_MAY = (
     *("edge.errors", "edge.clock", "edge.events", "edge.records", "edge.config*"),
     *("edge.ingest*", "edge.features*", "edge.inference*", "edge.storage*"),
+    *("edge.core", "edge.replay*"),  # imported history goes once through the daemon's own state
 )
 
 

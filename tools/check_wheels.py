@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = Path(sysconfig.get_path("scripts")) / "uv"
 PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = ("x86_64-manylinux_2_36", "aarch64-manylinux_2_36")
-FILES = ("run", "build", "dev", "bench", "lock")
+FILES = ("run", "trainer", "build", "dev", "bench", "lock")
 HASH = re.compile(r"^ +--hash=sha256:([0-9a-f]{64})", re.MULTILINE)
 PIP_SETTINGS = {"global.index-url": "UV_DEFAULT_INDEX", "global.cert": "SSL_CERT_FILE"}
 MUST_FAIL = (

@@ -24,9 +24,11 @@ compile() {
         --custom-compile-command "make lock" --output-file "requirements/$output" "$@"
 }
 
-compile run.txt pyproject.toml "$@"
+# The trainer's pins are the strictest, so everything else follows them.
+compile trainer.txt pyproject.toml --extra trainer --extra parquet "$@"
+compile run.txt pyproject.toml -c requirements/trainer.txt "$@"
 compile build.txt requirements/build.in "$@"
-compile dev.txt pyproject.toml requirements/dev.in --extra parquet \
-    -c requirements/run.txt -c requirements/build.txt "$@"
+compile dev.txt pyproject.toml requirements/dev.in --extra parquet --extra trainer \
+    -c requirements/trainer.txt -c requirements/build.txt "$@"
 compile bench.txt requirements/bench.in -c requirements/dev.txt "$@"
 compile lock.txt requirements/lock.in "$@"
