@@ -16,8 +16,8 @@ class Health(Struct):
 
     status: str
     """``ok``, ``degraded`` (something works worse than it should) or ``not ready``."""
-    now_ms: int
-    """The newest beat applied."""
+    as_of_ms: int
+    """The moment the state stands for: the newest beat applied."""
     revision: int
     """The newest revision of what can be seen."""
     dependencies: list[Dependency]
@@ -29,7 +29,7 @@ class Stats(Struct):
 
     revision: int
     """The revision these numbers belong to."""
-    now_ms: int
+    as_of_ms: int
     """The moment they stand for."""
     stats: Counters
     """Group -> name -> number."""

@@ -19,7 +19,7 @@ class Movements(Struct):
 
     revision: int
     """The revision the rows belong to."""
-    now_ms: int
+    as_of_ms: int
     """The moment they stand for."""
     movements: list[Movement]
     """The rows, newest first."""

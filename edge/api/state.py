@@ -47,7 +47,7 @@ class Items(Struct):
 
     revision: int
     """The revision the page belongs to."""
-    now_ms: int
+    as_of_ms: int
     """The moment it stands for."""
     items: list[ItemRow]
     """The rows."""
@@ -74,7 +74,7 @@ class Item(Struct):
 
     revision: int
     """The revision the state belongs to."""
-    now_ms: int
+    as_of_ms: int
     """The moment it stands for."""
     item: ItemDetail
     """State and features."""
@@ -100,7 +100,7 @@ class Classes(Struct):
 
     revision: int
     """The revision the page belongs to."""
-    now_ms: int
+    as_of_ms: int
     """The moment it stands for."""
     classes: list[ClassRow]
     """The rows."""
@@ -129,7 +129,7 @@ class Class(Struct):
 
     revision: int
     """The revision it belongs to."""
-    now_ms: int
+    as_of_ms: int
     """The moment it stands for."""
     class_: ClassDetail = field(name="class")
     """State, features and history."""
@@ -140,7 +140,7 @@ class Zones(Struct):
 
     revision: int
     """The revision they belong to."""
-    now_ms: int
+    as_of_ms: int
     """The moment they stand for."""
     zones: list[ZoneRow]
     """The rows."""
@@ -151,7 +151,7 @@ class Readers(Struct):
 
     revision: int
     """The revision they belong to."""
-    now_ms: int
+    as_of_ms: int
     """The moment they stand for."""
     readers: list[ReaderRow]
     """The rows."""
@@ -171,7 +171,7 @@ class UnknownTags(Struct):
 
     revision: int
     """The revision the page belongs to."""
-    now_ms: int
+    as_of_ms: int
     """The moment it stands for."""
     tags: list[UnknownTag]
     """The rows."""

@@ -5,6 +5,7 @@ may be false), with a base URL. Run each with its own daemon: ``run(case, open_c
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -281,6 +282,15 @@ async def the_daemon_says_how_it_is(client: Client) -> None:
     assert len(set(names)) == len(names)
 
 
+async def an_answer_says_as_of_when_it_stands_and_does_not_call_that_now(client: Client) -> None:
+    before_ms = time.time_ns() // 1_000_000
+    await post(client, "/api/events", json=scan(1))
+    for path in ("/healthz", "/readyz", "/api/stats", "/api/items", "/api/zones", "/api/readers"):
+        shown = await get(client, path)
+        assert before_ms <= shown["as_of_ms"] <= time.time_ns() // 1_000_000, path
+        assert "now_ms" not in shown, path
+
+
 async def every_list_answers_on_an_empty_daemon(client: Client) -> None:
     index = await get(client, "/")
     paths = [row["path"] for row in index["endpoints"] if row["method"] == "GET"]
@@ -314,6 +324,7 @@ CASES: tuple[Case, ...] = (
     a_readers_outage_is_a_gap,
     every_outcome_is_counted,
     the_daemon_says_how_it_is,
+    an_answer_says_as_of_when_it_stands_and_does_not_call_that_now,
     every_list_answers_on_an_empty_daemon,
     what_is_not_there_is_a_problem,
 )
