@@ -19,6 +19,7 @@ from edge.broker import Broker, BrokerSettings
 ON_RENT_SHARE = 0.1
 PUBLISHED_PER_S = 30_000.0
 SETTLED_WITHIN_S = 600.0
+SUBSCRIBED_WITHIN_S = 30.0
 
 
 def limits(items: int, more: Tables | None = None) -> dict[str, dict[str, object]]:
@@ -43,8 +44,15 @@ def stocked(items: int, seed: int = 5) -> Iterator[Made]:
     yield from workload.reads(chance.permutation(items), now_ms, PUBLISHED_PER_S)
 
 
+def _subscribed(daemon: DaemonProcess) -> bool:
+    """Ready says nothing about the broker: what is published before nobody keeps for the daemon."""
+    found = {d["name"]: d["degraded"] for d in daemon.get("/healthz")["dependencies"]}
+    return not found["mqtt"]
+
+
 def feed(daemon: DaemonProcess, broker: Broker, made: Iterator[Made]) -> int:
     """Publish to a running daemon and wait until all is applied; how many."""
+    daemon.wait(lambda: _subscribed(daemon), SUBSCRIBED_WITHIN_S, "subscribed")
     before = daemon.stats()["stats"]["mqtt"]["acknowledged"]
     count = uvloop.run(publish(settings_of(broker, "unused"), made))
 

@@ -130,7 +130,7 @@ class Health:
     def _broker(self) -> Dependency:
         if self._source is None:
             return Dependency("mqtt", True, False, "switched off")
-        if self._source.connected:
+        if self._source.subscribed:  # before that the broker keeps nothing for us
             return Dependency("mqtt", True)
         why = self._source.last_error or "connecting"
         return Dependency("mqtt", True, True, why, "rfid3 doctor says more")
