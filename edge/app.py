@@ -74,7 +74,7 @@ async def running(
             app = server(
                 daemon.view,
                 daemon.health,
-                StoredTables(writer, daemon.pipeline),
+                StoredTables(writer, daemon.pipeline, journal),
                 config,
                 clock,
             )

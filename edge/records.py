@@ -31,6 +31,13 @@ class Message(Struct, array_like=True, gc=False):
     origin_ms: int = 0
 
 
+class Replayed(Message, array_like=True, gc=False):
+    """A dead letter that is played again; the commit that stores it drops the old letter."""
+
+    letter: tuple[int, int] = (-1, -1)
+    """(ordinal, index) of the old letter."""
+
+
 class Batch(Struct, gc=False):
     """What one journal commit holds: messages in arrival order, and the beat that took them.
 

@@ -1,7 +1,6 @@
 """The local store's tables as the API asks for them: queries handed to read-only connections."""
 
 import sqlite3
-from collections.abc import Sequence
 
 from edge.pipeline import Pipeline
 from edge.records import DeadLetter, Gap, TimelineEntry
@@ -16,15 +15,16 @@ _HEAD_BYTES = 256
 class StoredTables:
     """Dead letters, timelines and gaps; what waits to be stored is shown as well."""
 
-    def __init__(self, writer: JournalWriter, pipeline: Pipeline) -> None:
+    def __init__(self, writer: JournalWriter, pipeline: Pipeline, journal: Journal) -> None:
+        """Of ``journal`` only a counter is read: it belongs to the writer's thread."""
         self._writer = writer
         self._pipeline = pipeline
-        self._forgotten = 0
+        self._journal = journal
 
     @property
     def revision(self) -> int:
         """Rises whenever an answer below could differ."""
-        return self._pipeline.effects_revision + self._forgotten
+        return self._pipeline.effects_revision + self._journal.letters_played
 
     async def dead_letters(
         self,
@@ -61,15 +61,6 @@ class StoredTables:
         """One dead letter, whole."""
         await self._pipeline.flush()
         return await self._writer.read(lambda connection: tables.dead_letter(connection, *key))
-
-    async def forget_dead_letters(self, keys: Sequence[tuple[int, int]]) -> None:
-        """Drop letters that were played again."""
-
-        def work(journal: Journal) -> None:
-            journal.forget_dead_letters(keys)
-
-        await self._writer.run(work)
-        self._forgotten += 1
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
         """The newest ``limit`` lines of an item's story, newest first."""

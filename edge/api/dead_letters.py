@@ -1,14 +1,15 @@
 """What could not be used: the list of dead letters, one whole, and playing them again.
 
 Playing again puts the kept payload into the corridor as if it came anew, with the time it first
-arrived. Once the journal holds it the old letter is dropped; if it fails again it becomes a new
-one, so a letter is never lost and never kept twice.
+arrived. The commit that stores it drops the old letter; if it fails again it becomes a new one. So a
+letter is never lost, never kept twice and never played twice, whenever the daemon dies, and however
+often somebody asks.
 """
 
 import asyncio
 import base64
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
@@ -18,9 +19,9 @@ from edge.api.paging import cursor, position
 from edge.api.ports import DeadLetterKey
 from edge.api.problems import Problem
 from edge.api.query import Cursor, Limit, Text
-from edge.api.report import Report, UploadReport
+from edge.api.report import LineReceipt, Report, UploadReport
 from edge.api.upload import Door
-from edge.records import DeadLetter, Message
+from edge.records import DeadLetter, Replayed
 from edge.view_types import DeadLetterHead
 
 LISTING = "dead-letters"
@@ -181,36 +182,81 @@ async def get_letter(api: Api, call: Call[Query, LetterPath]) -> Letter:
 async def _letter(api: Api, id_: str) -> DeadLetter:
     letter = await api.tables.dead_letter(key_of(id_))
     if letter is None:
-        raise Problem("unknown-dead-letter", f"There is no dead letter {id_}.")
+        raise _unknown(id_)
     return letter
 
 
+def _unknown(id_: str) -> Problem:
+    return Problem("unknown-dead-letter", f"There is no dead letter {id_}.")
+
+
+class LetterReceipt(LineReceipt):
+    """The receipt of a letter played again: from the commit on it is no longer in play."""
+
+    __slots__ = ("_in_play", "key")
+
+    def __init__(
+        self, report: Report, line: int, key: DeadLetterKey, in_play: set[DeadLetterKey]
+    ) -> None:
+        super().__init__(report, line)
+        self.key = key
+        self._in_play = in_play
+
+    def committed(self) -> None:
+        """The journal holds it, and the old letter is gone."""
+        self._in_play.discard(self.key)
+        super().committed()
+
+
 class Replay:
-    """Plays letters again, one after the other, and drops those that the journal holds."""
+    """Plays letters again, one after the other; use it as ``with Replay(api)``."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._report = Report(api.uploaded)
         self._door = Door(api, self._report, "")
-        self._keys: list[DeadLetterKey] = []
         self._played = 0
 
-    async def play(self, letter: DeadLetter) -> None:
-        """Put one letter into the corridor."""
+    def __enter__(self) -> Self:
+        """The replay itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """What did not get into the corridor may be played by others."""
+        for receipt in self._door.untaken():
+            if isinstance(receipt, LetterReceipt):
+                self._api.in_play.discard(receipt.key)
+
+    async def play(self, key: DeadLetterKey) -> bool:
+        """Put one letter into the corridor; ``False``: there is none. Raises Problem.
+
+        Claimed before it is read: whoever reads it after a commit that dropped it finds nothing.
+        """
+        in_play = self._api.in_play
+        if key in in_play:
+            raise Problem("in-play", f"Dead letter {id_of(key)}.")
+        in_play.add(key)
+        letter = None
+        try:
+            letter = await self._api.tables.dead_letter(key)
+        finally:
+            if letter is None:
+                in_play.discard(key)
+        if letter is None:
+            return False
         self._played += 1
-        self._keys.append((letter.ordinal, letter.index))
-        now_ms = self._api.clock.now_ms()
-        message = Message(letter.topic, letter.payload, now_ms, origin_ms=letter.arrival_ms)
-        await self._door.add(self._played, message)
+        now_ms, first_ms = self._api.clock.now_ms(), letter.arrival_ms
+        message = Replayed(letter.topic, letter.payload, now_ms, origin_ms=first_ms, letter=key)
+        receipt = LetterReceipt(self._report, self._played, key, in_play)
+        await self._door.add(self._played, message, receipt)
+        return True
 
     async def settle(self) -> None:
-        """Wait until the journal holds what was played, then drop the old letters.
+        """Wait until the journal holds what was played. Raises Problem.
 
-        Raises Problem; the old letters stay then, and playing them again is harmless.
+        What it holds not yet stays a letter until it does, and cannot be played meanwhile.
         """
         await self._door.finish()
-        await self._api.tables.forget_dead_letters(self._keys)
-        self._keys = []
 
     def answer(self) -> Answer:
         """200 with the report, or 202 while some are not applied yet."""
@@ -221,26 +267,26 @@ class Replay:
 
 async def replay_one(api: Api, call: Call[Query, LetterPath]) -> Answer:
     """Play one dead letter again."""
-    replay = Replay(api)
-    await replay.play(await _letter(api, call.path.id))
-    await replay.settle()
-    return replay.answer()
+    with Replay(api) as replay:
+        if not await replay.play(key_of(call.path.id)):
+            raise _unknown(call.path.id)
+        await replay.settle()
+        return replay.answer()
 
 
 async def replay_many(api: Api, call: Call[ReplayQuery, Path]) -> Answer:
     """Play dead letters of one reason again, oldest first; those that fail anew are left alone."""
-    replay = Replay(api)
     newest = await _newest(api, call.query.reason)
     after, left = None, call.query.limit
-    while left > 0 and (keys := await _page(api, call.query.reason, after, newest, left)):
-        for key in keys:
-            letter = await api.tables.dead_letter(key)
-            if letter is not None:
-                await replay.play(letter)
-        await replay.settle()
-        after, left = keys[-1], left - len(keys)
-        await asyncio.sleep(0)
-    return replay.answer()
+    with Replay(api) as replay:
+        while left > 0 and (keys := await _page(api, call.query.reason, after, newest, left)):
+            for key in keys:
+                if key not in api.in_play:  # else somebody else is at it
+                    await replay.play(key)
+            await replay.settle()
+            after, left = keys[-1], left - len(keys)
+            await asyncio.sleep(0)
+        return replay.answer()
 
 
 async def _newest(api: Api, reason: str) -> DeadLetterKey:

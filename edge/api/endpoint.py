@@ -13,7 +13,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram
 
 from edge.api.encode import JSON
-from edge.api.ports import Corridor, Tables, View
+from edge.api.ports import Corridor, DeadLetterKey, Tables, View
 from edge.clock import Clock
 from edge.config import Config
 
@@ -60,6 +60,8 @@ class Api:
     """(path in the table, status) -> requests answered."""
     uploaded: Counter[str] = field(default_factory=Counter)
     """Outcome -> events that came through ``POST /api/events`` or a replay."""
+    in_play: set[DeadLetterKey] = field(default_factory=set)
+    """Dead letters on their way into the journal: nobody else may play them meanwhile."""
 
 
 Q = TypeVar("Q", bound=Query)

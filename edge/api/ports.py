@@ -111,7 +111,8 @@ class Corridor(Protocol):
 
         Each receipt is told, on the event loop's thread, once ``committed`` and then once
         ``applied`` with an outcome for every event found in its message. The corridor may raise
-        ``arrival_ms`` so that it never decreases. Raises InboxFull.
+        ``arrival_ms`` so that it never decreases. The commit of a ``Replayed`` message drops the
+        dead letter it names, in one step. Raises InboxFull.
         """
         ...
 
@@ -129,7 +130,7 @@ class Tables(Protocol):
 
         It has risen by the time a reader could see anything else than before: also for what is
         only waiting to be stored, where reading shows (or stores) that too, and when a dead
-        letter is forgotten or trimmed away. It need not rise for anything else.
+        letter goes because it was played again, or is trimmed away. It need not rise for anything else.
         """
         ...
 
@@ -141,10 +142,6 @@ class Tables(Protocol):
 
     async def dead_letter(self, key: DeadLetterKey) -> DeadLetter | None:
         """One dead letter, whole."""
-        ...
-
-    async def forget_dead_letters(self, keys: Sequence[DeadLetterKey]) -> None:
-        """Drop letters that were played again: the journal holds them anew. Idempotent."""
         ...
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:

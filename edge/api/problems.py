@@ -65,6 +65,11 @@ KINDS: dict[str, Kind] = {
     "unknown-dead-letter": Kind(
         404, "No such dead letter", "It was played again or trimmed; see /api/dead-letters."
     ),
+    "in-play": Kind(
+        409,
+        "This dead letter is being played already",
+        "Wait: once the journal holds it, it leaves the list.",
+    ),
     "method-not-allowed": Kind(405, "Method not allowed", "Use a method of the Allow header."),
     "slow-body": Kind(408, "The body came too slowly", "Send the rest again."),
     "body-too-large": Kind(

@@ -255,6 +255,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         area="dead letters",
         parts=dead_letters.LetterPath,
         statuses=_REPORTS,
-        problems=("unknown-dead-letter", "inbox-full", "not-durable"),
+        problems=("unknown-dead-letter", "in-play", "inbox-full", "not-durable"),
     ),
 )

@@ -67,9 +67,9 @@ class Door:
             message = Message(self._topic, event, self._api.clock.now_ms())
             await self.add(line.number, message)
 
-    async def add(self, line: int, message: Message) -> None:
+    async def add(self, line: int, message: Message, receipt: LineReceipt | None = None) -> None:
         """Add a message; a full chunk is submitted."""
-        self._chunk.append((message, self._report.receipt(line)))
+        self._chunk.append((message, receipt or self._report.receipt(line)))
         self._chunk_bytes += len(message.payload)
         if len(self._chunk) >= CHUNK_LINES or self._chunk_bytes >= CHUNK_BYTES:
             await self.flush()
@@ -97,6 +97,10 @@ class Door:
                 if not self._report.submitted or loop.time() >= deadline:
                     raise Problem("inbox-full", str(error), **self._taken()) from None
             await asyncio.sleep(self._api.patience.full_s)
+
+    def untaken(self) -> list[LineReceipt]:
+        """Receipts of what was added and not submitted."""
+        return [receipt for _, receipt in self._chunk]
 
     def _taken(self) -> dict[str, Any]:
         """For a problem: how far we came, so that the sender knows where to go on."""

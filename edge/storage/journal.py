@@ -23,7 +23,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -31,7 +31,7 @@ from urllib.parse import quote
 
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
-from edge.records import Batch, Effects, Message
+from edge.records import Batch, Effects, Message, Replayed
 from edge.storage import packing
 from edge.storage.tables import (
     DeadLetterStock,
@@ -419,6 +419,8 @@ class Journal:
         self.reader = JournalReader(connect_readonly(directory))
         self.commits = 0
         """Batches committed since opening."""
+        self.letters_played = 0
+        """Dead letters that went since opening because they were played again."""
         self.packed_bytes = 0
         """Blob bytes committed since opening."""
         self.commit_s = 0.0
@@ -511,7 +513,8 @@ class Journal:
     ) -> None:
         """Commit ``batch`` (and effects of batches up to ``effects_seq``) in one transaction.
 
-        Durable on return. Raises :class:`JournalFull` with nothing written: the same call works
+        Dead letters that the batch plays again go in the same transaction, so that no death of the
+        process leaves a letter in both places. Durable on return. Raises :class:`JournalFull` with nothing written: the same call works
         once there is room again.
         """
         tail = self._tail
@@ -520,8 +523,11 @@ class Journal:
         codec, blob = packing.pack(batch.messages)
         self._demand_room(len(blob))
         after = _tail_after(tail, batch)
+        played = [m.letter for m in batch.messages if isinstance(m, Replayed)]
         with self._transaction():
             position = self._write_effects(effects, effects_seq)
+            if played:
+                self._dead_letters.forget(played)
             self._connection.execute(
                 "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -538,6 +544,7 @@ class Journal:
             )
         self._tail, self._effects_seq = after, position
         self.commits += 1
+        self.letters_played += len(played)
         self.packed_bytes += len(blob)
         self._room_bytes += len(blob)
         self._wal_bytes += len(blob) + 3 * PAGE_BYTES
@@ -553,12 +560,6 @@ class Journal:
                 "UPDATE meta SET value = ? WHERE key = 'effects_seq'", (position,)
             )
         self._effects_seq = position
-        self._wal_bytes += 4 * PAGE_BYTES
-
-    def forget_dead_letters(self, keys: Sequence[tuple[int, int]]) -> None:
-        """Remove dead letters that were played again. Errors as :meth:`append`."""
-        with self._transaction():
-            self._dead_letters.forget(keys)
         self._wal_bytes += 4 * PAGE_BYTES
 
     def _write_effects(self, effects: Effects | None, upto_seq: int | None) -> int:

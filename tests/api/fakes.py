@@ -20,7 +20,7 @@ from edge.clock import SystemClock
 from edge.config import Config
 from edge.errors import InboxFull
 from edge.events import AnyEvent, Event, ItemScan, PosLine, ReaderStatus, TagRead, kind_of
-from edge.records import DeadLetter, Gap, Message, Receipt, TimelineEntry
+from edge.records import DeadLetter, Gap, Message, Receipt, Replayed, TimelineEntry
 from edge.view_types import (
     ClassDetail,
     ClassPage,
@@ -247,7 +247,10 @@ class MemoryCorridor:
     def _beat(self) -> None:
         self._beating = False
         batch, self._waiting = self._waiting, []
-        for _, receipt in batch if self.commits else []:
+        for message, receipt in batch if self.commits else []:
+            if isinstance(message, Replayed):
+                self._shop.letters.pop(message.letter, None)
+                self._shop.revision += 1
             receipt.committed()
         for message, receipt in batch if self.commits and self.applies else []:
             receipt.applied([self._shop.apply(message)])
@@ -279,11 +282,6 @@ class MemoryTables:
 
     async def dead_letter(self, key: DeadLetterKey) -> DeadLetter | None:
         return self._shop.letters.get(key)
-
-    async def forget_dead_letters(self, keys: Sequence[DeadLetterKey]) -> None:
-        for key in keys:
-            self._shop.letters.pop(key, None)
-        self._shop.revision += 1
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
         return [e for e in reversed(self._shop.timeline) if e.epc == epc][:limit]

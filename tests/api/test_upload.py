@@ -130,6 +130,60 @@ def test_what_is_durable_but_not_applied_in_time_is_a_202() -> None:
     run(case)
 
 
+async def buried(fake: Fake, many: int) -> list[str]:
+    """Ids of so many dead letters, newest first."""
+    lines = b"\n".join(b'{"type":"no_such_type","n":%d}' % n for n in range(many))
+    await send(fake, lines, LINES)
+    async with fake.client.get("/api/dead-letters") as answer:
+        return [row["id"] for row in (await answer.json())["letters"]]
+
+
+async def played(fake: Fake, path: str) -> tuple[int, Any]:
+    """Status and body of a replay."""
+    async with fake.client.post(f"/api/dead-letters/{path}") as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+def test_a_letter_on_its_way_into_the_journal_is_not_played_twice() -> None:
+    async def case(fake: Fake) -> None:
+        (id_,) = await buried(fake, 1)
+        fake.corridor.commits = False
+        assert (await played(fake, f"{id_}/replay"))[0] == 503  # no commit in time
+        before = len(fake.corridor.submitted)
+        status, problem = await played(fake, f"{id_}/replay")
+        assert (status, slug(problem)) == (409, "in-play")
+        status, told = await played(fake, "replay?reason=no_such_event")
+        assert (status, told["replayed"]) == (200, 0)
+        assert len(fake.corridor.submitted) == before
+
+    run(case)
+
+
+def test_a_letter_that_did_not_get_in_may_be_played_again() -> None:
+    async def case(fake: Fake) -> None:
+        ids = await buried(fake, 3)
+        fake.corridor.refuses = 2
+        for path in (f"{ids[0]}/replay", "replay?reason=no_such_event"):
+            status, problem = await played(fake, path)
+            assert (status, slug(problem)) == (503, "inbox-full")
+        assert (await played(fake, "replay?reason=no_such_event"))[1]["replayed"] == 3
+        assert (await played(fake, f"{ids[0]}/replay"))[0] == 404
+
+    run(case)
+
+
+def test_whoever_asks_at_the_same_time_plays_a_letter_once() -> None:
+    async def case(fake: Fake) -> None:
+        (id_,) = await buried(fake, 1)
+        before = len(fake.corridor.submitted)
+        answers = await asyncio.gather(*(played(fake, f"{id_}/replay") for _ in range(8)))
+        assert sorted(status for status, _ in answers)[0] == 200
+        assert {status for status, _ in answers} <= {200, 404, 409}
+        assert len(fake.corridor.submitted) == before + 1
+
+    run(case)
+
+
 def test_what_is_not_durable_in_time_is_never_called_accepted() -> None:
     async def case(fake: Fake) -> None:
         fake.corridor.commits = False

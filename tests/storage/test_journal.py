@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalFull
-from edge.records import Batch, DeadLetter, Effects, Gap, Message, TimelineEntry
+from edge.records import Batch, DeadLetter, Effects, Gap, Message, Replayed, TimelineEntry
 from edge.storage import journal as journal_module
 from edge.storage import tables
 from edge.storage.journal import FILE_NAME, Journal, JournalInUse, JournalReader, Tail
@@ -261,6 +261,31 @@ def test_what_trimming_gave_back_counts_as_room_although_the_file_does_not_shrin
     assert journal.make_room(keep_after_seq=0) == 0
     assert journal.make_room(keep_after_seq=15) == 15
     journal.append(following(journal, 1))
+    journal.close()
+
+
+def test_a_letter_played_again_goes_in_the_commit_that_stores_it_or_stays(
+    tmp_path: Path, failing_disk: Any
+) -> None:
+    journal = opened(tmp_path)
+    letters = [DeadLetter(n, -1, 5, "a/b", "not_json", "", b"x") for n in (0, 1)]
+    journal.append(following(journal, 2), None, None)
+    journal.append_effects(Effects(letters, [], []), 1)
+
+    def kept() -> list[int]:
+        return [d.ordinal for d in tables.dead_letters(journal._connection, 9)]
+
+    played = Replayed("a/b", b"x", 9_000, origin_ms=5, letter=(0, -1))
+    batch = Batch(2, 2, 9_000, [played])
+    failing_disk.write_error[WAL] = sqlite3.SQLITE_FULL
+    with pytest.raises(JournalFull):
+        journal.append(batch)
+    failing_disk.heal()
+    assert (kept(), journal.letters_played) == ([1, 0], 0)
+    journal.append(batch)
+    assert (kept(), journal.letters_played) == ([1], 1)
+    again = everything(journal)[-1]
+    assert (again.topic, again.payload, again.origin_ms) == ("a/b", b"x", 5)
     journal.close()
 
 
