@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,6 +73,30 @@ def test_a_demo_ends_by_itself_and_sums_up_every_event(tmp_path: Path) -> None:
     assert bind in err
     assert (keep / "config.toml").is_file()
     assert processes_that_mention(str(keep)) == []
+
+
+def test_a_demo_for_people_ends_with_tables(tmp_path: Path) -> None:
+    bind = f"127.0.0.1:{free_port()}"
+    code, out, err = finish(start("demo", "--seconds", "2", "--rate", "300", "--bind", bind))
+    assert code == 0, err
+    assert re.search(r"[\d,]+ messages with [\d,]+ events published: [\d,]+ count, \d+ do not", out)
+    assert re.search(r"^folded +[\d,]+$", out, re.MULTILINE)
+    assert not re.search(r"[{}_]", out), "no names or texts of the program"
+
+
+def test_a_demo_on_a_port_in_use_starts_nothing_and_tells_the_cure(tmp_path: Path) -> None:
+    keep = tmp_path / "demo"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, out, err = finish(start("demo", "--bind", bind, "--keep", str(keep)))
+    assert code == 1
+    assert out == ""
+    assert f"--bind {bind}: Address already in use" in err
+    assert "leave --bind out" in err
+    assert "Traceback" not in err
+    assert not keep.exists()
 
 
 def test_ctrl_c_stops_a_demo_cleanly(tmp_path: Path) -> None:
@@ -151,6 +176,9 @@ def test_simulate_prints_a_configuration_that_is_good(tmp_path: Path) -> None:
         (("simulate", "--broker", "pi:mqtt"), "write HOST:PORT"),
         (("simulate", "--rate", "0"), "--rate must be more than 0"),
         (("demo", "--bind", "8099"), "write ADDRESS:PORT"),
+        (("demo", "--bind", "0.0.0.0:8099"), "on this machine only; write 127.0.0.1:8099"),
+        (("demo", "--bind", "[::]:8099"), "on this machine only"),
+        (("demo", "--bind", "shop.example:8099"), "on this machine only"),
     ],
 )
 def test_a_wrong_option_is_told_with_its_cure(args: tuple[str, ...], complaint: str) -> None:

@@ -69,24 +69,49 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _bind(given: str | None) -> str:
-    """The address that was asked for, or one that is free. Raises ConfigError."""
-    import socket
+    """The address that was asked for, or one that is free.
 
-    from edge.errors import ConfigError
+    Raises ConfigError (it cannot be one) and Rfid3Error (it is not free), before anything runs.
+    """
+    from edge.api.loopback import host_of, is_loopback
+    from edge.errors import ConfigError, Rfid3Error
 
     if given is None:
-        host, port = DEFAULT_BIND.split(":")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, int(port)))
-            except OSError:
-                return f"{host}:0"
-        return DEFAULT_BIND
-    host, _, port = given.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
+        return DEFAULT_BIND if not _trouble(*DEFAULT_BIND.split(":")) else "127.0.0.1:0"
+    told, _, port = given.rpartition(":")
+    if not told or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise ConfigError(f"--bind {given}: write ADDRESS:PORT, such as {DEFAULT_BIND}")
-    return f"{host}:{port}"
+    host = host_of(given)
+    if not is_loopback(host):
+        raise ConfigError(
+            f"--bind {given}: the API has no access control yet, so it listens on this machine"
+            f" only; write 127.0.0.1:{port}"
+        )
+    trouble = _trouble(host, port)
+    if trouble:
+        raise Rfid3Error(
+            f"--bind {given}: {trouble}\n"
+            "End the program that listens there, choose another port, or leave --bind out: then"
+            " a free one is found"
+        )
+    return f"{told}:{port}"
+
+
+def _trouble(host: str, port: str) -> str:
+    """Why nobody can listen there now; empty: one can."""
+    import os
+    import socket
+
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:  # bind's own text repeats the address
+        return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    return ""
 
 
 def _run_in(args: argparse.Namespace, directory: "Path", bind: str) -> int:

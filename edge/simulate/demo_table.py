@@ -1,6 +1,8 @@
 """The demo's live table, and its plain lines where there is no terminal. Shows; asks nothing."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -33,7 +35,10 @@ def picture(demo: Demo, rates: Rates, seconds: float) -> RenderableType:
         f"[bold]API[/bold] {demo.api_url}   [bold]broker[/bold] {demo.broker_address}"
         f"   {seconds:,.0f} s   Ctrl-C stops"
     )
-    tables = Columns([_flow(demo, rates), _outcomes(demo), _zones(demo)], padding=(0, 3))
+    tables = Columns(
+        [_flow(demo, rates), _outcomes(demo.state.stats.get("events", {})), _zones(demo)],
+        padding=(0, 3),
+    )
     return Group(head, tables, _changes(demo))
 
 
@@ -51,12 +56,18 @@ def _flow(demo: Demo, rates: Rates) -> Table:
     return table
 
 
-def _outcomes(demo: Demo) -> Table:
-    events = demo.state.stats.get("events", {})
+def _outcomes(events: Mapping[str, float]) -> Table:
     table = _table("Events", "")
     for name, many in sorted(events.items(), key=lambda pair: (pair[0] not in ADMITTED, -pair[1])):
         style = "green" if name in ADMITTED else "yellow"
         table.add_row(f"[{style}]{name.replace('_', ' ')}[/{style}]", f"{many:,.0f}")
+    return table
+
+
+def _counted(title: str, numbers: Mapping[str, float]) -> Table:
+    table = _table(title, "")
+    for name, many in sorted(numbers.items(), key=lambda pair: -pair[1]):
+        table.add_row(name.replace("_", " "), f"{many:,.0f}")
     return table
 
 
@@ -94,15 +105,17 @@ def plain_line(demo: Demo, seconds: float) -> str:
     )
 
 
-def closing(console: Console, summary: dict[str, object]) -> None:
-    """A few lines at the end, for people."""
+def closing(console: Console, summary: Mapping[str, Any]) -> None:
+    """What came of it, for people: two sentences and two small tables."""
     published, latency = summary["published"], summary["latency_ms"]
-    assert isinstance(published, dict)
-    assert isinstance(latency, dict)
+    refused = sum(summary["refused"].values())
     console.print(
-        f"{published['messages']:,} messages with {published['events']:,} events published; "
-        f"{summary['admitted']:,} admitted; refused: {summary['refused'] or 'none'}"
+        f"{published['messages']:,} messages with {published['events']:,} events published: "
+        f"{summary['admitted']:,} count, {refused:,} do not."
     )
+    console.print(_outcomes(summary["outcomes"]))
+    if summary["dead_letters"]:
+        console.print(_counted("Dead letters", summary["dead_letters"]))
     if latency["p50"] is not None:
         console.print(
             f"publish → visible in the API: p50 {latency['p50']} ms, p99 {latency['p99']} ms"
