@@ -35,10 +35,10 @@ help:  ## This list
 	@echo '  PYTHON=python3.12 chooses the Python (3.11 to 3.13) of a new .venv'
 
 demo: $(DONE)/run mosquitto  ## A simulated shop, a private broker and the daemon; Ctrl-C ends it
-	@$(BIN)/rfid3 demo $(ARGS)
+	@tools/foreground.sh $(BIN)/rfid3 demo $(ARGS)
 
 run: $(DONE)/run  ## The daemon in the foreground, e.g. ARGS="--config config.toml"
-	@$(BIN)/rfid3 run $(ARGS)
+	@tools/foreground.sh $(BIN)/rfid3 run $(ARGS)
 
 test: $(DONE)/dev systemd-analyze mosquitto  ## Everything set up, and the whole test suite
 	$(BIN)/python -m pytest $(ARGS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from edge.broker import Broker, free_port
 
+ROOT = Path(__file__).resolve().parents[1]
 WITHIN_S = 60
 
 
@@ -116,6 +119,33 @@ def test_ctrl_c_stops_a_demo_cleanly(tmp_path: Path) -> None:
     code, out, err = finish(process)
     assert code == 0, out + err
     assert processes_that_mention(str(keep)) == []
+
+
+STOPPABLE = """
+import signal, sys
+signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_ctrl_c_at_the_terminal_ends_make_with_0(tmp_path: Path) -> None:
+    (tmp_path / "stoppable.py").write_text(STOPPABLE)
+    command = f"{ROOT}/tools/foreground.sh {sys.executable} {tmp_path}/stoppable.py"
+    (tmp_path / "Makefile").write_text(f"demo:\n\t@{command}\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("make", ["make", "-C", str(tmp_path), "demo"])
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 1_000)
+    os.write(terminal, b"\x03")
+    with suppress(OSError):  # the terminal is gone when its last program is
+        while piece := os.read(terminal, 1_000):
+            said += piece
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, said
+    assert b"Interrupt" not in said
 
 
 def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> None:

@@ -152,7 +152,9 @@ def test_the_changelog_names_this_version() -> None:
     assert edge.__version__ in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("name", [".ci/run", "tools/need.sh", "tools/venv.sh", "tools/lock.sh"])
+@pytest.mark.parametrize(
+    "name", [".ci/run", "tools/need.sh", "tools/venv.sh", "tools/lock.sh", "tools/foreground.sh"]
+)
 def test_scripts_are_executable_and_their_shell_can_read_them(name: str) -> None:
     path = ROOT / name
     assert path.stat().st_mode & 0o111
