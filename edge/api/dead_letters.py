@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
+from edge.api.complaints import readable
 from edge.api.endpoint import Answer, Api, Call, Path, Query
 from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
@@ -138,7 +139,7 @@ def _row(head: DeadLetterHead) -> LetterRow:
         head.arrival_ms,
         head.topic,
         head.reason,
-        head.detail,
+        readable(head.detail),
         head.payload_bytes,
         head.payload_start.decode(errors="replace"),
     )
@@ -174,8 +175,9 @@ async def get_letter(api: Api, call: Call[Query, LetterPath]) -> Letter:
         text, packed = letter.payload.decode(), None
     except UnicodeDecodeError:
         text, packed = None, base64.b64encode(letter.payload).decode()
+    detail = readable(letter.detail)
     return Letter(
-        call.path.id, letter.arrival_ms, letter.topic, letter.reason, letter.detail, text, packed
+        call.path.id, letter.arrival_ms, letter.topic, letter.reason, detail, text, packed
     )
 
 

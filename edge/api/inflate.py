@@ -45,4 +45,8 @@ class Inflate:
         try:
             return self._opener.decompress(packed, PIECE_BYTES)
         except zlib.error as error:
-            raise Problem("incomplete-body", f"Not gzip: {error}.") from None
+            raise Problem(
+                "incomplete-body",
+                "The body is not gzip, or is damaged.",
+                cure="Send it as gzip, or leave Content-Encoding out.",
+            ) from error

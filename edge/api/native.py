@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from edge.api.complaints import readable
 from edge.api.problems import Problem
 from edge.events import BY_KIND, EVENT_TYPES, Event
 
@@ -45,7 +46,7 @@ def json_event(text: bytes) -> bytes:
     except UnicodeDecodeError as error:
         raise RefusedLineError("not_utf8", f"Byte {error.start} is not UTF-8.") from None
     except msgspec.DecodeError as error:
-        raise RefusedLineError("not_json", f"{error}.") from None
+        raise RefusedLineError("not_json", f"{readable(error)}.") from None
     except RecursionError:
         raise RefusedLineError("not_json", "It is nested too deeply.") from None
     if not event.startswith(b"{"):
@@ -66,7 +67,7 @@ def json_events(body: bytes) -> Sequence[msgspec.Raw]:
     except UnicodeDecodeError as error:
         raise Problem("bad-body", f"Byte {error.start} is not UTF-8.") from None
     except msgspec.DecodeError as error:
-        raise Problem("bad-body", f"{error}.") from None
+        raise Problem("bad-body", f"{readable(error)}.") from None
     except RecursionError:
         raise Problem("bad-body", "It is nested too deeply.") from None
 
@@ -97,6 +98,8 @@ class CsvEvents:
 
     def __init__(self, header: bytes, kind: str) -> None:
         names = [name.strip() for name in _cells(header)]
+        if len(names) == 1:
+            _refuse_other_separators(header)
         known = frozenset(_FIELDS[BY_KIND[kind]]) if kind else _ALL_NAMES
         unknown = [name for name in names if name not in known | {"type"}]
         if unknown:
@@ -116,12 +119,32 @@ class CsvEvents:
         except Problem as problem:
             raise RefusedLineError("bad_row", problem.detail) from None
         if len(cells) != len(self._names):
-            raise RefusedLineError("bad_row", f"{len(cells)} cells under {len(self._names)} names.")
+            told = f"{len(cells)} cells under {len(self._names)} names; separate them with commas."
+            raise RefusedLineError("bad_row", told)
         filled = {n: c.strip() for n, c in zip(self._names, cells, strict=True) if c.strip()}
         kind = filled.pop("type", self._kind)
         if kind not in BY_KIND or (self._kind and kind != self._kind):
             raise RefusedLineError("bad_type", f"{kind!r} is not the type of these events.")
         return _event_text(BY_KIND[kind], filled)
+
+
+_OTHERS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
+
+
+def _refuse_other_separators(header: bytes) -> None:
+    """A single name that holds a separator is no name. Raises Problem ``bad-header-row``."""
+    for separator, name in _OTHERS.items():
+        if separator in header:
+            raise Problem(
+                "bad-header-row",
+                f"The columns are separated by {name}.",
+                cure="Separate columns by commas, and write numbers with a point, like 12.5.",
+            )
+
+
+def _cell_words(error: msgspec.ValidationError) -> str:
+    """About a cell, which is text and needs no quotes."""
+    return readable(error).replace(", not a text in double quotes", "")
 
 
 def _cells(row: bytes) -> list[str]:
@@ -143,7 +166,7 @@ def _event_text(kind: type[Event], filled: dict[str, str]) -> bytes:
     try:
         return msgspec.json.encode(msgspec.convert(values, kind, strict=False))
     except msgspec.ValidationError as error:
-        raise RefusedLineError("bad_cell", f"{error}.") from None
+        raise RefusedLineError("bad_cell", f"{_cell_words(error)}.") from None
 
 
 def _value(wanted: Any, name: str, cell: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from edge.api.complaints import readable
 from edge.records import Reason
 
 REFUSED_SHOWN_MAX = 1_000
@@ -124,7 +125,7 @@ class Report:
     def _list(self, line: int, reason: str, detail: str) -> None:
         self.refused_count += 1
         if len(self._refused) < REFUSED_SHOWN_MAX:
-            self._refused.append(Refusal(line, str(reason), detail))
+            self._refused.append(Refusal(line, str(reason), readable(detail)))
 
     def stir(self) -> None:
         """Wake whoever waits for progress."""

@@ -131,7 +131,7 @@ async def _received(api: Api, request: web.Request) -> AsyncIterator[bytes]:
         except TimeoutError:
             raise Problem("slow-body", f"Nothing for {api.patience.body_s} s.") from None
         except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
-            raise Problem("incomplete-body", str(error)) from None
+            raise Problem("incomplete-body", "The sender broke off inside the body.") from error
         if not piece:
             return
         yield piece

@@ -105,6 +105,27 @@ def test_a_cell_that_its_type_does_not_have_is_refused() -> None:
     assert "document" in refused.value.detail
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_than_commas_are_told_with_the_cure(separator: str) -> None:
+    with pytest.raises(Problem) as refused:
+        CsvEvents(separator.join(("epc", "scan_type", "contract")).encode(), "item_scan")
+    assert refused.value.slug == "bad-header-row"
+    assert "separated by" in refused.value.detail
+    assert "by commas" in refused.value.cure
+
+
+def test_a_row_with_other_separators_than_its_header_is_told_so() -> None:
+    with pytest.raises(RefusedLineError) as refused:
+        CsvEvents(b"epc,scan_type", "item_scan").event(b"A1;Rental")
+    assert refused.value.detail == "1 cells under 2 names; separate them with commas."
+
+
+def test_a_cell_is_not_asked_to_have_no_quotes() -> None:
+    with pytest.raises(RefusedLineError) as refused:
+        CsvEvents(b"sku,quantity", "stock_count").event(b'T,"12,5"')
+    assert refused.value.detail == "quantity: write a number."
+
+
 BAD_HEADERS = {
     b"epc,colour": "tag_read",
     b"epc,epc": "tag_read",
