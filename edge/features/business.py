@@ -9,6 +9,7 @@ merely names a class, customer, bin or status for which there is no room is kept
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from edge.events import (
 from edge.features.decay import DecayedCount
 from edge.features.sketch import DistinctWindow, LogHistogram
 from edge.features.state import FeatureState, Line, Reserved
+from edge.features.tables import Table
 from edge.features.windows import DayLog, DayRing, RingWindow
 from edge.features.words import (
     DEFECT_BIT,
@@ -588,14 +590,34 @@ def _correction(state: FeatureState, event: Correction, arrival_ms: int) -> bool
     return _void(state, event, arrival_ms)
 
 
+def factor_key(store: str, factor: str, name: str) -> str:
+    """Key of an outside influence in a store."""
+    return f"{store}\x1f{factor}.{name}"
+
+
 def _factor(state: FeatureState, event: Factor, arrival_ms: int) -> bool:
+    """Count it, and keep its day's sum: what the day was like, for the history."""
     state.count(f"factor_{event.factor}")
+    if not isfinite(event.value):
+        return True
+    milli = round(max(-_FACTOR_MOST, min(event.value * 1000, _FACTOR_MOST)))
+    row = state.factor.keys.claim(factor_key(event.store, event.factor, event.name))
+    if row < 0:
+        state.count("factors_full")
+        return True
+    at_ms, col = _ms(event.at), state.factor.col
+    if at_ms >= col["at_ms"][row]:
+        col["at_ms"][row], col["value_milli"][row] = at_ms, milli
+        col["until_ms"][row] = _ms(event.until)
+    for name, amount in (("sum_milli", milli), ("told", 1)):
+        _day_add(state, name, row, at_ms, amount, arrival_ms, state.factor)
     return True
 
 
 # -- small additions ------------------------------------------------------------------------------
 
 _MOST = 1 << 53  # sums stay here, exact as floats: no sender can make one wrap around
+_FACTOR_MOST = 10**12  # thousandths
 
 
 def _raise(column: Array, row: int, by: int) -> None:
@@ -609,9 +631,15 @@ def _ms(at: int | float | str) -> int:
 
 
 def _day_add(
-    state: FeatureState, measure: str, row: int, at_ms: int, amount: int, arrival_ms: int
+    state: FeatureState,
+    measure: str,
+    row: int,
+    at_ms: int,
+    amount: int,
+    arrival_ms: int,
+    table: Table | None = None,
 ) -> None:
-    ring = state.cls.part[measure]
+    ring = (table or state.cls).part[measure]
     assert isinstance(ring, DayRing)
     day = state.days.day(at_ms)
     if _day_open(state, day, arrival_ms) and ring.holds(day):

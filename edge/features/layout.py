@@ -160,6 +160,15 @@ CUSTOMER_COLUMNS = (
     Column("spend_cents_total", _I64, merge="sum"),
 )
 
+FACTOR_COLUMNS = (
+    Column("value_milli", _I64),  # of the newest span or moment told
+    Column("at_ms", _I64),
+    Column("until_ms", _I64),
+)
+FACTORS_MAX = 256
+FACTOR_DAYS = 40
+"""Days back that a factor told late still reaches; more than ``ingest.lateness_s`` may be."""
+
 Make = Callable[[int], Part]
 
 
@@ -206,6 +215,9 @@ def tables(limits: Limits) -> dict[str, Table]:
         "reads_ew_1h": lambda rows: DecayedCount(rows, HOUR_MS),
         "dwell_s": lambda rows: LogHistogram(rows, 48, 1.0, 1.4),
     }
+    factor_parts: dict[str, Make] = {
+        name: lambda rows: DayRing(rows, FACTOR_DAYS, _I64) for name in ("sum_milli", "told")
+    }
     made = {
         "store": Table("store", 256, (), {}),
         "status": Table("status", 1_024, (), {}),
@@ -217,6 +229,7 @@ def tables(limits: Limits) -> dict[str, Table]:
         "reader": Table("reader", limits.readers_max, READER_COLUMNS, dict(_READS), ("detail",)),
         "customer": Table("customer", limits.customers_max, CUSTOMER_COLUMNS, {}),
         "item": Table("item", limits.items_max, ITEM_COLUMNS, item_parts, ("contract", "name")),
+        "factor": Table("factor", FACTORS_MAX, FACTOR_COLUMNS, factor_parts),
     }
     for status in STATUSES:
         made["status"].keys.claim(status)

@@ -73,6 +73,7 @@ class FeatureState:
         self.customer = self.tables["customer"]
         self.store = self.tables["store"]
         self.status = self.tables["status"]
+        self.factor = self.tables["factor"]
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -228,7 +229,8 @@ class FeatureState:
         Empties ``arrays`` on the way: a large state is not to be held twice.
         """
         for name, table in self.tables.items():
-            table.load(take_under(f"{name}.", arrays), _under(f"{name}.", blobs))
+            if f"{name}.keys" in blobs:  # else of a version that had no such table: starts empty
+                table.load(take_under(f"{name}.", arrays), _under(f"{name}.", blobs))
         self.pool.load(take_under("pool.", arrays))
         rest = msgspec.msgpack.decode(
             blobs["rest"],
