@@ -5,14 +5,16 @@ this table. Names are ``<quantity>_<statistic>_<window>`` with units last. A val
 exist yet is NaN. Reading never changes the state.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features.decay import DecayedCount
+from edge.features.decay import STEPS, UNIT_BITS, DecayedCount
 from edge.features.layout import CLASS_DAYS, DAY_MS, HOUR_MS, RENTAL_WINDOWS_DAYS
 from edge.features.sketch import DistinctWindow, LogHistogram
 from edge.features.state import FeatureState
@@ -20,7 +22,45 @@ from edge.features.windows import DayLog, DayRing, RingWindow
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Read = Callable[[FeatureState, Ints], Floats]
+
+
+class Names:
+    """Names for the columns that the expressions of one row read: ``named`` is name -> object."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, object] = {"nan": math.nan}
+        self._known: dict[int, str] = {}
+        self._held: list[object] = []  # so that no two things ever have the same id
+
+    def column(self, values: NDArray[Any]) -> str:
+        """The name of a live column; one value of a memoryview costs a fraction of an array's."""
+        return self._known.get(id(values)) or self._give(values, values.data)
+
+    def thing(self, thing: object) -> str:
+        """The name of any other object."""
+        return self._known.get(id(thing)) or self._give(thing, thing)
+
+    def _give(self, thing: object, read: object) -> str:
+        name = self._known[id(thing)] = f"n{len(self.named)}"
+        self.named[name] = read
+        self._held.append(thing)
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a feature is read: ``rows(state, rows)`` gives float64[n].
+
+    ``one(state, names)`` gives the same for one row as a Python expression of ``r`` (row) and
+    ``now`` (``state.now_ms``); a test holds the two together. ``None``: there is no short way.
+    """
+
+    rows: Callable[[FeatureState, Ints], Floats]
+    one: Callable[[FeatureState, Names], str] | None = None
+
+    def __call__(self, state: FeatureState, rows: Ints) -> Floats:
+        """float64[n], NaN where there is no value."""
+        return self.rows(state, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +82,12 @@ def _column(entity: str, name: str, scale: float = 1.0, missing: int | None = No
         out = values * scale
         return np.where(values == missing, np.nan, out) if missing is not None else out
 
-    return read
+    def one(state: FeatureState, names: Names) -> str:
+        value = f"{names.column(state.tables[entity].col[name])}[r]"
+        found = value if scale == 1.0 else f"{value}*{scale!r}"
+        return found if missing is None else f"({found} if {value}!={missing} else nan)"
+
+    return Read(read, one)
 
 
 def _since(entity: str, name: str, unit_ms: int) -> Read:
@@ -50,47 +95,79 @@ def _since(entity: str, name: str, unit_ms: int) -> Read:
         moments = state.tables[entity].col[name][rows]
         return np.where(moments > 0, np.maximum(state.now_ms - moments, 0) / unit_ms, np.nan)
 
-    return read
+    def one(state: FeatureState, names: Names) -> str:
+        at = f"{names.column(state.tables[entity].col[name])}[r]"
+        return f"((now-{at})/{unit_ms} if 0<{at}<now else 0.0 if {at}>0 else nan)"
+
+    return Read(read, one)
+
+
+def _pooled_one(state: FeatureState, names: Names, name: str) -> str:
+    slot = f"{names.column(state.pool.slot)}[r]"
+    return f"({names.column(state.pool.window[name].totals)}[{slot}] if {slot}>=0 else 0)"
 
 
 def _pooled(name: str) -> Read:
-    return lambda state, rows: state.pool.totals(name, rows).astype(np.float64)
+    return Read(
+        lambda state, rows: state.pool.totals(name, rows).astype(np.float64),
+        lambda state, names: _pooled_one(state, names, name),
+    )
 
 
 def _ring(entity: str, name: str, scale: float = 1.0) -> Read:
-    def read(state: FeatureState, rows: Ints) -> Floats:
-        window = state.tables[entity].part[name]
-        assert isinstance(window, RingWindow)
-        return window.totals[rows] * scale
+    def window(state: FeatureState) -> RingWindow:
+        found = state.tables[entity].part[name]
+        assert isinstance(found, RingWindow)
+        return found
 
-    return read
+    return Read(
+        lambda state, rows: window(state).totals[rows] * scale,
+        lambda state, names: f"{names.column(window(state).totals)}[r]*{scale!r}",
+    )
+
+
+def _day_ring(state: FeatureState, name: str) -> DayRing:
+    ring = state.cls.part[name]
+    assert isinstance(ring, DayRing)
+    return ring
 
 
 def _days(name: str, days: int, scale: float) -> Read:
-    def read(state: FeatureState, rows: Ints) -> Floats:
-        ring = state.cls.part[name]
-        assert isinstance(ring, DayRing)
-        return np.asarray(ring.last(rows, days) * scale, np.float64)
-
-    return read
+    return Read(
+        lambda state, rows: np.asarray(_day_ring(state, name).last(rows, days) * scale, np.float64)
+    )
 
 
 def _log(name: str, window: int) -> Read:
-    def read(state: FeatureState, rows: Ints) -> Floats:
+    def totals(state: FeatureState) -> NDArray[np.int32]:
         log = state.item.part[name]
         assert isinstance(log, DayLog)
-        return np.asarray(log.totals[window][rows], np.float64)
+        return np.asarray(log.totals[window])
 
-    return read
+    def one(state: FeatureState, names: Names) -> str:
+        return f"{names.column(totals(state))}[r]"
+
+    return Read(lambda state, rows: np.asarray(totals(state)[rows], np.float64), one)
 
 
 def _rate(entity: str, name: str, unit_ms: int, scale: float = 1.0) -> Read:
-    def read(state: FeatureState, rows: Ints) -> Floats:
-        decayed = state.tables[entity].part[name]
-        assert isinstance(decayed, DecayedCount)
-        return np.asarray(decayed.per(unit_ms, rows, state.now_ms) * scale, np.float64)
+    def decayed(state: FeatureState) -> DecayedCount:
+        found = state.tables[entity].part[name]
+        assert isinstance(found, DecayedCount)
+        return found
 
-    return read
+    def read(state: FeatureState, rows: Ints) -> Floats:
+        return np.asarray(decayed(state).per(unit_ms, rows, state.now_ms) * scale, np.float64)
+
+    def one(state: FeatureState, names: Names) -> str:
+        part = decayed(state)
+        total, of = f"{names.column(part.sums)}[r]", names.thing(part)
+        steps = f"(now-{of}.landmark*{part.span_ms})*{STEPS}/{part.half_life_ms}"
+        factor = math.log(2.0) / part.half_life_ms * unit_ms
+        weight = f"2.0**({UNIT_BITS}+{steps}/{STEPS})"
+        return f"({total}/{weight}*{factor!r}*{scale!r} if {total} else 0.0)"
+
+    return Read(read, one)
 
 
 def _distinct(entity: str, name: str) -> Read:
@@ -99,7 +176,7 @@ def _distinct(entity: str, name: str) -> Read:
         assert isinstance(sketch, DistinctWindow)
         return sketch.estimate(rows)
 
-    return read
+    return Read(read)
 
 
 def _quantile(entity: str, name: str, q: float) -> Read:
@@ -108,7 +185,7 @@ def _quantile(entity: str, name: str, q: float) -> Read:
         assert isinstance(histogram, LogHistogram)
         return histogram.quantile(rows, q)
 
-    return read
+    return Read(read)
 
 
 def _ratio(above: Read, below: Read) -> Read:
@@ -116,54 +193,124 @@ def _ratio(above: Read, below: Read) -> Read:
         a, b = above(state, rows), below(state, rows)
         return np.where(b > 0, a / np.where(b > 0, b, 1), np.nan)
 
-    return read
+    def one(state: FeatureState, names: Names) -> str:
+        assert above.one is not None
+        assert below.one is not None
+        b = below.one(state, names)
+        return f"(({above.one(state, names)})/({b}) if ({b})>0 else nan)"
+
+    return Read(read, one)
 
 
-def _rssi_mean(state: FeatureState, rows: Ints) -> Floats:
+def _rssi_mean_rows(state: FeatureState, rows: Ints) -> Floats:
     total = state.pool.totals("rssi_cdbm_1h", rows)
     reads = state.pool.totals("rssi_reads_1h", rows)
     return np.where(reads > 0, total / np.maximum(reads, 1) / 100, np.nan)
 
 
-def _on_rent_days(state: FeatureState, rows: Ints) -> Floats:
+def _rssi_mean_one(state: FeatureState, names: Names) -> str:
+    reads = _pooled_one(state, names, "rssi_reads_1h")
+    return f"({_pooled_one(state, names, 'rssi_cdbm_1h')}/{reads}/100 if {reads}>0 else nan)"
+
+
+_rssi_mean = Read(_rssi_mean_rows, _rssi_mean_one)
+
+
+def _on_rent_days_rows(state: FeatureState, rows: Ints) -> Floats:
     col = state.item.col
     out_ms = col["rented_at_ms"][rows]
     running = np.where(out_ms > 0, np.maximum(state.now_ms - out_ms, 0), 0)
     return np.asarray((col["on_rent_ms_total"][rows] + running) / DAY_MS, np.float64)
 
 
-def _current_rental_days(state: FeatureState, rows: Ints) -> Floats:
-    out_ms = state.item.col["rented_at_ms"][rows]
-    return np.where(out_ms > 0, np.maximum(state.now_ms - out_ms, 0) / DAY_MS, np.nan)
+def _on_rent_days_one(state: FeatureState, names: Names) -> str:
+    out = f"{names.column(state.item.col['rented_at_ms'])}[r]"
+    total = f"{names.column(state.item.col['on_rent_ms_total'])}[r]"
+    return f"({total}+(now-{out} if 0<{out}<now else 0))/{DAY_MS}"
 
 
-def _class_price(state: FeatureState, rows: Ints) -> Floats:
+_on_rent_days = Read(_on_rent_days_rows, _on_rent_days_one)
+
+_current_rental_days = _since("item", "rented_at_ms", DAY_MS)
+
+
+def _class_price_rows(state: FeatureState, rows: Ints) -> Floats:
     class_row = state.item.col["class_row"][rows].astype(np.int64)
     price = state.cls.col["price_cents"][np.maximum(class_row, 0)]
     return np.where((class_row >= 0) & (price != 0), price, np.nan)
 
 
-def _dwell(state: FeatureState, rows: Ints) -> Floats:
+def _class_price_one(state: FeatureState, names: Names) -> str:
+    of = f"{names.column(state.item.col['class_row'])}[r]"
+    return f"((({names.column(state.cls.col['price_cents'])}[{of}] or nan) if {of}>=0 else nan))"
+
+
+_class_price = Read(_class_price_rows, _class_price_one)
+
+
+def _dwell_rows(state: FeatureState, rows: Ints) -> Floats:
     col = state.item.col
     here = col["zone_row"][rows] >= 0
     return np.where(here, np.maximum(state.now_ms - col["zone_since_ms"][rows], 0) / 1000, np.nan)
 
 
-def _on_hand(state: FeatureState, rows: Ints) -> Floats:
+def _dwell_one(state: FeatureState, names: Names) -> str:
+    since = f"{names.column(state.item.col['zone_since_ms'])}[r]"
+    here = f"{names.column(state.item.col['zone_row'])}[r]>=0"
+    return f"(((now-{since})/1000 if now>{since} else 0.0) if {here} else nan)"
+
+
+_dwell = Read(_dwell_rows, _dwell_one)
+
+
+def _class_columns(state: FeatureState, names: Names, *wanted: str) -> list[str]:
+    return [f"{names.column(state.cls.col[name])}[r]" for name in wanted]
+
+
+def _on_hand_rows(state: FeatureState, rows: Ints) -> Floats:
     col = state.cls.col
     known = col["ledger_known"][rows] > 0
     return np.asarray(np.where(known, col["ledger_milli"][rows] / 1000, col["items_ready"][rows]))
 
 
-def _on_rent(state: FeatureState, rows: Ints) -> Floats:
+def _on_hand_one(state: FeatureState, names: Names) -> str:
+    known, milli, ready = _class_columns(
+        state, names, "ledger_known", "ledger_milli", "items_ready"
+    )
+    return f"({milli}/1000 if {known}>0 else {ready})"
+
+
+_on_hand = Read(_on_hand_rows, _on_hand_one)
+
+
+def _on_rent_rows(state: FeatureState, rows: Ints) -> Floats:
     col = state.cls.col
     return np.maximum(col["rented_out_milli"][rows] / 1000, col["items_on_rent"][rows])
 
 
-def _fleet(state: FeatureState, rows: Ints) -> Floats:
+def _on_rent_one(state: FeatureState, names: Names) -> str:
+    milli, items = _class_columns(state, names, "rented_out_milli", "items_on_rent")
+    return f"({milli}/1000 if {milli}>{items}*1000 else {items})"
+
+
+_on_rent = Read(_on_rent_rows, _on_rent_one)
+
+
+def _fleet_rows(state: FeatureState, rows: Ints) -> Floats:
     col = state.cls.col
     tagged = col["items_ready"][rows] + col["items_on_rent"][rows] + col["items_in_service"][rows]
     return np.where(tagged > 0, tagged, _on_hand(state, rows) + _on_rent(state, rows))
+
+
+def _fleet_one(state: FeatureState, names: Names) -> str:
+    tagged = "+".join(
+        _class_columns(state, names, "items_ready", "items_on_rent", "items_in_service")
+    )
+    both = f"{_on_hand_one(state, names)}+{_on_rent_one(state, names)}"
+    return f"(({tagged}) if {tagged}>0 else {both})"
+
+
+_fleet = Read(_fleet_rows, _fleet_one)
 
 
 def _price_mean(days: int) -> Read:
@@ -174,28 +321,28 @@ def _price_mean(days: int) -> Read:
         moved = sum((_days(u, days, 0.001)(state, rows) for u in units), np.zeros(len(rows)))
         return np.where(moved > 0, cents / np.where(moved > 0, moved, 1), np.nan)
 
-    return read
+    return Read(read)
 
 
-def _stockout_days(state: FeatureState, rows: Ints) -> Floats:
-    ring = state.cls.part["stockouts"]
-    assert isinstance(ring, DayRing)
+def _stockout_days_rows(state: FeatureState, rows: Ints) -> Floats:
+    ring = _day_ring(state, "stockouts")
     return np.asarray((ring.series(rows, 28) > 0).sum(axis=0), np.float64)
+
+
+_stockout_days = Read(_stockout_days_rows)
 
 
 def _utilisation(days: int) -> Read:
     def read(state: FeatureState, rows: Ints) -> Floats:
         on_rent, on_hand = (
-            state.cls.part[name] for name in ("on_rent_close_milli", "on_hand_close_milli")
+            _day_ring(state, name) for name in ("on_rent_close_milli", "on_hand_close_milli")
         )
-        assert isinstance(on_rent, DayRing)
-        assert isinstance(on_hand, DayRing)
         out = on_rent.last(rows, days + 1)  # closing levels: today has none yet
         here = np.maximum(on_hand.series(rows, days + 1), 0).sum(axis=0)
         both = out + here
         return np.where(both > 0, out / np.maximum(both, 1), np.nan)
 
-    return read
+    return Read(read)
 
 
 F = Feature

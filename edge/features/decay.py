@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-_STEPS = 256  # a half-life is cut into so many steps; the weight's error is below 0.14 %
-_UNIT_BITS = 16
+STEPS = 256
+"""A half-life is cut into so many steps; the weight's error is below 0.14 %."""
+UNIT_BITS = 16
+"""A weight of 1 has so many bits below it."""
 _HALF_LIVES = 8  # between landmarks
 _MOST = 1 << 62
 # the weight in the middle of a step
 _WEIGHTS = np.array(
-    [round(2**_UNIT_BITS * 2 ** ((i + 0.5) / _STEPS)) for i in range(_STEPS)], np.int64
+    [round(2**UNIT_BITS * 2 ** ((i + 0.5) / STEPS)) for i in range(STEPS)], np.int64
 )
 
 
@@ -32,7 +34,7 @@ class DecayedCount:
     """
 
     def __init__(self, rows: int, half_life_ms: int) -> None:
-        assert half_life_ms >= _STEPS, half_life_ms
+        assert half_life_ms >= STEPS, half_life_ms
         self.half_life_ms = half_life_ms
         self.span_ms = half_life_ms * _HALF_LIVES
         self.landmark = -(1 << 40)  # landmarks are counted: at landmark * span_ms
@@ -57,15 +59,15 @@ class DecayedCount:
     def add_one(self, row: int, at_ms: int, amount: int) -> None:
         """Count ``amount`` at ``at_ms`` for one row."""
         steps = self._steps(at_ms)
-        weighed = (int(_WEIGHTS[steps % _STEPS]) << (steps // _STEPS)) * amount
+        weighed = (int(_WEIGHTS[steps % STEPS]) << (steps // STEPS)) * amount
         self.sums[row] = max(-_MOST, min(int(self.sums[row]) + weighed, _MOST))
 
     def values(self, rows: Ints, now_ms: int) -> NDArray[np.float64]:
         """float64[n]: the counts as of ``now_ms``."""
         if not self.sums[rows].any():  # also before time has begun
             return np.zeros(len(rows))
-        steps = (now_ms - self.landmark * self.span_ms) * _STEPS / self.half_life_ms
-        return np.asarray(self.sums[rows] / (2.0 ** (_UNIT_BITS + steps / _STEPS)), np.float64)
+        steps = (now_ms - self.landmark * self.span_ms) * STEPS / self.half_life_ms
+        return np.asarray(self.sums[rows] / (2.0 ** (UNIT_BITS + steps / STEPS)), np.float64)
 
     def per(self, unit_ms: int, rows: Ints, now_ms: int) -> NDArray[np.float64]:
         """float64[n]: the steady rate that would give these counts, events per ``unit_ms``."""
@@ -78,8 +80,8 @@ class DecayedCount:
     def _steps(self, at_ms: int) -> int:
         since = at_ms - self.landmark * self.span_ms
         assert 0 <= since < self.span_ms, (at_ms, self.landmark, self.span_ms)
-        return since * _STEPS // self.half_life_ms
+        return since * STEPS // self.half_life_ms
 
     def _weights(self, at_ms: Ints) -> Ints:
-        steps = (at_ms - self.landmark * self.span_ms) * _STEPS // self.half_life_ms
-        return np.asarray(_WEIGHTS[steps % _STEPS] << (steps // _STEPS), np.int64)
+        steps = (at_ms - self.landmark * self.span_ms) * STEPS // self.half_life_ms
+        return np.asarray(_WEIGHTS[steps % STEPS] << (steps // STEPS), np.int64)
