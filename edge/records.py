@@ -102,12 +102,46 @@ class Gap(Struct, gc=False):
     lost_events: int = 0
 
 
+class HistoryRows(Struct, kw_only=True):
+    """Some rows of one day's close (``edge.features.history``); idempotent by (entity, day, chunk).
+
+    ``n`` is the number of keys; arrays are bytes, little endian, the last axis contiguous.
+    """
+
+    entity: str
+    """class, item or factor."""
+    day: int
+    """Local day that closed, counted from 1970-01-01."""
+    chunk: int
+    """Number among the chunks of that entity and day, from 0."""
+    catalogue: str
+    """Hash of the feature catalogue."""
+    keys: list[str]
+    texts: dict[str, list[str]] = {}
+    """Words about each key: name, category, class."""
+    features: tuple[str, ...] = ()
+    values: bytes = b""
+    """float32[len(features), n], NaN where there is no value."""
+    measures: tuple[str, ...] = ()
+    days: int = 0
+    amounts: bytes = b""
+    """int64[days, len(measures), n]: this day, the day before …"""
+    levels: tuple[str, ...] = ()
+    heights: bytes = b""
+    """int64[len(levels), n], as the day closed."""
+    packed: bytes = b""
+    """What is stored, once somebody has packed it; then the arrays above may be empty."""
+    n: int = -1
+    """Number of keys once packed."""
+
+
 class Effects(Struct):
     """What applying a span of the journal leaves behind in tables; idempotent by (ordinal, index)."""
 
     dead_letters: list[DeadLetter]
     timeline: list[TimelineEntry]
     gaps: list[Gap]
+    history: list[HistoryRows] = []
 
     @classmethod
     def empty(cls) -> "Effects":

@@ -128,15 +128,43 @@ class FeatureState:
 
     # -- the end of a day -----------------------------------------------------------------------
 
-    def _close_day(self) -> Ints:
-        """Write the day's closing levels, begin the next, forget what has long been silent."""
-        end_ms = self.days.end_ms(self.today)
+    def day_end_ms(self) -> int:
+        """When the day ends that is not over yet."""
+        return self.days.end_ms(self.today)
+
+    def stand_at(self, end_ms: int) -> None:
+        """Reach the day's end exactly, with the day not closed yet: what it was can be read."""
+        assert end_ms == self.day_end_ms(), (end_ms, self.today)
+        self.roll(end_ms)
+        self.now_ms = end_ms
+
+    def end_day(self) -> Ints:
+        """Close the day at whose end we stand; int64[n] rows of forgotten items."""
+        assert self.now_ms == self.day_end_ms(), (self.now_ms, self.today)
+        forgotten = self._close_day()
+        self.roll(self.now_ms)
+        return forgotten
+
+    def closing_levels(self) -> dict[str, Ints]:
+        """Day measure -> int64[high] units in the store and out at the close, thousandths."""
         high = self.cls.keys.high
         col = self.cls.col
         known = col["ledger_known"][:high] > 0
         on_hand = np.where(known, col["ledger_milli"][:high], col["items_ready"][:high] * 1000)
         on_rent = np.maximum(col["rented_out_milli"][:high], col["items_on_rent"][:high] * 1000)
-        for name, level in (("on_hand_close_milli", on_hand), ("on_rent_close_milli", on_rent)):
+        levels = {"on_hand_close_milli": on_hand, "on_rent_close_milli": on_rent}
+        return {name: self._bounded(name, level) for name, level in levels.items()}
+
+    def _bounded(self, name: str, level: Ints) -> Ints:
+        ring = self.cls.part[name]
+        assert isinstance(ring, DayRing)
+        return ring.bounded(level)
+
+    def _close_day(self) -> Ints:
+        """Write the day's closing levels, begin the next, forget what has long been silent."""
+        end_ms = self.days.end_ms(self.today)
+        high = self.cls.keys.high
+        for name, level in self.closing_levels().items():
             ring = self.cls.part[name]
             assert isinstance(ring, DayRing)
             ring.roll(self.today, high)

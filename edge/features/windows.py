@@ -185,7 +185,11 @@ class DayRing:
 
     def put(self, day: int, values: NDArray[Any]) -> None:
         """Set one day's values of rows ``0 .. len(values)-1``."""
-        self.ring[day % self.days, : values.size] = np.clip(values, self._least, self._most)
+        self.ring[day % self.days, : values.size] = self.bounded(values)
+
+    def bounded(self, values: NDArray[Any]) -> Ints:
+        """int64[n]: values as a day keeps them, at the end of the range where they leave it."""
+        return np.asarray(np.clip(values, self._least, self._most), np.int64)
 
     def clear(self, rows: Ints) -> None:
         """Forget these rows."""
