@@ -115,3 +115,7 @@ class Endpoint:
     media: str = JSON
     statuses: Mapping[int, str] = field(default_factory=lambda: {200: "As asked for."})
     bodies: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    """What one line of summary cannot say."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Request headers it looks at, and what for."""

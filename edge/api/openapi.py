@@ -97,9 +97,13 @@ def _operation(endpoint: Endpoint, named: dict[Any, Schema]) -> Schema:
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "tags": [endpoint.area],
-        "parameters": _parameters(endpoint.parts, "path") + _parameters(endpoint.query, "query"),
+        "parameters": _parameters(endpoint.parts, "path")
+        + _parameters(endpoint.query, "query")
+        + _headers(endpoint),
         "responses": _responses(endpoint, named),
     }
+    if endpoint.description:
+        operation["description"] = endpoint.description
     if endpoint.bodies:
         content = {media: _body(media, named[body]) for media, body in endpoint.bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}
@@ -110,6 +114,13 @@ def _body(media: str, schema: Schema) -> Schema:
     return (
         {"schema": schema, "example": EXAMPLES[media]} if media in EXAMPLES else {"schema": schema}
     )
+
+
+def _headers(endpoint: Endpoint) -> list[Schema]:
+    return [
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+        for name, text in endpoint.headers.items()
+    ]
 
 
 def _parameters(record: type[Path] | type[Query], place: str) -> list[Schema]:

@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
         "Start again without a cursor, and keep the filters the same from page to page.",
     ),
     "bad-body": Kind(400, "The body cannot be read", "Send JSON text in UTF-8."),
+    "bad-header": Kind(400, "A header cannot be used", "Correct its value, or leave it out."),
     "bad-header-row": Kind(
         400,
         "The header row cannot be used",

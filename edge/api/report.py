@@ -13,6 +13,7 @@ from edge.api.complaints import readable
 from edge.records import Reason
 
 REFUSED_SHOWN_MAX = 1_000
+WARNINGS_SHOWN_MAX = 1_000
 
 # Outcomes of events that count, and of those that change nothing because the daemon knows them
 # already. Every other outcome is a refusal, and leaves a dead letter with that reason.
@@ -40,8 +41,17 @@ class Refusal(Struct, gc=False):
     """Why, for people."""
 
 
+class LineWarning(Struct, gc=False):
+    """One line that was not refused, and of which a part was not used."""
+
+    line: int
+    """Line of the body, or place in the array, from 1."""
+    detail: str
+    """What was left out, for people."""
+
+
 class UploadReport(Struct):
-    """What became of an upload, as far as it is known."""
+    """What became of an upload, as far as it is known: read it, whatever the status."""
 
     accepted: int
     """Events that count."""
@@ -50,6 +60,10 @@ class UploadReport(Struct):
     refused_count: int
     """Events or lines that were refused."""
     refused: list[Refusal]
+    """The first 1,000 of them, by line."""
+    warnings_count: int
+    """Parts of events that were not used, such as fields that no event has."""
+    warnings: list[LineWarning]
     """The first 1,000 of them, by line."""
     outcomes: dict[str, int]
     """Every outcome by its reason."""
@@ -86,9 +100,11 @@ class Report:
     def __init__(self, total: Counter[str]) -> None:
         self._total = total  # of the whole API; every outcome is counted there too
         self._refused: list[Refusal] = []
+        self._warnings: list[LineWarning] = []
         self._stirred = asyncio.Event()
         self.outcomes: Counter[str] = Counter()
         self.refused_count = 0
+        self.warnings_count = 0
         self.submitted = 0
         self.committed = 0
         self.applied = 0
@@ -111,6 +127,12 @@ class Report:
         """Refused at the door: it never became a message."""
         self._count(reason)
         self._list(line, reason, detail)
+
+    def warn(self, line: int, detail: str) -> None:
+        """A part of it is not used; the rest is, or is refused on its own account."""
+        self.warnings_count += 1
+        if len(self._warnings) < WARNINGS_SHOWN_MAX:
+            self._warnings.append(LineWarning(line, detail))
 
     def note(self, line: int, reason: str, detail: str) -> None:
         """What the corridor decided about an event."""
@@ -156,6 +178,8 @@ class Report:
             repeated=repeated,
             refused_count=self.refused_count,
             refused=sorted(self._refused, key=lambda refusal: refusal.line),
+            warnings_count=self.warnings_count,
+            warnings=self._warnings.copy(),
             outcomes=dict(sorted(self.outcomes.items())),
             pending=self.pending,
         )

@@ -9,7 +9,19 @@ from edge.api.metrics import CONTENT_TYPE
 from edge.api.report import UploadReport
 from edge.events import AnyEvent
 
-_REPORTS = {200: "Everything is applied.", 202: "Everything is durable, not all of it is applied."}
+_REPORTS = {
+    200: "Everything was decided; the report says which events were **refused**.",
+    202: "Everything is durable, not all of it is decided.",
+}
+_READ_THE_REPORT = (
+    "**200 does not mean that every event was taken.** An event that is refused does not fail its "
+    "neighbours or the request: read `refused_count` and `refused` in every answer. `warnings` "
+    "names fields that no event has and that were ignored."
+)
+_KEY = (
+    "The sender's own name for this body. The same body sent again under the same name counts "
+    "once, also events without id, time or line number of their own."
+)
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -194,8 +206,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         area="events",
         query=upload.UploadQuery,
         statuses=_REPORTS,
+        description=_READ_THE_REPORT,
+        headers={upload.IDEMPOTENCY_KEY: _KEY},
         problems=(
             "bad-body",
+            "bad-header",
             "bad-header-row",
             "incomplete-body",
             "slow-body",

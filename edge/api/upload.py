@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta
 
 from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.fields import counts_again, fields_of, unknown_fields, with_id
 from edge.api.inflate import Inflate
 from edge.api.lines import Line, Lines
 from edge.api.native import CsvEvents, RefusedLineError, json_event, json_events
@@ -26,6 +27,9 @@ CHUNK_LINES = 256
 CHUNK_BYTES = 262_144
 PIECE_BYTES = 32_768  # cut into lines at once
 WINDOW_LINES = 4_096  # most lines of one upload in the corridor at once; MQTT wants room too
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+IDEMPOTENCY_KEY_MAX = 64
 
 BREAKS = ("body-too-large", "slow-body", "incomplete-body")
 
@@ -46,10 +50,15 @@ class UploadQuery(Query):
 class Door:
     """Submits one event a line, chunk by chunk, holding back while the corridor is full."""
 
-    def __init__(self, api: Api, report: Report, topic: str) -> None:
+    def __init__(
+        self, api: Api, report: Report, topic: str, kind: str = "", idempotency_key: str = ""
+    ) -> None:
+        """``kind``: of events that do not name their own. ``idempotency_key``: see ``_looked_at``."""
         self._api = api
         self._report = report
         self._topic = topic
+        self._kind = kind
+        self._idempotency_key = idempotency_key
         self._chunk: list[tuple[Message, LineReceipt]] = []
         self._chunk_bytes = 0
         self._next_line = 1
@@ -64,8 +73,23 @@ class Door:
         except RefusedLineError as error:
             self._report.refuse(line.number, error.reason, error.detail)
         else:
+            event = self._looked_at(line.number, event)
             message = Message(self._topic, event, self._api.clock.now_ms())
             await self.add(line.number, message)
+
+    def _looked_at(self, line: int, event: bytes) -> bytes:
+        """The event, with warnings told and an id where it needs and gets one.
+
+        With an idempotency key, an event that could not be told from its own repeat is known by
+        key and line, so that the same body may be sent again.
+        """
+        told = fields_of(event)
+        kind = self._kind or str(told.get("type"))
+        for warning in unknown_fields(told, kind):
+            self._report.warn(line, warning)
+        if self._idempotency_key and counts_again(told, kind):
+            return with_id(event, f"{self._idempotency_key}/{line}")
+        return event
 
     async def add(self, line: int, message: Message, receipt: LineReceipt | None = None) -> None:
         """Add a message; a full chunk is submitted."""
@@ -215,6 +239,15 @@ async def _open(api: Api, call: Call[UploadQuery, Path]) -> Reading:
     raise Problem("unsupported-media-type", f"{media or 'No content type'}.")
 
 
+def _idempotency_key(request: web.Request) -> str:
+    """The sender's name for this body; empty: none. Raises Problem ``bad-header``."""
+    key = request.headers.get(IDEMPOTENCY_KEY, "").strip()
+    if len(key) > IDEMPOTENCY_KEY_MAX or not (key.isascii() and key.isprintable()):
+        detail = f"{IDEMPOTENCY_KEY}: at most {IDEMPOTENCY_KEY_MAX} printable ASCII characters."
+        raise Problem("bad-header", detail)
+    return key
+
+
 async def post_events(api: Api, call: Call[UploadQuery, Path]) -> Answer:
     """Admit events, and report by line what became of them."""
     kind = call.query.type
@@ -222,7 +255,7 @@ async def post_events(api: Api, call: Call[UploadQuery, Path]) -> Answer:
         detail = f"type={kind!r}: one of {', '.join(sorted(BY_KIND))}."
         raise Problem("bad-parameter", detail, parameter="type")
     topic = f"$http/{kind or 'events'}/{call.query.source}"
-    door = Door(api, Report(api.uploaded), topic)
+    door = Door(api, Report(api.uploaded), topic, kind or "", _idempotency_key(call.request))
     lines, event_of = await _open(api, call)
     try:
         async for line in lines:

@@ -145,6 +145,46 @@ async def a_bad_line_costs_nobody_else(client: Client) -> None:
     assert len((await get(client, "/api/items"))["items"]) == 2
 
 
+async def a_misspelt_field_is_told_and_the_event_counts(client: Client) -> None:
+    lines = [
+        msgspec.json.encode(scan(1)),
+        msgspec.json.encode(scan(2, contrat="C-2", Grade="A")),
+        b'{"type":"item_scan","contrat":"C-3"}',
+    ]
+    headers = {"Content-Type": "application/x-ndjson"}
+    report = await post(client, "/api/events", data=b"\n".join(lines), headers=headers)
+    assert (report["accepted"], report["refused_count"], report["warnings_count"]) == (2, 1, 3)
+    assert [row["line"] for row in report["warnings"]] == [2, 2, 3]
+    told = "unknown field 'contrat' was ignored; did you mean 'contract'?"
+    assert report["warnings"][0]["detail"] == report["warnings"][2]["detail"] == told
+    assert "'grade'" in report["warnings"][1]["detail"]
+    foreign = {"idHex": EPC.format(3), "antenna": 1, "timestamp": "2026-01-01T00:00:00Z"}
+    assert (await post(client, "/api/events", json=foreign))["warnings"] == []
+
+
+async def a_body_sent_again_under_its_name_counts_once(client: Client) -> None:
+    # a receipt without line numbers, and goods received without a time: nothing tells a repeat
+    line = {"type": "pos_line", "document": "R-1", "kind": "sale", "sku": "TENT-20", "name": "T"}
+    body = msgspec.json.encode([line, line, {"type": "stock_receipt", "sku": "S", "quantity": 2}])
+
+    async def sent(name: str) -> tuple[int, int]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": name}
+        report = await post(client, "/api/events", data=body, headers=headers)
+        return report["accepted"], report["repeated"]
+
+    assert await sent("day-1") == (3, 0)
+    assert await sent("day-1") == (0, 3)
+    assert await sent("day-2") == (3, 0)
+    own_id = msgspec.json.encode(scan(1, id="x"))
+    for name, accepted in (("day-3", 1), ("day-4", 0)):  # an id of its own is what counts
+        headers = {"Content-Type": "application/json", "Idempotency-Key": name}
+        report = await post(client, "/api/events", data=own_id, headers=headers)
+        assert report["accepted"] == accepted
+    bad = {"Content-Type": "application/json", "Idempotency-Key": "x" * 65}
+    problem = await post(client, "/api/events", 400, data=body, headers=bad)
+    assert problem["type"].endswith(":bad-header")
+
+
 async def a_csv_upload_names_native_fields(client: Client) -> None:
     rows = (
         "epc,scan_type,contract,defects,at\r\n"
@@ -313,6 +353,8 @@ CASES: tuple[Case, ...] = (
     pages_show_every_item_once,
     polling_costs_a_304_until_something_changes,
     a_bad_line_costs_nobody_else,
+    a_misspelt_field_is_told_and_the_event_counts,
+    a_body_sent_again_under_its_name_counts_once,
     a_csv_upload_names_native_fields,
     the_same_event_id_twice_counts_once,
     what_cannot_be_read_becomes_a_dead_letter_and_can_be_played_again,

@@ -19,7 +19,8 @@ from edge.events import EVENT_TYPES
 from tests.api.contract import get, scan
 from tests.api.fakes import fake_daemon
 
-DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def test_the_document_is_valid_openapi_3_1() -> None:
@@ -104,7 +105,7 @@ def test_every_endpoint_and_parameter_is_documented(endpoint: Any) -> None:
     heading = f"### {endpoint.method} {endpoint.path}\n"
     assert heading in DOCS
     section = DOCS.split(heading)[1].split("\n### ")[0]
-    for name in endpoint.query.__struct_fields__:
+    for name in (*endpoint.query.__struct_fields__, *endpoint.headers):
         assert f"`{name}`" in section, name
     for slug in endpoint.problems:
         assert f"`{slug}`" in section, slug
@@ -113,6 +114,17 @@ def test_every_endpoint_and_parameter_is_documented(endpoint: Any) -> None:
 def test_no_endpoint_is_documented_that_does_not_exist() -> None:
     documented = set(re.findall(r"^### ([A-Z]+ /\S*)$", DOCS, re.MULTILINE))
     assert documented == {f"{e.method} {e.path}" for e in ENDPOINTS}
+
+
+def test_whoever_sends_events_is_told_that_200_is_not_enough() -> None:
+    operation = document()["paths"]["/api/events"]["post"]
+    assert "200 does not mean that every event was taken" in operation["description"]
+    assert "refused_count" in operation["description"]
+    (header,) = [p for p in operation["parameters"] if p["in"] == "header"]
+    assert header["name"] == "Idempotency-Key"
+    for page in ("api.md", "connect.md"):
+        text = " ".join((ROOT / "docs" / page).read_text().replace("\n> ", " ").split())
+        assert "200 does not mean that every event was taken" in text, page
 
 
 @pytest.mark.parametrize("slug", KINDS)
