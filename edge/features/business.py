@@ -72,6 +72,7 @@ def _item(state: FeatureState, epc: str, arrival_ms: int, store: str) -> int:
     row = state.item.keys.claim(epc)
     if row >= 0:
         col = state.item.col
+        state.item.touched[row] = True
         col["last_event_ms"][row] = max(int(col["last_event_ms"][row]), arrival_ms)
         if col["first_seen_ms"][row] == 0:
             col["first_seen_ms"][row] = arrival_ms
@@ -361,6 +362,7 @@ def _class(state: FeatureState, store: str, sku: str, arrival_ms: int, name: str
     row = state.cls.keys.claim(class_key(store, sku))
     if row >= 0:
         col = state.cls.col
+        state.cls.touched[row] = True
         col["last_event_ms"][row] = max(int(col["last_event_ms"][row]), arrival_ms)
         if col["store_row"][row] < 0:
             col["store_row"][row] = state.store.keys.claim(store)

@@ -124,6 +124,7 @@ class FeatureState:
         """
         if not len(reads):
             return np.zeros(0, np.int64)
+        self.item.touched[reads.item] = True
         return self._reads.take(reads, self.repeat_ms, self.count)
 
     # -- the end of a day -----------------------------------------------------------------------
@@ -235,6 +236,7 @@ class FeatureState:
         if class_row >= 0 and not self.item.col["retired"][item_row]:
             group = self.group_of(int(self.item.col["status_row"][item_row]))
             self.cls.col[f"items_{group}"][class_row] += by
+            self.cls.touched[class_row] = True
 
     # -- saving, comparing, splitting -------------------------------------------------------------
 

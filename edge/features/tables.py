@@ -58,6 +58,13 @@ class Table:
         self.col: dict[str, Array] = {c.name: _filled(limit, c) for c in columns}
         self.part: dict[str, Part] = {key: make(limit) for key, make in parts.items()}
         self.text: dict[str, dict[int, str]] = {key: {} for key in texts}
+        self.touched = np.zeros(limit, np.bool_)  # something happened to it; no part of the state
+
+    def take_touched(self) -> Ints:
+        """int64[n]: rows that something happened to since this was last asked, ascending."""
+        rows = np.flatnonzero(self.touched[: self.keys.high])
+        self.touched[rows] = False
+        return rows.astype(np.int64)
 
     def roll(self, now_ms: int, today: int) -> None:
         """Let time reach ``now_ms``, which lies in the local day ``today``."""
@@ -79,6 +86,7 @@ class Table:
             part.clear(rows)
         for name, column in self.columns.items():
             self.col[name][rows] = column.empty
+        self.touched[rows] = False
         gone = rows.tolist()
         for texts in self.text.values():
             for row in gone:

@@ -55,6 +55,7 @@ class Movements:
         state, col, items = self._state, self._state.item.col, moved.item
         kinds = moved.kind.astype(np.int64)
         self._count_zones(moved, col["zone_since_ms"][items])
+        state.item.touched[items] = True
         col["zone_row"][items] = moved.new_zone
         col["zone_since_ms"][items] = moved.at_ms
         for kind, name in _NAMES.items():
