@@ -223,7 +223,10 @@ class Storage(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retention_days: float = 30.0
     """Journal history kept for the trainer, days."""
     journal_max_bytes: int = 8_589_934_592
-    """The journal never grows beyond this; oldest history goes first."""
+    """Most bytes of the journal in use, tables included; beyond it the oldest history goes first.
+    What was freed is used again, so the file keeps the largest size it ever had; its -wal takes up
+    to 16 MB more.
+    """
     disk_reserve_bytes: int = 134_217_728
     """With less free space than this nothing more is acknowledged."""
     snapshot_every_s: int = 900
