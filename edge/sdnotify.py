@@ -8,7 +8,6 @@ Source: sd_notify(3), sd_watchdog_enabled(3).
 
 import os
 import socket
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -91,10 +90,6 @@ class Notifier:
     def stopping(self, status: str = "") -> bool:
         """The clean stop has begun."""
         return self._send("STOPPING=1", status)
-
-    def reloading(self) -> bool:
-        """The configuration is being read again; :meth:`ready` ends it."""
-        return self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def extend(self, seconds: float) -> bool:
         """Starting or stopping takes this much longer, seconds from now (a long replay says so)."""

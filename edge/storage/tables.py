@@ -186,11 +186,6 @@ def dead_letter_heads(
     return list(rows)
 
 
-def dead_letter_counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many dead letters are kept, by reason."""
-    return dict(connection.execute("SELECT reason, count(*) FROM dead_letter GROUP BY reason"))
-
-
 def timeline(
     connection: sqlite3.Connection,
     epc: str,
@@ -227,11 +222,3 @@ def gaps(
         (*(before or (1 << 62, "")), reader, limit),
     )
     return [Gap(*row) for row in rows]
-
-
-def gap_counts(connection: sqlite3.Connection) -> tuple[int, int]:
-    """(all gaps kept, those still open)."""
-    total, still_open = connection.execute(
-        "SELECT count(*), coalesce(sum(to_ms = 0), 0) FROM gap"
-    ).fetchone()
-    return total, still_open

@@ -63,18 +63,19 @@ def test_dead_letters_page_filter_and_count(connection: sqlite3.Connection) -> N
     assert tables.dead_letters(connection, 2, (9, -1), "future") == newest[6:8]
     assert tables.dead_letter(connection, 4, -1) == letters[8]
     assert tables.dead_letter(connection, 4, 7) is None
-    assert tables.dead_letter_counts(connection) == {"future": 8, "unreadable": 12}
+    by_reason = [len(tables.dead_letters(connection, 99, reason=r)) for r in ("future", "unreadable")]
+    assert by_reason == [8, 12]
 
 
 def test_a_gap_closes_and_a_replayed_opening_does_not_open_it_again(
     connection: sqlite3.Connection,
 ) -> None:
     write(connection, Effects([], [], [Gap(7, "dock", 100, 0, "offline")]))
-    assert tables.gap_counts(connection) == (1, 1)
+    assert [gap.to_ms for gap in tables.gaps(connection)] == [0]
     write(connection, Effects([], [], [Gap(7, "dock", 100, 250, "offline", 3)]))
     write(connection, Effects([], [], [Gap(7, "dock", 100, 0, "offline")]))
     assert tables.gaps(connection) == [Gap(7, "dock", 100, 250, "offline", 3)]
-    assert tables.gap_counts(connection) == (1, 0)
+    assert [gap.to_ms > 0 for gap in tables.gaps(connection)] == [True]
 
 
 def test_the_gaps_of_a_reader_include_those_of_every_reader(
