@@ -63,7 +63,9 @@ def test_dead_letters_page_filter_and_count(connection: sqlite3.Connection) -> N
     assert tables.dead_letters(connection, 2, (9, -1), "future") == newest[6:8]
     assert tables.dead_letter(connection, 4, -1) == letters[8]
     assert tables.dead_letter(connection, 4, 7) is None
-    by_reason = [len(tables.dead_letters(connection, 99, reason=r)) for r in ("future", "unreadable")]
+    by_reason = [
+        len(tables.dead_letters(connection, 99, reason=r)) for r in ("future", "unreadable")
+    ]
     assert by_reason == [8, 12]
 
 
