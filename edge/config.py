@@ -235,6 +235,8 @@ class Storage(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """… or after so many events, whichever is first (never within 60 s of the last)."""
     timeline_days: float = 400.0
     """Item timelines kept, days."""
+    history_days: int = 800
+    """Daily history kept for training (features and day measures), days; 0: none is written."""
     fsync_delay_ms: int = 0
     """For benches: added to every commit, milliseconds."""
 

@@ -286,6 +286,7 @@ RULES: Mapping[str, Rule] = {
     "storage.snapshot_every_s": between(1, 86_400),
     "storage.snapshot_every_events": between(1, 1_000 * MB),
     "storage.timeline_days": between(1, 36_500),
+    "storage.history_days": between(0, 36_500),
     "storage.fsync_delay_ms": between(0, 60_000),
     "api.bind": Rule("a loopback address and port", bind_fault),
     "api.body_max_bytes": between(1_024, 4_294_967_296, _BYTES_HINT),

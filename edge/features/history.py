@@ -42,7 +42,9 @@ CLASS_LEVELS = (
     "competitor_price_cents",
     "cost_cents",
     "reserved_milli",
+    "stock_known",
 )
+"""``stock_known``: 1 where stock was counted or received, or an item is tagged."""
 ITEM_LEVELS = ("status_group", "retired")
 """``status_group`` counts ``edge.features.words.GROUPS``."""
 FACTOR_MEASURES = ("mean_milli",)
@@ -138,9 +140,11 @@ def _class_rest(state: FeatureState, rows: Ints, made: HistoryRows) -> None:
         amounts[0, CLASS_MEASURES.index(name)] = level[rows]
     made.measures, made.days, made.amounts = CLASS_MEASURES, days, amounts.tobytes()
     made.levels = CLASS_LEVELS
-    made.heights = np.stack(
-        [state.cls.col[name][rows].astype("<i8") for name in CLASS_LEVELS]
-    ).tobytes()
+    col = state.cls.col
+    tagged = sum(col[f"items_{group}"][rows].astype(np.int64) for group in GROUPS)
+    levels = {name: col[name][rows] for name in CLASS_LEVELS if name in col}
+    levels["stock_known"] = (col["ledger_known"][rows] > 0) | (np.asarray(tagged) > 0)
+    made.heights = np.stack([levels[name].astype("<i8") for name in CLASS_LEVELS]).tobytes()
 
 
 def _item_rest(state: FeatureState, rows: Ints, made: HistoryRows) -> None:

@@ -33,6 +33,7 @@ from edge.config import Storage
 from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
 from edge.records import Batch, Effects, Message, Replayed
 from edge.storage import packing
+from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
 from edge.storage.tables import (
     DeadLetterStock,
     oldest_quarter_ms,
@@ -45,7 +46,9 @@ FILE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
 APPLICATION_ID = 0x52464A33
 """``PRAGMA application_id`` of our files: "RFJ3"."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MIGRATIONS = {1: ("history.sql",)}
+"""Version -> what makes it the next one. Files of ``schema/``; each step is one transaction."""
 PAGE_BYTES = 1_024
 IDLE_CHECKPOINT_BYTES = 1_048_576
 """An idle writer checkpoints once about so much was written to the WAL."""
@@ -285,9 +288,9 @@ def _check_identity(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise JournalBroken(f"{FILE_NAME} is not a journal of ours (application id {application})")
-    if version != SCHEMA_VERSION:
+    if not 1 <= version <= SCHEMA_VERSION:  # older ones hold all that a reader asks for
         raise JournalBroken(
-            f"{FILE_NAME} has version {version}, this program reads version {SCHEMA_VERSION}"
+            f"{FILE_NAME} has version {version}, this program reads up to {SCHEMA_VERSION}"
         )
 
 
@@ -330,11 +333,30 @@ def fsync_directory(directory: Path) -> None:
 
 def _create(connection: sqlite3.Connection) -> None:
     """Lay out an empty file: all of it in one transaction, or nothing."""
-    schema = (Path(__file__).parent / "schema" / "journal.sql").read_text()
+    schema = _schema("journal.sql") + _schema("history.sql")
     connection.executescript(
         f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id = {APPLICATION_ID};"
         f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )
+
+
+def _schema(name: str) -> str:
+    return (Path(__file__).parent / "schema" / name).read_text()
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file of an older version up to ours: a step is done wholly or not at all."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for old in range(version, SCHEMA_VERSION):
+        script = "".join(_schema(name) for name in _MIGRATIONS[old])
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {old + 1}; COMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 # page_size and auto_vacuum count only while the file is empty, and page_size not in WAL mode.
@@ -364,7 +386,9 @@ def _open_connection(directory: Path) -> sqlite3.Connection:
         if objects:  # before anything is written: it may be somebody else's file
             _check_identity(connection)
         _set(connection, _EVERY_TIME)
-        if not objects:
+        if objects:
+            _migrate(connection)
+        else:
             _create(connection)
             fsync_directory(directory)
             fsync_directory(directory.parent)
@@ -521,7 +545,7 @@ class Journal:
         assert (batch.seq, batch.first) == (tail.seq + 1, tail.next_ordinal), (batch.seq, tail)
         started = time.perf_counter()
         codec, blob = packing.pack(batch.messages)
-        self._demand_room(len(blob))
+        self._demand_room(len(blob) + _pack_history(effects))
         after = _tail_after(tail, batch)
         played = [m.letter for m in batch.messages if isinstance(m, Replayed)]
         with self._transaction():
@@ -553,7 +577,7 @@ class Journal:
     def append_effects(self, effects: Effects, upto_seq: int) -> None:
         """Commit effects of batches up to ``upto_seq`` without a batch. Errors as :meth:`append`."""
         assert upto_seq <= self._tail.seq, (upto_seq, self._tail.seq)
-        self._demand_room(0)
+        self._demand_room(_pack_history(effects))
         with self._transaction():
             position = self._write_effects(effects, upto_seq)
             self._connection.execute(
@@ -569,7 +593,7 @@ class Journal:
             return self._effects_seq  # a replay: stored already
         write_effects(self._connection, self._dead_letters, effects)
         rows = len(effects.timeline) + len(effects.dead_letters) + len(effects.gaps)
-        self._wal_bytes += rows * PAGE_BYTES
+        self._wal_bytes += rows * PAGE_BYTES + sum(len(one.packed) for one in effects.history)
         return upto_seq
 
     def trim(self, before_ms: int, keep_after_seq: int, max_bytes: int | None = None) -> int:
@@ -599,17 +623,18 @@ class Journal:
         """After :class:`JournalFull`: remove one slice of the oldest batches whatever their age.
 
         When none may go and the derived tables use more than half of the journal's limit, their
-        oldest quarter goes instead: else they could fill the limit for good.
+        oldest quarter goes instead: else they could fill the limit for good. Daily history goes
+        last, or first where it takes the most: models are trained on it.
         How many rows went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
         """
         limit = DERIVED_SHARE * self._settings.journal_max_bytes
         removed = self.trim(1 << 62, keep_after_seq)
         if not removed and self._derived_bytes() > limit:
-            removed = self._give_up_derived()
+            removed = self._give_up_derived() or self._give_up_history()
         return removed
 
     def _derived_bytes(self) -> int:
-        """About what dead letters, timeline and gaps use: what the batches do not."""
+        """About what dead letters, timeline, gaps and history use: what the batches do not."""
         with self._guarded():
             (batches,) = self._connection.execute(
                 "SELECT coalesce(sum(length(blob) + 64), 0) FROM batch"
@@ -618,6 +643,10 @@ class Journal:
 
     def _give_up_derived(self) -> int:
         """Remove the oldest quarter of the derived rows: of the time they span, of the letters."""
+        with self._guarded():
+            size = history_bytes(self._connection)
+        if 2 * size > self._derived_bytes() and (removed := self._give_up_history()):
+            return removed
         before = self._connection.total_changes
         with self._transaction():
             self._dead_letters.drop_oldest((self._dead_letters.count + 3) // 4)
@@ -627,6 +656,23 @@ class Journal:
         while self.trim_effects(before_ms):  # each slice is a transaction of its own
             _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         return self._connection.total_changes - before
+
+    def _give_up_history(self) -> int:
+        """Remove the oldest quarter of the days of history; how many chunks went."""
+        with self._guarded():
+            day = oldest_quarter_day(self._connection)
+        removed = 0
+        while slice_ := self.trim_history(day):  # each slice is a transaction of its own
+            removed += slice_
+            _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
+        return removed
+
+    def trim_history(self, before_day: int) -> int:
+        """Remove one slice of the history of days before ``before_day``; how many chunks went."""
+        with self._transaction():
+            removed = trim_history(self._connection, before_day)
+        self._wal_bytes += removed * 4 * PAGE_BYTES
+        return removed
 
     def _trim_end(self, keep_after_seq: int, before_ms: int, excess: int) -> tuple[int, int]:
         """(last seq to remove, how many rows) of one slice."""
@@ -730,6 +776,14 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._dead_letters.recount()
+
+
+def _pack_history(effects: Effects | None) -> int:
+    """Pack what is not packed yet, which takes too long inside a transaction; bytes of all."""
+    if effects is None:
+        return 0
+    effects.history = [pack(rows) for rows in effects.history]
+    return sum(len(rows.packed) for rows in effects.history)
 
 
 def _tail_after(tail: Tail, batch: Batch) -> Tail:

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge.records import DeadLetter, Effects, Gap, TimelineEntry
+from edge.storage.history import write_history
 
 DEAD_LETTER_BYTES_MAX = 67_108_864
 """Most payload bytes of all dead letters together, whatever their number."""
@@ -96,6 +97,8 @@ def write_effects(connection: sqlite3.Connection, stock: DeadLetterStock, effect
         connection.executemany(_INSERT_TIMELINE, sorted(map(_timeline_row, effects.timeline)))
     if effects.gaps:
         connection.executemany(_UPSERT_GAP, map(_gap_row, effects.gaps))
+    if effects.history:
+        write_history(connection, effects.history)
 
 
 def trim_timeline(

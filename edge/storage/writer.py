@@ -94,6 +94,11 @@ class JournalWriter:
         while await self._submit(self._journal.trim_effects, before_ms):
             pass
 
+    async def trim_history(self, before_day: int) -> None:
+        """Trim daily history likewise."""
+        while await self._submit(self._journal.trim_history, before_day):
+            pass
+
     def run(self, work: Callable[[Journal], T]) -> "asyncio.Future[T]":
         """Awaitable: the result of ``work(journal)``, run in its turn on the writer thread."""
         return self._submit(work, self._journal)
