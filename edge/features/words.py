@@ -1,7 +1,12 @@
 """RFID3's vocabulary as tables: statuses, scan types, grades, defects. No logic.
 
 Staff know these words, so they are stored as they are; unknown status texts are accepted.
+Grades, defects and qualities of time are those of ``edge.events``, in its order.
 """
+
+from typing import get_args
+
+from edge.events import Defect, Grade, TimeQuality
 
 # The order is the order of their numbers in a fresh state; unknown texts get the numbers after.
 STATUSES: tuple[str, ...] = (
@@ -49,27 +54,13 @@ STATUS_AFTER_MAINTENANCE: dict[str, str] = {"failure": "Repair"}
 OUT_SCANS = frozenset({"Rental"})
 IN_SCANS = frozenset({"Return", "Pickup"})
 
-# Best to worst; the number of a grade is its place counted from the worst, 0 = not graded.
-GRADES: tuple[str, ...] = ("C-", "C", "C+", "B-", "B", "B+", "A-", "A", "A+")
+# Worst to best; the number of a grade is its place counted from the worst, 0 = not graded.
+GRADES: tuple[str, ...] = tuple(reversed([grade for grade in get_args(Grade) if grade]))
 GRADE_NUMBER: dict[str, int] = {"": 0, **{grade: i + 1 for i, grade in enumerate(GRADES)}}
 GRADE_TEXT: tuple[str, ...] = ("", *GRADES)
 
-DEFECTS: tuple[str, ...] = (
-    "dirty_or_mud",
-    "leaves",
-    "oil",
-    "mold",
-    "stain",
-    "oxidation",
-    "rip_or_tear",
-    "sewing_repair_needed",
-    "grommet",
-    "rope",
-    "buckle",
-    "wet",
-    "other",
-    "service_required",
-)
+# Snapshots hold these as bits and numbers: a new word goes to the end.
+DEFECTS: tuple[str, ...] = get_args(Defect)
 DEFECT_BIT: dict[str, int] = {name: 1 << i for i, name in enumerate(DEFECTS)}
 
-TIME_QUALITIES: tuple[str, ...] = ("reader", "naive_local", "uptime", "arrival")
+TIME_QUALITIES: tuple[str, ...] = get_args(TimeQuality)

@@ -40,6 +40,7 @@ from edge.ingest.formats import (
 from edge.ingest.formats.checks import fault
 from edge.ingest.formats.mapping import Mapped
 from edge.ingest.formats.reading import ELEMENTS_MAX, Object, Reading, Reject, Source
+from edge.ingest.formats.typed import FastReader
 from edge.ingest.times import Times
 from edge.records import Message
 
@@ -83,7 +84,6 @@ class Decoded(Struct, gc=False):
 
 
 ElementReader = Callable[[Object, bytes, Reading], None]
-FastReader = Callable[[bytes, Source, int], list[Event] | None]
 
 
 def _discovery(o: Object, raw: bytes, reading: Reading) -> None:
@@ -140,8 +140,13 @@ READERS: dict[str, ElementReader] = {
     "generic": generic.read,
 }
 
-_FAST: dict[str, FastReader] = {"zebra": zebra.fast, "impinj": impinj.fast}
-_MARKS = (("zebra", zebra.MARK), ("impinj", impinj.MARK))
+_FAST: dict[str, FastReader] = {"zebra": zebra.fast, "impinj": impinj.fast, "rfid3": rfid3.fast}
+# Where nobody has said whose a payload is: what it must hold to be tried, and by whom.
+_MARKS: tuple[tuple[str, bytes, FastReader], ...] = (
+    ("zebra", zebra.MARK, zebra.fast),
+    ("impinj", impinj.MARK, impinj.fast),
+    ("rfid3", rfid3.MARK, rfid3.fast_found),
+)
 _FAST_NATIVE: dict[str, FastReader] = {k: native.Fast(k) for k in (*BY_KIND, native.MIXED)}
 
 _ROUTES_MAX = 4_096
@@ -234,11 +239,11 @@ class Decoder:
         A topic remembers the one that fitted, to spare the search next time. That changes no
         result: all whose mark is there are tried in the end, and no payload fits two of them.
         """
-        for label, mark in _MARKS:
+        for label, mark, fast in _MARKS:
             if label != route.label and mark in payload:
-                events = _FAST[label](payload, route.source, arrival_ms)
+                events = fast(payload, route.source, arrival_ms)
                 if events is not None and len(events) <= ELEMENTS_MAX:
-                    route.label, route.fast = label, _FAST[label]
+                    route.label, route.fast = label, fast
                     return Decoded(events, [], label, False)
         return None
 
@@ -279,7 +284,10 @@ class Decoder:
             store=(rule.store if rule else "") or values.name(told) or self._store,
             store_ruled=ruled,
             reader=reader,
-            fallback=values.name(topics.device_of(topic)) or values.name(topic) or "unknown",
+            fallback=reader
+            or values.name(topics.device_of(topic))
+            or values.name(topic)
+            or "unknown",
             kind=kind,
             company_prefixes=self._company_prefixes,
         )

@@ -6,7 +6,7 @@ a zone is local to the shop. Where daylight saving makes a local time ambiguous 
 two is taken; a local time that was skipped is read with the offset before the jump, so it lands
 just after it. Both are PEP 495's ``fold=0``, the same on every run.
 
-Results are cached by minute; a cache is emptied when full and never changes a result.
+Results are cached by minute and second; a full cache is emptied, and none changes a result.
 """
 
 import re
@@ -30,11 +30,14 @@ _PATTERN = re.compile(
     re.ASCII,
 )
 
-_SECONDS = {f"{s:02d}.": s * 1_000 for s in range(61)}  # 60: a leap second
-_WHOLE_SECONDS_UTC = {f"{s:02d}Z": s * 1_000 for s in range(61)}
+_SECONDS = {f"{s:02d}": s * 1_000 for s in range(61)}  # 60: a leap second
+_WHOLE_SECONDS_UTC = {f"{text}Z": ms for text, ms in _SECONDS.items()}
+_FRACTIONAL_SECONDS = {f"{text}.": ms for text, ms in _SECONDS.items()}
 _MILLIS = {f"{ms:03d}": ms for ms in range(1_000)}
 _minutes: dict[str, int] = {}  # "2026-02-26T17:13:" -> as if it were UTC, ms
+_seconds: dict[str, int] = {}  # "2026-02-26T17:13:07." -> as if it were UTC, ms
 _offsets: dict[str, int] = {"Z": 0}  # "-0600" -> ms to subtract
+_endings: dict[str, int] = {}  # "785-0600" -> ms to add
 
 
 def utc_ms(text: str) -> int:
@@ -45,12 +48,28 @@ def utc_ms(text: str) -> int:
     """
     if len(text) == 20:
         return _minutes[text[:17]] + _WHOLE_SECONDS_UTC[text[17:]]
-    return (
-        _minutes[text[:17]]
-        + _SECONDS[text[17:20]]
-        + _MILLIS[text[20:23]]
-        - _offsets[text[23:].lstrip(_DIGITS)]
-    )
+    second = _seconds.get(text[:20])
+    if second is None:
+        second = _minutes[text[:17]] + _FRACTIONAL_SECONDS[text[17:20]]
+        _remember(_seconds, text[:20], second)
+    ending = _endings.get(text[20:])
+    return second + (ending if ending is not None else _ending(text[20:]))
+
+
+def _ending(text: str) -> int:
+    """Milliseconds and zone. Remembered where no more digits than these are told: few differ."""
+    ms, zone = _MILLIS[text[:3]], text[3:]
+    offset = _offsets.get(zone)
+    if offset is None:
+        return ms - _offsets[zone.lstrip(_DIGITS)]
+    _remember(_endings, text, ms - offset)
+    return ms - offset
+
+
+def _remember(cache: dict[str, int], text: str, ms: int) -> None:
+    if len(cache) >= _CACHE_MAX:
+        cache.clear()
+    cache[text] = ms
 
 
 def _offset_ms(zone: str) -> int:
@@ -77,9 +96,15 @@ class Times:
     def __init__(self, timezone: str) -> None:
         """``timezone``: an IANA name. Raises zoneinfo.ZoneInfoNotFoundError or ValueError."""
         self._zone = ZoneInfo(timezone)
+        self._local: dict[str, int] = {}  # "2026-02-26 17:13:" in this zone -> ms
 
     def parse(self, text: str) -> tuple[int, bool]:
         """Epoch milliseconds, and whether the text had no zone. Raises ValueError."""
+        size = len(text)
+        if (size == 19 or size == 23) and (minute := self._local.get(text[:17])) is not None:
+            ms = _local_ms(text)
+            if ms >= 0:
+                return minute + ms, True
         try:
             return utc_ms(text), False
         except KeyError:
@@ -94,11 +119,19 @@ class Times:
         if ms > 60_999:
             raise ValueError(text[:40])
         moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0))
+        # Whether its minute and second stand where the fast path looks for them.
+        exact = second is not None and text[16:17] == text[13] == ":"
         if zone is None:
-            return self._local_minute(moment) + ms, True
+            local = self._local_minute(moment)
+            if exact:
+                _remember(self._local, text[:17], local)
+            return local + ms, True
         base = (moment.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
         offset = _offset_ms(zone)
-        self._remember(text, base, zone, offset)
+        if exact:
+            _remember(_minutes, text[:17], base)
+        if text.endswith(zone):
+            _offsets[zone] = offset  # at most a few thousand spellings exist
         return base + ms - offset, False
 
     def _local_minute(self, moment: datetime) -> int:
@@ -108,15 +141,14 @@ class Times:
         except OverflowError as error:
             raise ValueError(str(moment)) from error
 
-    @staticmethod
-    def _remember(text: str, base: int, zone: str, offset: int) -> None:
-        """Teach the fast path this minute and this offset, where the text has its exact shape."""
-        if text[16:17] == ":":
-            if len(_minutes) >= _CACHE_MAX:
-                _minutes.clear()
-            _minutes[text[:17]] = base
-        if text.endswith(zone):
-            _offsets[zone] = offset  # at most a few thousand spellings exist
+
+def _local_ms(text: str) -> int:
+    """What follows the minute of a time without a zone: ``07`` or ``07.785``; -1: something else."""
+    second = _SECONDS.get(text[17:19], -1)
+    if len(text) == 19:
+        return second
+    ms = _MILLIS.get(text[20:], -1)
+    return second + ms if text[19] == "." and second >= 0 and ms >= 0 else -1
 
 
 def plausible(at_ms: int) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge import config
 from edge.errors import ConfigError
 from edge.events import BY_KIND, Event, ItemScan, PosLine, ReaderStatus, StockCount, TagRead
-from edge.ingest.decode import ELEMENTS_MAX, REASONS, Decoded, Decoder
+from edge.ingest.decode import _MARKS, ELEMENTS_MAX, REASONS, Decoded, Decoder
 from edge.ingest.times import plausible
 from edge.records import Message
 
@@ -413,6 +413,7 @@ TOPICS = st.sampled_from(
         "$http/events/x",
         "$http/epcis/x",
         "$http/tasmota/x",
+        "$http/rfid3/x",
         "rfid3/main/events/x",
         *(f"rfid3/main/{kind}/x" for kind in BY_KIND),
     ]
@@ -548,9 +549,17 @@ EDGE_TEXTS = (
     ["E2801170", "e2801170", "E2", "zz", "", " AB ", "A" * 128, "A" * 129, "ikUCJA==", "ikUCJA",
      "4oARYGAAAgpmgfI_", "====", "3000", "door", "d\x07r", None, 5, True, "2026-04-01T08:15:30.250Z",
      "2026-04-01T08:15:30Z", "2026-04-01 08:15:30.25-0500", "2026-04-01T08:15:30.250",
-     "1970-01-01T00:00:00.000Z", "2106-02-07T00:00:00.000Z", "2106-02-06T23:59:59.999Z"]
+     "1970-01-01T00:00:00.000Z", "2106-02-07T00:00:00.000Z", "2106-02-06T23:59:59.999Z",
+     "0000-00-00 00:00:00", "2026-04-01 08:15:30", "False", "true", "check-in", "b+",
+     "A" * 127 + " B", "A\x07" + "B" * 125 + " C", " " * 300]
 )  # fmt: skip
 EDGES, TEXTS = st.sampled_from(EDGE_NUMBERS), st.sampled_from(EDGE_TEXTS)
+ROW = (
+    SCAN
+    | {"contract_number": "L4412", "status": "On Rent", "quality": "A-", "common_name": "90 ROUND"}
+    | {"rental_class_num": 61885, "rental_class_id": "61886", "bin_location": "NR5", "scan_by": ""}
+    | {"last_scanned_by": "kim", "client_name": "c-7", "mud": "True", "wet": 1, "other": "cat hair"}
+)
 FULL = [
     (
         "free/topic",
@@ -576,7 +585,15 @@ FULL = [
         {"epc": "AB", "at": 1, "antenna": 1, "rssi_dbm": -60.0, "count": 2, "seq": 3, "tid": "E2"}
         | {"pc": "3000", "direction": "in", "store": "s", "source": "d", "id": "i"},
     ),
+    ("free/topic", ROW),
+    ("$http/rfid3/x", ROW),
 ]
+ALONE = dict(zip(["zebra", "impinj", "native", "rfid3", "rfid3 by topic"], FULL, strict=True))
+OTHERS = [  # what would make a row another format's payload, or nearly
+    {key: value}
+    for key in ("epcisBody", "eventType", "data", "type", "fooEvent", "tag_reads", "isHeartBeat")
+    for value in (None, {}, [], "stock_count", "tagInventory", {"idHex": "AB"})
+] + [{"RC522": {"UID": "AB"}}, {"SSerialReceived": "AB"}, {"TagId": "AB"}, {"epc": "AB"}]
 
 
 @st.composite
@@ -595,7 +612,7 @@ def nearly_ordinary(draw: st.DrawFn) -> tuple[str, bytes]:
     return topic, json.dumps(draw(st.sampled_from([value, [value]]))).encode()
 
 
-@pytest.mark.parametrize(("topic", "full"), FULL, ids=["zebra", "impinj", "native"])
+@pytest.mark.parametrize(("topic", "full"), ALONE.values(), ids=list(ALONE))
 def test_fast_and_slow_agree_on_every_value_alone(topic: str, full: dict[str, Any]) -> None:
     for *way, last in _paths(full):
         for edge in (*EDGE_NUMBERS, *EDGE_TEXTS):
@@ -606,6 +623,27 @@ def test_fast_and_slow_agree_on_every_value_alone(topic: str, full: dict[str, An
             target[last] = edge
             for payload in (value, [value, full]):
                 check(Message(topic, json.dumps(payload).encode(), ARRIVAL))
+
+
+@pytest.mark.parametrize("topic", ["free/topic", "$http/rfid3/x", "zebra/d/data", "impinj/d"])
+@pytest.mark.parametrize("other", OTHERS, ids=str)
+def test_what_makes_a_payload_anothers_is_seen_on_the_fast_way_too(
+    topic: str, other: dict[str, Any]
+) -> None:
+    for sample in (ROW, ZEBRA, IMPINJ):
+        check(Message(topic, json.dumps({**other, **sample}).encode(), ARRIVAL), 1)
+        check(Message(topic, json.dumps({**sample, **other}).encode(), ARRIVAL), 1)
+    spelled = json.dumps(ROW | {"fooEvent": {}}).replace("Event", "\\u0045vent")
+    check(Message(topic, spelled.encode(), ARRIVAL), 1)
+
+
+def test_ordinary_payloads_take_the_fast_way() -> None:
+    for topic, full in FULL:
+        if full.get("data", 1) is not None:  # the Impinj sample bears nulls to provoke
+            route = DECODER._route(topic)
+            found = [fast for _, mark, fast in _MARKS if mark in json.dumps(full).encode()]
+            fast = route.fast or found[0]
+            assert fast(json.dumps(full).encode(), route.source, ARRIVAL), topic
 
 
 @settings(FUZZ, max_examples=1_000)

@@ -1,6 +1,7 @@
 """Times as devices write them, against datetime as the slow judge."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,28 @@ def test_fast_and_slow_agree_with_datetime(
     assert CHICAGO.parse(text) == (expected, False)
 
 
+@given(
+    st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2027, 1, 1)),
+    st.sampled_from(["T", " "]),
+    st.sampled_from(["auto", "seconds", "milliseconds", "microseconds"]),
+    st.sampled_from(["", " ", "   "]),
+)
+def test_local_times_read_fast_and_slowly_agree_with_datetime(
+    moment: datetime, separator: str, precision: str, blanks: str
+) -> None:
+    text = blanks + moment.isoformat(separator, precision)
+    minute = moment.replace(second=0, microsecond=0, tzinfo=ZoneInfo("America/Chicago"))
+    seconds = text.strip()[17:]
+    after_ms = int(seconds[:2]) * 1000 + int((seconds[3:6] or "0").ljust(3, "0"))
+    for _ in range(2):
+        assert CHICAGO.parse(text) == (int(minute.timestamp()) * 1000 + after_ms, True)
+
+
+def test_a_blank_before_a_time_shifts_nothing_into_the_memory_of_minutes() -> None:
+    assert CHICAGO.parse("   2024-01-05 09:13")[0] == ms(2024, 1, 5, 15, 13)
+    assert CHICAGO.parse("   2024-01-05 09:45")[0] == ms(2024, 1, 5, 15, 45)
+
+
 @given(st.text(alphabet="0123456789-+:.TZ ,", max_size=40) | st.text(max_size=40))
 def test_any_text_is_a_time_or_a_value_error_and_stays_so(text: str) -> None:
     def reading() -> tuple[int, bool] | str:
@@ -117,6 +140,15 @@ def test_the_cache_of_minutes_is_bounded() -> None:
             f"2024-01-{1 + minute // 1440:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:00Z"
         )
     assert len(module._minutes) <= module._CACHE_MAX
+
+
+def test_the_caches_of_seconds_endings_and_local_minutes_are_bounded() -> None:
+    for i in range(module._CACHE_MAX + 10):
+        clock = f"{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}"
+        CHICAGO.parse(f"2024-02-01T{clock}.{i % 1000:03d}+0{i // 1000}00")
+        CHICAGO.parse(f"2024-{1 + i // 1440:02d}-01 {i // 60 % 24:02d}:{i % 60:02d}:00")
+    for cache in (module._seconds, module._endings, CHICAGO._local):
+        assert len(cache) <= module._CACHE_MAX
 
 
 def test_clocks_that_were_never_set_are_not_plausible() -> None:

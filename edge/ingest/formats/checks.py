@@ -111,11 +111,11 @@ def settle(event: Event, source: Source, arrival_ms: int) -> None:
     if source.store_ruled or not event.store:
         event.store = source.store
     else:
-        event.store = key(event.store, "store")
+        event.store = key(event.store, "store") or source.store
     if source.reader or not event.source:
-        event.source = source.reader or source.fallback
+        event.source = source.fallback
     else:
-        event.source = key(event.source, "source")
+        event.source = key(event.source, "source") or source.fallback
     if event.id:
         event.id = key(event.id, "id")
 

@@ -7,17 +7,17 @@ firmware leaves ``eventType`` out: the ``…Event`` key then says what it is.
 Source: Impinj Reader Configuration API 1.7 (OpenAPI), captures of R700 over MQTT and webhook.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
-from msgspec import Struct
-from msgspec.json import Decoder
+from msgspec import Meta, Struct
 
 from edge.errors import FormatError
-from edge.events import Event, TagRead
+from edge.events import TagRead
 from edge.ingest.formats import values
 from edge.ingest.formats.reading import Object, Reading, Source
-from edge.ingest.formats.values import ANTENNA_MAX, SEQ_MAX
+from edge.ingest.formats.typed import Absent, Doubt, fast_reader
+from edge.ingest.formats.values import ANTENNA_MAX, RSSI_MAX_DBM, RSSI_MIN_DBM, SEQ_MAX
 from edge.ingest.times import TIME_MAX_MS, TIME_MIN_MS, plausible, utc_ms
 
 MARK = b'"tagInventoryEvent"'
@@ -42,8 +42,10 @@ class _Inventory(Struct, gc=False):
     epcHex: str = ""  # noqa: N815 - the reader's own field names
     tid: str = ""
     tidHex: str = ""  # noqa: N815
-    antennaPort: int = 0  # noqa: N815
-    peakRssiCdbm: float | None = None  # noqa: N815
+    antennaPort: Annotated[int, Meta(ge=0, le=ANTENNA_MAX)] = 0  # noqa: N815
+    peakRssiCdbm: (  # noqa: N815
+        Annotated[float, Meta(ge=100 * RSSI_MIN_DBM, le=100 * RSSI_MAX_DBM)] | None
+    ) = None
     lastSeenTime: str = ""  # noqa: N815
     pc: str = ""
 
@@ -56,56 +58,32 @@ class _Tag(Struct, gc=False):
     # What would make it another format's payload; then the slow path decides.
     data: None = None
     type: None = None
-    epcisBody: None = None  # noqa: N815
+    epcisBody: Absent = ""  # noqa: N815
 
 
-_ONE = Decoder(_Tag)
-_MANY = Decoder(list[_Tag])
-_LIST = ord("[")
+def _event(tag: _Tag, source: Source, arrival_ms: int) -> TagRead:
+    seen = tag.tagInventoryEvent
+    at = utc_ms(seen.lastSeenTime or tag.timestamp)
+    if not TIME_MIN_MS <= at < TIME_MAX_MS:
+        raise Doubt
+    rssi = seen.peakRssiCdbm
+    event = TagRead(
+        at=at,
+        store=source.store,
+        source=source.named(tag.hostname) if tag.hostname else source.fallback,
+        epc=values.hex_identity(seen.epcHex) if seen.epcHex else values.hex_of_base64(seen.epc),
+        antenna=seen.antennaPort,
+        rssi_dbm=None if rssi is None else rssi / 100,
+    )
+    if seen.pc:
+        event.pc = values.control_word(seen.pc)
+    if seen.tid or seen.tidHex:
+        event.tid = _chip_id(seen.tidHex, seen.tid)
+    return event
 
 
-def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
-    """Ordinary tag reads, one or many; None where anything is out of the ordinary.
-
-    What it answers is what :func:`read` would have answered, except that it does not mind
-    nonsense (1e999, a lone surrogate) in fields that nobody reads.
-    """
-    try:
-        if not payload.isascii():
-            payload.decode()  # the typed decoder would not look at texts that nobody reads
-        tags: Iterable[_Tag] = (
-            _MANY.decode(payload) if payload[0] == _LIST else (_ONE.decode(payload),)
-        )
-        events: list[Event] = []
-        ruled, store = source.reader, source.store
-        fixed = ruled or source.fallback
-        for tag in tags:
-            seen = tag.tagInventoryEvent
-            at = utc_ms(seen.lastSeenTime or tag.timestamp)
-            rssi = seen.peakRssiCdbm
-            if (
-                not TIME_MIN_MS <= at < TIME_MAX_MS
-                or not 0 <= seen.antennaPort <= ANTENNA_MAX
-                or (rssi is not None and not -15_000.0 <= rssi <= 5_000.0)
-            ):
-                return None
-            events.append(
-                TagRead(
-                    at=at,
-                    store=store,
-                    source=fixed if ruled or not tag.hostname else source.named(tag.hostname),
-                    epc=values.hex_identity(seen.epcHex)
-                    if seen.epcHex
-                    else values.hex_of_base64(seen.epc),
-                    antenna=seen.antennaPort,
-                    rssi_dbm=None if rssi is None else rssi / 100,
-                    tid=_chip_id(seen.tidHex, seen.tid) if seen.tid or seen.tidHex else "",
-                    pc=values.control_word(seen.pc) if seen.pc else "",
-                )
-            )
-    except (ValueError, LookupError, RecursionError, FormatError):
-        return None
-    return events or None
+fast = fast_reader(_Tag, _event)
+"""Ordinary tag reads, one or many; None where anything is out of the ordinary."""
 
 
 def _chip_id(hex_digits: object, base64: object) -> str:

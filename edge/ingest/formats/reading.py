@@ -46,7 +46,7 @@ class Source(Struct, frozen=True):
     reader: str = ""
     """The reader by a ``[[sources]]`` rule; wins over what payloads say."""
     fallback: str = ""
-    """The reader by the topic's convention, for payloads that do not say."""
+    """The reader for payloads that do not say: the rule's, else by the topic's convention."""
     kind: str = ""
     """The native event type that the topic names; empty: none or mixed."""
     company_prefixes: Sequence[str] = ()
@@ -55,6 +55,17 @@ class Source(Struct, frozen=True):
     def named(self, told: object = "") -> str:
         """The device: the rule's, else the one the payload told, else the topic's."""
         return self.reader or name(told) or self.fallback
+
+    def moment(self, told: object, arrival_ms: int) -> tuple[int, TimeQuality]:
+        """A device's text time, or the arrival where it is absent, unreadable or never set."""
+        if isinstance(told, str):
+            try:
+                at, naive = self.times.parse(told)
+            except ValueError:
+                return arrival_ms, "arrival"
+            if plausible(at):
+                return at, "naive_local" if naive else "reader"
+        return arrival_ms, "arrival"
 
 
 class Reading:
@@ -111,14 +122,7 @@ class Reading:
 
     def moment(self, told: object) -> tuple[int, TimeQuality]:
         """A device's text time, or the arrival where it is absent, unreadable or never set."""
-        if isinstance(told, str):
-            try:
-                at, naive = self.source.times.parse(told)
-            except ValueError:
-                return self.arrival_ms, "arrival"
-            if plausible(at):
-                return at, "naive_local" if naive else "reader"
-        return self.arrival_ms, "arrival"
+        return self.source.moment(told, self.arrival_ms)
 
     def status(
         self,

@@ -21,7 +21,6 @@ RSSI_MAX_DBM = 50.0
 
 HEX = "0123456789ABCDEF"
 _SEPARATORS = str.maketrans("", "", "-: ")
-_STANDARD = str.maketrans("-_", "+/")
 _BASE64_CACHE_MAX = 32_768
 _from_base64: dict[str, str] = {}
 
@@ -98,7 +97,7 @@ def hex_of_base64(text: str) -> str:
 def _decode_base64(text: str) -> str:
     if not text.isascii() or not 0 < len(text) <= 4 * NAME_MAX:
         raise FormatError("bad_epc", f"not base64: {text[:40]!r}")
-    plain = text.rstrip("=").translate(_STANDARD)
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         data = binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True)
     except binascii.Error:
@@ -124,7 +123,7 @@ def name(told: object) -> str:
     if type(told) is str:
         if len(told) <= NAME_MAX and told.isprintable():
             return told.strip()
-        return free_text(told, NAME_MAX)
+        return free_text(told, NAME_MAX).rstrip()  # the cut may leave a blank
     if isinstance(told, int) and not isinstance(told, bool) and abs(told) < 1 << 63:
         return str(told)
     return ""

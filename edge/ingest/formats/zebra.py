@@ -6,17 +6,24 @@ Tag data is an envelope ``{"data": {...}, "timestamp": ..., "type": MODE}``, alo
 Source: ZebraDevs/RFID-IoTConnector-MQTT-dotnet-DockDoorSample (MIT), captures of FXR90 and FX9600.
 """
 
-from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Struct
-from msgspec.json import Decoder
+from msgspec import Meta, Struct
 
 from edge.errors import FormatError
-from edge.events import Event, TagRead
+from edge.events import TagRead
 from edge.ingest.formats import values
 from edge.ingest.formats.reading import Object, Reading, Source
-from edge.ingest.formats.values import ANTENNA_MAX, COUNT_MAX, HEX, NAME_MAX, SEQ_MAX
+from edge.ingest.formats.typed import Absent, Doubt, fast_reader
+from edge.ingest.formats.values import (
+    ANTENNA_MAX,
+    COUNT_MAX,
+    HEX,
+    NAME_MAX,
+    RSSI_MAX_DBM,
+    RSSI_MIN_DBM,
+    SEQ_MAX,
+)
 from edge.ingest.times import TIME_MAX_MS, TIME_MIN_MS, utc_ms
 
 _PlainMode = Literal["SIMPLE", "INVENTORY", "PORTAL", "CONVEYOR", "CUSTOM"]
@@ -44,11 +51,11 @@ def is_management(o: Object) -> bool:
 
 
 class _Data(Struct, gc=False):
-    idHex: str  # noqa: N815 - the reader's own field names
-    antenna: int = 0
-    peakRssi: float | None = None  # noqa: N815
-    reads: int = 1
-    eventNum: int = 0  # noqa: N815
+    idHex: Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]  # noqa: N815 - the reader's own
+    antenna: Annotated[int, Meta(ge=0, le=ANTENNA_MAX)] = 0
+    peakRssi: Annotated[float, Meta(ge=RSSI_MIN_DBM, le=RSSI_MAX_DBM)] | None = None  # noqa: N815
+    reads: Annotated[int, Meta(ge=1, le=COUNT_MAX)] = 1
+    eventNum: Annotated[int, Meta(ge=0, le=SEQ_MAX)] = 0  # noqa: N815
     PC: str = ""
     TID: str = ""
     hostName: str = ""  # noqa: N815
@@ -62,61 +69,34 @@ class _Tag(Struct, gc=False):
     timestamp: str = ""
     # What would make it another format's payload; then the slow path decides.
     eventType: None = None  # noqa: N815
-    epcisBody: None = None  # noqa: N815
+    epcisBody: Absent = ""  # noqa: N815
 
 
-_ONE = Decoder(_Tag)
-_MANY = Decoder(list[_Tag])
-_LIST = ord("[")
+def _event(tag: _Tag, source: Source, arrival_ms: int) -> TagRead:
+    data = tag.data
+    epc = data.idHex
+    at = utc_ms(tag.timestamp)
+    if epc.strip(HEX) or not TIME_MIN_MS <= at < TIME_MAX_MS:
+        raise Doubt
+    event = TagRead(
+        at=at,
+        store=source.store,
+        source=source.named(data.hostName) if data.hostName else source.fallback,
+        epc=epc,
+        antenna=data.antenna,
+        rssi_dbm=data.peakRssi,
+        count=data.reads,
+        seq=data.eventNum,
+    )
+    if data.PC:
+        event.pc = values.control_word(data.PC)
+    if data.TID:
+        event.tid = values.optional_hex(data.TID)
+    return event
 
 
-def fast(payload: bytes, source: Source, arrival_ms: int) -> list[Event] | None:
-    """Ordinary tag data, one or many; None where anything is out of the ordinary.
-
-    What it answers is what :func:`read` would have answered, except that it does not mind
-    nonsense (1e999, a lone surrogate) in fields that nobody reads.
-    """
-    try:
-        if not payload.isascii():
-            payload.decode()  # the typed decoder would not look at texts that nobody reads
-        tags: Iterable[_Tag] = (
-            _MANY.decode(payload) if payload[0] == _LIST else (_ONE.decode(payload),)
-        )
-        events: list[Event] = []
-        ruled, store = source.reader, source.store
-        fixed = ruled or source.fallback
-        for tag in tags:
-            data = tag.data
-            epc = data.idHex
-            at = utc_ms(tag.timestamp)
-            rssi = data.peakRssi
-            if (
-                epc.strip(HEX)
-                or not 0 < len(epc) <= NAME_MAX
-                or not TIME_MIN_MS <= at < TIME_MAX_MS
-                or (rssi is not None and not -150.0 <= rssi <= 50.0)
-                or not 0 <= data.antenna <= ANTENNA_MAX
-                or not 0 < data.reads <= COUNT_MAX
-                or not 0 <= data.eventNum <= SEQ_MAX
-            ):
-                return None
-            events.append(
-                TagRead(
-                    at=at,
-                    store=store,
-                    source=fixed if ruled or not data.hostName else source.named(data.hostName),
-                    epc=epc,
-                    antenna=data.antenna,
-                    rssi_dbm=rssi,
-                    count=data.reads,
-                    seq=data.eventNum,
-                    tid=values.optional_hex(data.TID) if data.TID else "",
-                    pc=values.control_word(data.PC) if data.PC else "",
-                )
-            )
-    except (ValueError, LookupError, RecursionError):
-        return None
-    return events or None
+fast = fast_reader(_Tag, _event)
+"""Ordinary tag data, one or many; None where anything is out of the ordinary."""
 
 
 # ── every other payload ───────────────────────────────────────────────────────────────────────
