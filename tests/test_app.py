@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 import structlog
 
@@ -22,10 +23,11 @@ from edge.app import Daemon, _say, _watch, running
 from edge.broker import LOOPBACK, Broker, free_port
 from edge.clock import SystemClock
 from edge.config import Api, Config, Ingest, Limits, Mqtt, Storage
-from edge.errors import JournalBusy, JournalFull
+from edge.errors import ConfigError, JournalBusy, JournalFull
 from edge.ingest.mqtt import publisher
 from edge.ingest.mqtt_publish import Outgoing
 from edge.sdnotify import Notifier
+from edge.storage.journal import Journal, JournalReader
 from tests.corridor import SetClock, replay, run, until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,8 +154,6 @@ def test_an_upload_into_a_full_corridor_is_refused_with_503_and_what_was_taken_i
     slow = Storage(directory=str(tmp_path / "var"), disk_reserve_bytes=0, fsync_delay_ms=60)
 
     async def main() -> None:
-        import msgspec
-
         async with served(msgspec.structs.replace(config, storage=slow)) as (daemon, client):
 
             async def upload(number: int) -> tuple[int, int]:
@@ -169,6 +169,56 @@ def test_an_upload_into_a_full_corridor_is_refused_with_503_and_what_was_taken_i
             assert statuses == {200, 503}
             assert reads(daemon) == sum(n for status, n in answers if status == 200)
             assert reads(daemon) == 30 * sum(status == 200 for status, _ in answers)
+
+    run(main)
+
+
+def test_a_session_is_known_after_a_start_although_no_message_came_in_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    config = shop(tmp_path / "var", broker)
+    sessions: list[int] = []
+
+    async def main() -> None:
+        for _ in range(2):
+            async with served(config) as (daemon, _client):
+                source = daemon.source
+                assert source is not None
+                await until(lambda s=source: s.subscribed)
+                sessions.append(source.session)
+            reader = JournalReader.open(tmp_path / "var")
+            assert reader.last().session == sessions[-1]
+            reader.close()
+        assert sessions[0] == sessions[1] > 0, "the broker kept it, and so did the journal"
+
+    run(main)
+
+
+def test_a_start_that_fails_lets_the_journal_go(tmp_path: Path) -> None:
+    config = shop(tmp_path, None)
+    small = msgspec.structs.replace(config.limits, items_max=50, active_items_max=50)
+
+    async def main() -> None:
+        async with served(config) as (daemon, client):
+            lines = b"".join(b'{"type":"tag_read","epc":"%024X"}\n' % i for i in range(1_000))
+            headers = {"Content-Type": "application/x-ndjson"}
+            async with client.post("/api/events", data=lines, headers=headers) as answer:
+                assert answer.status == 200
+        with socket.socket() as taken:
+            taken.bind((LOOPBACK, 0))
+            taken.listen()
+            bind = f"{LOOPBACK}:{taken.getsockname()[1]}"
+            failing: list[tuple[Config, type[Exception]]] = [
+                (msgspec.structs.replace(config, limits=small), ConfigError),
+                (msgspec.structs.replace(config, api=Api(bind=bind)), OSError),
+            ]
+            for bad, expected in failing:
+                with pytest.raises(expected):
+                    async with running(bad, SystemClock()):
+                        pass
+                Journal.open(tmp_path, config.storage).close()
+        async with served(config) as (daemon, _):
+            assert reads(daemon) == 1_000
 
     run(main)
 

@@ -369,6 +369,22 @@ def test_the_journals_own_limit_lets_old_history_go_once_a_snapshot_holds_it(
     run(main)
 
 
+def test_the_session_of_a_link_is_recorded_although_no_message_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        shop = settings(tmp_path)
+        async with corridor(tmp_path, shop, SetClock(START_MS)) as live:
+            live.pipeline.tell("$rfid3/link", b'{"up":true,"session":7}', 7)
+            await live.settled()
+            await live.crash()
+        reader = JournalReader.open(tmp_path)
+        assert reader.last().session == 7
+        (told,) = [m for b in reader.batches(0) for m in b.messages if m.topic == "$rfid3/link"]
+        assert (told.session, told.packet_id) == (7, 0)
+        reader.close()
+
+    run(main)
+
+
 def test_a_snapshot_that_gets_on_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         clock = SetClock(START_MS)

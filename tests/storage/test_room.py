@@ -104,7 +104,7 @@ def test_at_the_least_limit_ingest_goes_on_and_a_restart_knows_all(
     run(main, within_s=60)
 
 
-def test_a_busy_lock_gives_up_no_history(tmp_path: Path) -> None:
+def test_a_busy_lock_gives_up_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = settings(tmp_path)
 
     async def main() -> None:
@@ -119,7 +119,12 @@ def test_a_busy_lock_gives_up_no_history(tmp_path: Path) -> None:
             other.execute("BEGIN IMMEDIATE")
             tried: list[int] = []
             real = live.journal.make_room
-            live.journal.make_room = lambda seq: tried.append(seq) or real(seq)  # type: ignore
+
+            def noted(keep_after_seq: int) -> int:
+                tried.append(keep_after_seq)
+                return real(keep_after_seq)
+
+            monkeypatch.setattr(live.journal, "make_room", noted)
             live.put([Message("rfid3/main/tag_read/r0", b'{"epc":"AB"}', START_MS + 50)])
             progress = live.pipeline.progress
             await until(lambda: progress.condition == "full")
