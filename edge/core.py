@@ -6,9 +6,11 @@ cut internally wherever something happens at a moment of its own (an epoch of pr
 day, a reader falling silent), and between two such moments order does not matter.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -27,7 +29,6 @@ from edge.ingest.epc import EpcReader
 from edge.ingest.movements import Movements
 from edge.ingest.outages import Outages
 from edge.ingest.places import Places
-from edge.ingest.presence import RSSI_UNKNOWN as PRESENCE_RSSI_UNKNOWN
 from edge.ingest.presence import Presence, Transitions
 from edge.records import DeadLetter, Effects, Message, Reason, TimelineEntry
 
@@ -41,6 +42,9 @@ _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
 _POISON = "applying it failed twice"
+
+_MAY_MATTER = frozenset({ItemScan, ItemLink, ReaderStatus})
+_ARRIVAL_MS = attrgetter("arrival_ms")
 
 _encode = msgspec.json.encode
 
@@ -114,17 +118,15 @@ class Core:
         """Decode, admit and apply messages in arrival order; ``first_ordinal`` numbers the first."""
         out = Step()
         start = 0
-        for i, message in enumerate(messages):
-            if message.topic.startswith(SYSTEM):
-                self._outside(messages[start:i], first_ordinal + start, out)
-                self.next_ordinal = first_ordinal + i
-                if first_ordinal + i in self.poisoned:
-                    self._dead(
-                        out, message, first_ordinal + i, -1, "poison", _POISON, message.payload
-                    )
-                else:
-                    self._system(message, first_ordinal + i, out)
-                start = i + 1
+        for i in [i for i, m in enumerate(messages) if m.topic.startswith(SYSTEM)]:
+            message = messages[i]
+            self._outside(messages[start:i], first_ordinal + start, out)
+            self.next_ordinal = first_ordinal + i
+            if first_ordinal + i in self.poisoned:
+                self._dead(out, message, first_ordinal + i, -1, "poison", _POISON, message.payload)
+            else:
+                self._system(message, first_ordinal + i, out)
+            start = i + 1
         self._outside(messages[start:] if start else messages, first_ordinal + start, out)
         self.next_ordinal = first_ordinal + len(messages)
         self.revision += bool(messages)
@@ -191,11 +193,10 @@ class Core:
             for r in decoded.rejects:
                 self._dead(out, message, ordinal, r.index, r.reason, r.detail, r.payload)
             repeat = verdicts is not None and verdicts[i] is Reason.POSSIBLE_REPEAT
-            asked = _asked(message)
+            topic, arrival_ms = message.topic, message.arrival_ms
+            asked = message.origin_ms > 0 or topic.startswith(HTTP)  # as _asked: a call less
             for index, event in enumerate(decoded.events):
-                arrived.append(
-                    Arrived(event, message.arrival_ms, ordinal, index, message.topic, asked, repeat)
-                )
+                arrived.append(Arrived(event, arrival_ms, ordinal, index, topic, asked, repeat))
         self.state.count("messages", len(messages))
         for name, many in Counter(formats).items():
             self.state.count(f"format_{name or 'unknown'}", many)
@@ -259,18 +260,21 @@ class Core:
     def _apply(self, arrived: list[Arrived], out: Step) -> None:
         """Apply events, cut wherever a moment of its own lies between two of them."""
         seen = any(type(told.event) is TagRead for told in arrived)
-        start = 0
-        while start < len(arrived):
+        # after these, who is watched, and who can see, may be different
+        statuses = [i for i, told in enumerate(arrived) if type(told.event) is ReaderStatus]
+        start, end = 0, len(arrived)
+        while start < end:
             self._advance(arrived[start].arrival_ms, out)
             cut_ms = self._cut_ms(arrived, start, seen)
-            stop = start + 1
-            while stop < len(arrived) and arrived[stop].arrival_ms < cut_ms:
-                if type(arrived[stop - 1].event) is ReaderStatus:
-                    break  # who is watched, and who can see, may be different now
-                stop += 1
-            self._apply_span(arrived[start:stop] if start or stop < len(arrived) else arrived, out)
+            stop = end
+            if arrived[-1].arrival_ms >= cut_ms:
+                stop = bisect_left(arrived, cut_ms, start + 1, end, key=_ARRIVAL_MS)
+            following = bisect_left(statuses, start)
+            if following < len(statuses):
+                stop = min(stop, statuses[following] + 1)
+            self._apply_span(arrived[start:stop] if stop - start < end else arrived, out)
             start = stop
-        out.events += len(arrived)
+        out.events += end
 
     def _cut_ms(self, arrived: list[Arrived], start: int, seen: bool) -> int:
         """The first moment after ``arrived[start]`` that must separate two spans."""
@@ -291,35 +295,40 @@ class Core:
         """
         self._let_go(span[-1].arrival_ms)
         reads: list[Arrived] = []
-        waiting: set[str] = set()
-        known = self.state.item.keys
+        rows: list[int] = []  # of the reads' items
+        waiting: set[int] = set()  # the first of these rows, as many as somebody asked about
+        asked = 0
+        find = self.state.item.keys.find
         for told in span:
             event = told.event
             if event.at > told.arrival_ms and not self._timely(told, out):  # type: ignore[operator]
                 continue
             if type(event) is TagRead:
-                if event.epc not in known:
-                    self._welcome(event, told.arrival_ms)
+                row = find(event.epc)
+                rows.append(self._welcome(event, told.arrival_ms) if row is None else row)
                 reads.append(told)
-                waiting.add(event.epc)
                 continue
-            if waiting and self._matters(event, waiting):
-                self._reads(reads, out)
-                reads, waiting = [], set()
+            if rows and type(event) in _MAY_MATTER:
+                waiting.update(rows[asked:])
+                asked = len(rows)
+                if self._matters(event, waiting):
+                    self._reads(reads, rows, out)
+                    reads, rows, waiting, asked = [], [], set(), 0
             self._one(told, out)
         if reads:
-            self._reads(reads, out)
+            self._reads(reads, rows, out)
 
-    def _welcome(self, event: TagRead, arrival_ms: int) -> None:
+    def _welcome(self, event: TagRead, arrival_ms: int) -> int:
         """A tag never seen before gets its row now: rows are given in the order of arrival."""
         row = self.state.item.keys.claim(event.epc)
         if row < 0:
-            return
+            return row
         col = self.state.item.col
         col["store_row"][row] = self.state.store.keys.claim(event.store)
         gs1 = self._gtins.read(event.epc, event.pc) if self._gtins else None
         if gs1 is not None and gs1.gtin:
             business.bind(self.state, row, event.store, gs1.gtin, "", arrival_ms)
+        return row
 
     def _timely(self, told: Arrived, out: Step) -> bool:
         """Whether an event that is dated later than its arrival is within tolerance."""
@@ -331,11 +340,13 @@ class Core:
             return False
         return True
 
-    def _matters(self, event: Event, waiting: set[str]) -> bool:
+    def _matters(self, event: Event, waiting: set[int]) -> bool:
+        """Whether the event changes what reads of the items in ``waiting`` are counted for."""
+        row_of = self.state.item.keys.get
         if type(event) is ItemScan:
-            return bool(event.sku) and event.epc in waiting and self._binds_anew(event)
+            return bool(event.sku) and row_of(event.epc) in waiting and self._binds_anew(event)
         if type(event) is ItemLink:
-            return event.epc in waiting or event.replaces in waiting
+            return row_of(event.epc) in waiting or row_of(event.replaces) in waiting
         return type(event) is ReaderStatus
 
     def _binds_anew(self, scan: ItemScan) -> bool:
@@ -398,38 +409,37 @@ class Core:
 
     # -- tag reads ------------------------------------------------------------------------------
 
-    def _reads(self, told: list[Arrived], out: Step) -> None:
-        reads, told = self._columns(told, out)
+    def _reads(self, told: list[Arrived], rows: list[int], out: Step) -> None:
+        """Take reads of the items in ``rows`` in, as columns."""
+        reads, told = self._columns(told, rows, out)
         if not told:
             return
         fresh = self._fresh(reads, told)
         if not fresh.all():
-            stale = np.flatnonzero(~fresh).tolist()
-            self.state.count(f"events_{Reason.DUPLICATE}", len(stale))
-            for i in stale:
-                if told[i].asked:
-                    self._outcome(out, told[i].ordinal, str(Reason.DUPLICATE), "told before")
-            told = [t for t, keep in zip(told, fresh.tolist(), strict=True) if keep]
-            reads = reads.where(fresh)
-        if not told:
-            return
+            reads, told = self._without_duplicates(reads, told, fresh, out)
+            if not told:
+                return
         own_time = reads.quality <= _QUALITY["naive_local"]
-        ahead_ms = (reads.at_ms - reads.arrival_ms)[own_time]
-        self.state.reader.col["clock_ahead_ms"][reads.reader[own_time]] = ahead_ms
+        ahead_ms = reads.at_ms - reads.arrival_ms
+        reader = reads.reader
+        if not own_time.all():
+            ahead_ms, reader = ahead_ms[own_time], reader[own_time]
+        self.state.reader.col["clock_ahead_ms"][reader] = ahead_ms
         np.minimum(reads.at_ms, reads.arrival_ms, out=reads.at_ms)  # compared as told: now set
         folded = self.state.update_reads(reads)
         self._count_reads(reads, folded, told, out)
         self._observe(reads, out)
 
-    def _columns(self, told: list[Arrived], out: Step) -> tuple[Reads, list[Arrived]]:
+    def _columns(
+        self, told: list[Arrived], rows: list[int], out: Step
+    ) -> tuple[Reads, list[Arrived]]:
         """Reads as columns; those for which a table is full are refused."""
         events: list[TagRead] = [t.event for t in told]  # type: ignore[misc]
-        item = self.state.item.keys.claim_all([e.epc for e in events])
+        item = np.array(rows, np.int64)
         reader = self.state.reader.keys.claim_all([e.source or "unknown" for e in events])
         antenna = np.array([e.antenna for e in events], np.int64)
         zone = self.places.zones(reader, antenna, events)
-        rssi = np.array([e.rssi_dbm for e in events], np.float64)
-        known = np.isfinite(rssi)
+        rssi_cdbm, loud = _signals(np.array([e.rssi_dbm for e in events], np.float64))
         reads = Reads(
             item=item,
             reader=reader,
@@ -437,15 +447,14 @@ class Core:
             antenna=antenna,
             at_ms=np.array([e.at for e in events], np.int64),
             arrival_ms=np.array([t.arrival_ms for t in told], np.int64),
-            rssi_cdbm=np.where(known, np.rint(np.where(known, rssi, 0) * 100), RSSI_UNKNOWN).astype(
-                np.int64
-            ),
+            rssi_cdbm=rssi_cdbm,
+            loud=loud,
             count=np.minimum(np.array([e.count for e in events], np.int64), _COUNT_MAX),
             quality=_qualities(events),
         )
-        fits = (item >= 0) & (reader >= 0) & (zone >= 0)
-        if fits.all():
+        if min(item.min(), reader.min(), zone.min()) >= 0:
             return reads, told
+        fits = (item >= 0) & (reader >= 0) & (zone >= 0)
         for i in np.flatnonzero(~fits).tolist():
             table = "items" if item[i] < 0 else "readers" if reader[i] < 0 else "zones"
             self._refuse(
@@ -457,23 +466,35 @@ class Core:
         return reads.where(fits), [t for t, ok in zip(told, fits.tolist(), strict=True) if ok]
 
     def _fresh(self, reads: Reads, told: list[Arrived]) -> NDArray[np.bool_]:
+        """bool[n]: which reads were not told before."""
         events: list[TagRead] = [t.event for t in told]  # type: ignore[misc]
         number = np.array([e.seq for e in events], np.int64)
-        own_time = reads.quality <= _QUALITY["naive_local"]
         return self.admission.reads(
             self.state.item.keys.hashes[reads.item],
             self.state.reader.keys.hashes[reads.reader],
             (reads.at_ms, reads.antenna, reads.rssi_cdbm, reads.count, number),
-            own_time,
+            reads.quality <= _QUALITY["naive_local"],
             {i: id_key(e.source, e.id) for i, e in enumerate(events) if e.id},
         )
+
+    def _without_duplicates(
+        self, reads: Reads, told: list[Arrived], fresh: NDArray[np.bool_], out: Step
+    ) -> tuple[Reads, list[Arrived]]:
+        """What is left once those told before are counted."""
+        stale = np.flatnonzero(~fresh).tolist()
+        self.state.count(f"events_{Reason.DUPLICATE}", len(stale))
+        for i in stale:
+            if told[i].asked:
+                self._outcome(out, told[i].ordinal, str(Reason.DUPLICATE), "told before")
+        kept = [t for t, keep in zip(told, fresh.tolist(), strict=True) if keep]
+        return reads.where(fresh), kept
 
     def _count_reads(self, reads: Reads, folded: Ints, told: list[Arrived], out: Step) -> None:
         count = self.state.count
         many = int(folded.sum())
         count(f"events_{Reason.ADMITTED}", len(told) - many)
         count(f"events_{Reason.FOLDED}", many)
-        late = reads.at_ms + self.state.lateness_ms < reads.arrival_ms
+        late = reads.arrival_ms - reads.at_ms > self.state.lateness_ms
         if late.any():
             rows = reads.item[late]
             np.add.at(self.state.item.col["late_total"], rows, np.int32(1))
@@ -482,7 +503,7 @@ class Core:
                 event = told[i].event
                 assert isinstance(event, TagRead)
                 self._timeline(out, told[i], event.epc, "late_read", _encode(event).decode())
-        for t in told:
+        for t in [t for t in told if t.asked or t.possible_repeat]:
             if t.possible_repeat and self._repeat(t):
                 count(f"events_{Reason.POSSIBLE_REPEAT}")
             if t.asked:
@@ -492,19 +513,14 @@ class Core:
         self.outages.heard(reads.reader, reads.arrival_ms, ordinals, self.presence, out.effects)
 
     def _observe(self, reads: Reads, out: Step) -> None:
-        live = reads.arrival_ms - reads.at_ms <= self._stale_ms
-        if not live.all():
-            reads = reads.where(live)
-        if not len(reads):
-            return
+        """Show presence the reads that are not stale."""
+        stale = reads.arrival_ms - reads.at_ms > self._stale_ms
+        if stale.any():
+            reads = reads.where(~stale)
+            if not len(reads):
+                return
         moved = self.presence.observe(
-            reads.item,
-            reads.zone.astype(np.int16),
-            reads.arrival_ms,
-            np.where(
-                reads.rssi_cdbm == RSSI_UNKNOWN, PRESENCE_RSSI_UNKNOWN, reads.rssi_cdbm
-            ).astype(np.int32),
-            reads.count.astype(np.int32),
+            reads.item, reads.zone, reads.arrival_ms, reads.rssi_cdbm, reads.count
         )
         self._told(moved, out)
 
@@ -635,3 +651,13 @@ def _qualities(events: list[TagRead]) -> Ints:
     if words.count("reader") == len(words):
         return np.zeros(len(words), np.int64)
     return np.array([_QUALITY[word] for word in words], np.int64)
+
+
+def _signals(rssi_dbm: NDArray[np.float64]) -> tuple[Ints, NDArray[np.bool_]]:
+    """Hundredths of dBm, ``RSSI_UNKNOWN`` where not told; and where it is told."""
+    loud = np.isfinite(rssi_dbm)
+    cdbm = np.rint(rssi_dbm * 100 if loud.all() else np.where(loud, rssi_dbm, 0) * 100)
+    signals: Ints = cdbm.astype(np.int64)
+    if not loud.all():
+        signals[~loud] = RSSI_UNKNOWN
+    return signals, loud

@@ -54,12 +54,17 @@ class DecayedCount:
 
     def add(self, rows: Ints, at_ms: Ints, amounts: NDArray[Any]) -> None:
         """Count ``amounts[n]`` at ``at_ms[n]``, all between this landmark and the next."""
-        np.add.at(self.sums, rows, self._weights(at_ms) * amounts)
+        if not len(rows):
+            return
+        first, last = self._steps(int(at_ms[0])), self._steps(int(at_ms[-1]))
+        if first == last and bool((at_ms[1:] >= at_ms[:-1]).all()):  # in order, within one step
+            np.add.at(self.sums, rows, amounts * self._weight(first))
+        else:
+            np.add.at(self.sums, rows, self._weights(at_ms) * amounts)
 
     def add_one(self, row: int, at_ms: int, amount: int) -> None:
         """Count ``amount`` at ``at_ms`` for one row."""
-        steps = self._steps(at_ms)
-        weighed = (int(_WEIGHTS[steps % STEPS]) << (steps // STEPS)) * amount
+        weighed = self._weight(self._steps(at_ms)) * amount
         self.sums[row] = max(-_MOST, min(int(self.sums[row]) + weighed, _MOST))
 
     def values(self, rows: Ints, now_ms: int) -> NDArray[np.float64]:
@@ -81,6 +86,10 @@ class DecayedCount:
         since = at_ms - self.landmark * self.span_ms
         assert 0 <= since < self.span_ms, (at_ms, self.landmark, self.span_ms)
         return since * STEPS // self.half_life_ms
+
+    @staticmethod
+    def _weight(steps: int) -> int:
+        return int(_WEIGHTS[steps % STEPS]) << (steps // STEPS)
 
     def _weights(self, at_ms: Ints) -> Ints:
         steps = (at_ms - self.landmark * self.span_ms) * STEPS // self.half_life_ms

@@ -37,6 +37,7 @@ class KeyTable:
         self.hashes = np.zeros(limit, np.uint64)
         self.refused = 0  # claims turned away because the table was full
         self._rows: dict[str, int] = {}
+        self.find = self._rows.get  # the row of a key, or None: for hot loops
         self._keys: list[str | None] = []
         self._free: list[int] = []  # a heap
 
@@ -73,11 +74,11 @@ class KeyTable:
 
     def claim_all(self, keys: Sequence[str]) -> Rows:
         """int64[n] rows of ``keys``, made in order if need be; -1 once the table is full."""
-        rows = self.lookup(keys)
-        missing = np.flatnonzero(rows < 0)
-        for i in missing.tolist():
-            rows[i] = self.claim(keys[i])
-        return rows
+        find = self.find
+        rows = [find(key, -1) for key in keys]
+        if -1 in rows:
+            rows = [self.claim(key) for key in keys]
+        return np.array(rows, np.int64)
 
     def release(self, rows: Iterable[int]) -> None:
         """Forget these rows' keys; their columns are the caller's to clear."""
@@ -118,7 +119,7 @@ class KeyTable:
         table.high = len(texts)
         table.hashes[: table.high] = hashes
         table._keys = [text or None for text in texts]
-        table._rows = {text: row for row, text in enumerate(texts) if text}
+        table._rows.update((text, row) for row, text in enumerate(texts) if text)
         table._free = [row for row, text in enumerate(texts) if not text]
         return table
 

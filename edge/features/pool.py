@@ -5,7 +5,7 @@ row without a slot and a row with an empty one read the same.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,21 @@ class WindowPool:
 
     def __init__(self, rows: int, size: int, windows: Mapping[str, tuple[int, int, Any]]) -> None:
         self.slot = np.full(rows, -1, np.int32)
-        self.window = {
-            name: RingWindow(size, buckets, width_ms, dtype)
-            for name, (buckets, width_ms, dtype) in windows.items()
+        # windows of one type lie in one array, so that one addition reaches them all
+        cells = {
+            np.dtype(dtype): sum(b + 1 for b, _, d in windows.values() if d is dtype) * size
+            for _, _, dtype in windows.values()
         }
+        self._cells = {dtype: np.zeros(cells[dtype], dtype) for dtype in cells}
+        self._begin: dict[str, int] = {}  # where a window begins there
+        self.window: dict[str, RingWindow] = {}
+        taken = dict.fromkeys(cells, 0)
+        for name, (buckets, width_ms, dtype) in windows.items():
+            begin = taken[np.dtype(dtype)]
+            end = taken[np.dtype(dtype)] = begin + (buckets + 1) * size
+            mine = self._cells[np.dtype(dtype)][begin:end]
+            self._begin[name] = begin
+            self.window[name] = RingWindow(size, buckets, width_ms, dtype, mine)
         self.size = size
         self.high = 0
         self.refused = 0
@@ -50,9 +61,24 @@ class WindowPool:
             idle = used & (self._last_at_ms[: self.high] < now_ms - self._span_ms)
             self._give_back(np.flatnonzero(idle))
 
+    def cells(self, dtype: Any) -> Array:
+        """All windows of one type, one after the other; slot s of a place is at place + s."""
+        return self._cells[np.dtype(dtype)]
+
+    def places(self, names: Sequence[str], at_ms: int) -> Ints:
+        """int64[2 * windows, 1]: where the bucket of ``at_ms`` and the totals of each begin."""
+        found = []
+        for name in names:
+            window, begin = self.window[name], self._begin[name]
+            found.append(begin + at_ms // window.width_ms % window.buckets * self.size)
+            found.append(begin + window.buckets * self.size)
+        return np.array(found, np.int64)[:, None]
+
     def claim(self, rows: Ints) -> Ints:
         """int64[n] slots of ``rows``, taken if need be; -1 once the pool is full."""
         slots = self.slot[rows].astype(np.int64)
+        if not len(slots) or int(slots.min()) >= 0:
+            return slots
         for i in np.flatnonzero(slots < 0).tolist():
             row = int(rows[i])
             slots[i] = self.slot[row] = self._take(row) if self.slot[row] < 0 else self.slot[row]

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from edge.config import Limits
 from edge.features.days import LocalDays
 from edge.features.decay import DecayedCount
-from edge.features.layout import HOUR_MS, item_pool, tables
-from edge.features.reads import Reads, ReadWindows
+from edge.features.layout import HOUR_MS, MINUTE_MS, item_pool, tables
+from edge.features.read_windows import ReadWindows
+from edge.features.reads import Reads
 from edge.features.windows import DayRing
 from edge.features.words import GROUP_OF_STATUS
 
@@ -26,6 +27,8 @@ Array = NDArray[Any]
 Ints = NDArray[np.int64]
 
 T = TypeVar("T")
+
+_NOBODY: Ints = np.zeros(0, np.int64)
 
 
 @dataclass(slots=True)
@@ -63,6 +66,9 @@ class FeatureState:
         self._reads = ReadWindows(self.tables, self.pool, lateness_ms)
         self.now_ms = 0
         self.today = self.days.day(0)
+        # what was found when time stood in a span: asked anew once it has left that
+        self._boundary_from_ms = self._boundary_ms = 0
+        self._rolled_from_ms = self._roll_ms = self._rolled_day = 0
         self.counters: dict[str, int] = {}
         self.lines: dict[str, Line] = {}
         self.reserved: dict[str, Reserved] = {}
@@ -79,30 +85,40 @@ class FeatureState:
 
     def next_boundary_ms(self) -> int:
         """Events that arrive at or after this moment belong to a later call than those before."""
-        hour = (self.now_ms // HOUR_MS + 1) * HOUR_MS
-        decays = [
-            part.next_landmark_ms()
-            for table in self.tables.values()
-            for part in table.part.values()
-            if isinstance(part, DecayedCount)
-        ]
-        return min(hour, self.days.end_ms(self.today), *decays)
+        if not self._boundary_from_ms <= self.now_ms < self._boundary_ms:
+            hour = (self.now_ms // HOUR_MS + 1) * HOUR_MS
+            decays = [
+                part.next_landmark_ms()
+                for table in self.tables.values()
+                for part in table.part.values()
+                if isinstance(part, DecayedCount)
+            ]
+            self._boundary_from_ms = self.now_ms
+            self._boundary_ms = min(hour, self.days.end_ms(self.today), *decays)
+        return self._boundary_ms
 
     def advance(self, now_ms: int) -> Ints:
         """Let time reach ``now_ms``: close days and windows; int64[n] rows of forgotten items."""
         if now_ms <= self.now_ms:
-            return np.zeros(0, np.int64)
+            return _NOBODY
         forgotten: list[Ints] = []
         if self.now_ms == 0:
             self.today = self.days.day(now_ms)
-        while self.days.end_ms(self.today) <= now_ms:
-            forgotten.append(self._close_day())
+        if not self._boundary_from_ms <= now_ms < self._boundary_ms:  # else no day can have ended
+            while self.days.end_ms(self.today) <= now_ms:
+                forgotten.append(self._close_day())
         self.now_ms = now_ms
         self.roll(now_ms)
+        if not forgotten:
+            return _NOBODY
         return np.concatenate(forgotten) if forgotten else np.zeros(0, np.int64)
 
     def roll(self, now_ms: int) -> None:
         """Let windows reach ``now_ms``; no day ends and nothing is forgotten."""
+        if self._rolled_from_ms <= now_ms < self._roll_ms and self._rolled_day == self.today:
+            return  # within the minute: the width of every window is whole minutes
+        self._rolled_from_ms, self._rolled_day = now_ms, self.today
+        self._roll_ms = (now_ms // MINUTE_MS + 1) * MINUTE_MS
         for table in self.tables.values():
             table.roll(now_ms, self.today)
         self.pool.roll(now_ms)
@@ -266,6 +282,7 @@ class FeatureState:
             blobs["rest"],
             type=tuple[int, int, dict[str, int], dict[str, Line], dict[str, Reserved]],
         )
+        self._boundary_ms = self._roll_ms = 0
         self.now_ms, self.today, self.counters, self.lines, self.reserved = rest
 
     def canonical(self) -> dict[str, Any]:

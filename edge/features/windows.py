@@ -37,16 +37,26 @@ def put_sparse(target: NDArray[Any], source: NDArray[Any]) -> None:
 class RingWindow:
     """int[buckets, rows] in bucket-major order, so that closing a bucket is one contiguous pass.
 
-    ``totals[rows]`` is kept equal to the sum of a row's buckets.
+    ``totals[rows]`` is kept equal to the sum of a row's buckets, and lies behind the last bucket:
+    both are views of ``cells``, zeros that may be handed in (dtype[(buckets + 1) * rows]).
     """
 
-    def __init__(self, rows: int, buckets: int, width_ms: int, dtype: Any = np.int32) -> None:
+    def __init__(
+        self,
+        rows: int,
+        buckets: int,
+        width_ms: int,
+        dtype: Any = np.int32,
+        cells: NDArray[Any] | None = None,
+    ) -> None:
         assert buckets > 0, buckets
         assert width_ms > 0, width_ms
         self.buckets = buckets
         self.width_ms = width_ms
-        self.ring = np.zeros((buckets, rows), dtype)
-        self.totals = np.zeros(rows, dtype)
+        if cells is None:
+            cells = np.zeros((buckets + 1) * rows, dtype)
+        self.ring = cells[: buckets * rows].reshape(buckets, rows)
+        self.totals = cells[buckets * rows :]
         self.newest = -(1 << 40)  # number of the newest bucket
         self._most = int(np.iinfo(self.ring.dtype).max) // buckets  # so that totals always fit
         self.forget_bound()
@@ -101,7 +111,7 @@ class RingWindow:
         self._add(self.ring[bucket % self.buckets], rows, rows, amounts)
 
     def _add(self, cells: NDArray[Any], index: Ints, rows: Ints, amounts: NDArray[Any]) -> None:
-        if self._has_room(amounts):
+        if self.has_room(max(int(amounts.max()), 0) * len(amounts) if len(amounts) else 0):
             np.add.at(cells, index, amounts)
             np.add.at(self.totals, rows, amounts)
             return
@@ -116,11 +126,8 @@ class RingWindow:
                 np.subtract.at(self.totals, full % self.totals.size, cells[full] - self._most)
                 cells[full] = self._most
 
-    def _has_room(self, amounts: NDArray[Any]) -> bool:
-        """Whether no bucket can reach the end of its range by these."""
-        if not len(amounts):
-            return True
-        added = max(int(amounts.max()), 0) * len(amounts)
+    def has_room(self, added: int) -> bool:
+        """Whether no bucket can reach the end of its range by adding so much, which is noted."""
         if self._bound + added > self._most:
             self._bound = max(int(self.totals.max()), 0)
         self._bound += added

@@ -9,6 +9,8 @@ Memories, all bounded and all derived from the journal alone:
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 from zlib import crc32
 
@@ -64,11 +66,12 @@ class Redeliveries:
 
         POSSIBLE_REPEAT is kept; it matters only for a payload without a time of its own.
         """
-        told = [m for m in messages if m.packet_id]
+        ids = [m.packet_id for m in messages]
+        told = messages if 0 not in ids else [m for m in messages if m.packet_id]
         if not told:
             return None
         quiet = told[0].session == told[-1].session == self._session and not self._before
-        if quiet and not any(m.flags & DUP for m in told):
+        if quiet and not reduce(or_, [m.flags for m in told]) & DUP:
             self._remember_all(told)
             return None
         return [self._one(message) for message in messages]

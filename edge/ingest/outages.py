@@ -33,6 +33,10 @@ class Outages:
         self._places = places
         self._silent_ms = silent_ms
         self._open: dict[str, tuple[int, int, str]] = {}  # reader -> (ordinal, since, why)
+        # looked up anew after whatever may change it
+        self._looked = False
+        self._watched_rows: Ints = np.zeros(0, np.int64)
+        self._any_dark = False
 
     def gap_of(self, reader: str) -> tuple[int, str] | None:
         """(since epoch ms, why) while a reader, or everything, cannot be seen; else None."""
@@ -75,6 +79,7 @@ class Outages:
         out: Effects,
     ) -> None:
         """A reader tells how it is; ``at_ms`` is when that arrived."""
+        self._looked = False
         col = self._reader.col
         col["last_message_ms"][row] = max(int(col["last_message_ms"][row]), at_ms)
         if event.detail:
@@ -97,6 +102,10 @@ class Outages:
         col = self._reader.col
         col["last_ordinal"][rows] = ordinals
         col["online"][rows] = 1
+        self._look()
+        if not self._any_dark:
+            return
+        self._looked = False
         dark = (col["offline_since_ms"][rows] > 0) | (col["silent"][rows] > 0)
         for i in np.flatnonzero(dark).tolist():
             row = int(rows[i])
@@ -108,15 +117,16 @@ class Outages:
 
     def next_silence_ms(self) -> int:
         """When the next reader that used to send heartbeats will have been silent for too long."""
-        watched = self._watched()
-        if not watched.any():
+        self._look()
+        if not len(self._watched_rows):
             return NEVER
-        last = self._reader.col["last_message_ms"][: self._reader.keys.high]
-        return int(last[watched].min()) + self._silent_ms
+        last = self._reader.col["last_message_ms"][self._watched_rows]
+        return int(last.min()) + self._silent_ms
 
     def fall_silent(self, at_ms: int, presence: Presence, out: Effects) -> None:
         """The readers whose silence is too long at ``at_ms`` are blind from now on."""
         col = self._reader.col
+        self._looked = False
         last = col["last_message_ms"][: self._reader.keys.high]
         for row in np.flatnonzero(self._watched() & (last + self._silent_ms <= at_ms)).tolist():
             col["silent"][row] = 1
@@ -125,6 +135,15 @@ class Outages:
             name = self._reader.keys.key(row)
             self.open(name, int(last[row]), "silent", int(col["last_ordinal"][row]), out)
             self._darken_reader(row, at_ms, presence)
+
+    def _look(self) -> None:
+        """Find who is watched and whether anyone is dark, unless that is known."""
+        if self._looked:
+            return
+        col, high = self._reader.col, self._reader.keys.high
+        self._watched_rows = np.flatnonzero(self._watched())
+        self._any_dark = bool(col["offline_since_ms"][:high].any() or col["silent"][:high].any())
+        self._looked = True
 
     def _watched(self) -> NDArray[np.bool_]:
         col, high = self._reader.col, self._reader.keys.high
@@ -185,5 +204,6 @@ class Outages:
 
     def load(self, saved: Any) -> None:
         """Take back what ``save`` gave."""
+        self._looked = False
         self.link_up = bool(saved[0])
         self._open = {name: (int(o), int(s), str(w)) for name, (o, s, w) in saved[1]}

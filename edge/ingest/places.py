@@ -41,8 +41,10 @@ class Places:
 
     def zones(self, reader: Ints, antenna: Ints, events: Sequence[object]) -> Ints:
         """int64[n] zone rows; -1 where the zone table is full. Unknown readers make a zone."""
-        port = np.clip(antenna, 0, _ANTENNAS - 1)
-        zone = self._zone_of[reader, port]
+        port = np.minimum(np.maximum(antenna, 0), _ANTENNAS - 1)
+        zone: Ints = self._zone_of.reshape(-1)[reader * _ANTENNAS + port]
+        if int(zone.min(initial=0)) >= -1:
+            return zone
         for i in np.flatnonzero(zone == -2).tolist():
             if reader[i] < 0:
                 zone[i] = -1

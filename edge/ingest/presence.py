@@ -30,17 +30,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge.config import PresenceSettings
+from edge.features.reads import RSSI_UNKNOWN as _UNKNOWN_CDBM
 from edge.ingest import smoothing
 from edge.ingest.smoothing import ZoneModel
 
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+Ints = NDArray[np.signedinteger[Any]]
 Bool = NDArray[np.bool_]
 
 NOWHERE = -1
 """The zone of a tag that is in none."""
-RSSI_UNKNOWN = -(1 << 31)
+RSSI_UNKNOWN = _UNKNOWN_CDBM
 """``rssi_cdbm`` of a read whose reader does not tell."""
 RSSI_READS = 20
 """The mean signal strength is of 10 to 20 reads (EdgeX: the last 20): beyond 20, the old ones
@@ -211,10 +213,10 @@ class Presence:
     def observe(
         self,
         item: I64,
-        zone: I16,
+        zone: Ints,
         arrival_ms: I64,
-        rssi_cdbm: I32,
-        count: I32,
+        rssi_cdbm: Ints,
+        count: Ints,
     ) -> Transitions:
         """Take raw reads in order of arrival; columns of one length n.
 
@@ -497,10 +499,10 @@ class Presence:
 
     # -- one epoch
 
-    def _gather(self, item: I64, zone: I16, arrival_ms: I64, rssi_cdbm: I32, count: I32) -> None:
+    def _gather(self, item: I64, zone: Ints, arrival_ms: I64, rssi_cdbm: Ints, count: Ints) -> None:
         """Add reads of the open epoch to their pairs."""
         slot = self._find_or_take(item, zone)
-        if len(slot) and int(slot.min()) < 0:
+        if int(slot.min()) < 0:
             known = slot >= 0
             self.refused += int(len(slot) - known.sum())
             slot, arrival_ms = slot[known], arrival_ms[known]
@@ -508,12 +510,18 @@ class Presence:
         pairs = self._pairs
         # Assigned backwards, so that of several reads of one pair the first stays.
         first = np.flatnonzero(pairs["now_count"][slot] == 0)[::-1]
-        pairs["now_first_ms"][slot[first]] = arrival_ms[first]
+        if len(first):
+            fresh = slot[first]
+            pairs["now_first_ms"][fresh] = arrival_ms[first]
         pairs["last_ms"][slot] = arrival_ms
         np.add.at(pairs["now_count"], slot, np.maximum(count, 1).astype(np.int64))
         heard = rssi_cdbm != RSSI_UNKNOWN
-        np.add.at(pairs["now_rssi"], slot, np.where(heard, rssi_cdbm, 0).astype(np.int64))
-        np.add.at(pairs["now_rssi_n"], slot, heard.astype(np.int32))
+        if heard.all():
+            np.add.at(pairs["now_rssi"], slot, rssi_cdbm.astype(np.int64))
+            np.add.at(pairs["now_rssi_n"], slot, np.int32(1))
+        else:
+            np.add.at(pairs["now_rssi"], slot, np.where(heard, rssi_cdbm, 0).astype(np.int64))
+            np.add.at(pairs["now_rssi_n"], slot, heard.astype(np.int32))
 
     def _judge(self, touched: I64) -> Transitions:
         """Close an epoch that had reads: learn, set how long silence may last, locate items."""
@@ -723,7 +731,7 @@ class Presence:
         slot[known] = self._head[item[known]]
         return self._follow(slot, zone)
 
-    def _follow(self, slot: I64, zone: I16) -> I64:
+    def _follow(self, slot: I64, zone: Ints) -> I64:
         """Walk each chain from ``slot`` (changed in place) to the pair of its zone, or -1."""
         pair_zone = self._pairs["zone"]
         astray = np.flatnonzero(pair_zone[slot] != zone)
@@ -733,12 +741,12 @@ class Presence:
             astray = astray[(pair_zone[onward] != zone[astray]) & (onward >= 0)]
         return slot
 
-    def _find_or_take(self, item: I64, zone: I16) -> I64:
+    def _find_or_take(self, item: I64, zone: Ints) -> I64:
         """Slot of each (item, zone), new ones taken in order of appearance; -1: none left."""
         slot = self._follow(self._head[item].astype(np.int64), zone)
-        missing = np.flatnonzero(slot < 0)
-        if not len(missing):
+        if not len(slot) or int(slot.min()) >= 0:
             return slot
+        missing = np.flatnonzero(slot < 0)
         key = item[missing] * len(self._blind) + zone[missing]
         new, first = np.unique(key, return_index=True)
         room = self.settings.pairs_max - self.pairs_in_view

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+_FOR_ZERO = np.uint64(0xA24BAED4963EE407)  # 0 marks an empty slot: such a key becomes this one
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
 
@@ -59,7 +59,8 @@ class SeenKeys:
         The answer does not depend on how a stream of keys is cut into calls.
         """
         seen = np.zeros(len(keys), np.bool_)
-        keys = np.where(keys == 0, _ODD, keys)  # 0 marks an empty slot
+        if not keys.all():
+            keys = np.where(keys == 0, _FOR_ZERO, keys)
         start = 0
         while start < len(keys):
             room = self.size - self._count
@@ -74,7 +75,7 @@ class SeenKeys:
 
     def check_and_add_one(self, key: int) -> bool:
         """Like ``check_and_add`` for a single key, without the cost of a column."""
-        key = key or int(_ODD)
+        key = key or int(_FOR_ZERO)
         if self._count == self.size:
             self._turn()
         _, seen = _probe(self._old, key, self._mask)
@@ -87,14 +88,14 @@ class SeenKeys:
 
     def take_back(self, key: int) -> None:
         """Forget the key that was added last; only that one, or later keys might not be found."""
-        slot, there = _probe(self._young, key or int(_ODD), self._mask)
+        slot, there = _probe(self._young, key or int(_FOR_ZERO), self._mask)
         assert there, key
         self._young[slot] = 0
         self._count -= 1
 
     def contains(self, keys: Keys) -> NDArray[np.bool_]:
         """bool[n]: whether each key is remembered; nothing is added."""
-        keys = np.where(keys == 0, _ODD, keys)
+        keys = np.where(keys == 0, _FOR_ZERO, keys)
         return _find(self._young, keys, self._mask) | _find(self._old, keys, self._mask)
 
     def remembered(self) -> tuple[Keys, Keys]:
