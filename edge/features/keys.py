@@ -62,6 +62,11 @@ class KeyTable:
         assert key is not None, row
         return key
 
+    def keys_of(self, rows: Iterable[int]) -> list[str]:
+        """The keys of live rows."""
+        keys = self._keys
+        return [keys[row] or "" for row in rows]
+
     def claim(self, key: str) -> int:
         """The row of ``key``, made if need be; -1 when the table is full."""
         row = self._rows.get(key, -1)

@@ -4,6 +4,9 @@ Sources: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog", AofA 2007 (registers,
 below 2.5 m); logarithmic buckets after Masson, Rim, Lee, "DDSketch", VLDB 2019.
 """
 
+import math
+from bisect import bisect_right
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,13 +97,25 @@ class LogHistogram:
         self.least = least
         self.growth = growth
         self.counts = np.zeros((rows, bins), np.uint32)
+        self._edges = [self._edge(number) for number in range(1, bins)]
 
     def bin(self, value: float) -> int:
         """The bin of one value."""
+        return bisect_right(self._edges, value)
+
+    def _edge(self, number: int) -> float:
+        """The least value of a bin: where the logarithm says so, to the last bit."""
+        edge = self.least * self.growth ** (number - 1)
+        while self._logarithm(math.nextafter(edge, 0.0)) >= number:
+            edge = math.nextafter(edge, 0.0)
+        while self._logarithm(edge) < number:
+            edge = math.nextafter(edge, math.inf)
+        return edge
+
+    def _logarithm(self, value: float) -> int:
         if value < self.least:
             return 0
-        last: int = self.counts.shape[1] - 1
-        return min(1 + int(np.log(value / self.least) / np.log(self.growth)), last)
+        return 1 + int(math.log(value / self.least) / math.log(self.growth))
 
     def add(self, row: int, value: float, times: int = 1) -> None:
         """Count one value (``times=-1`` takes it back)."""
@@ -109,8 +124,8 @@ class LogHistogram:
 
     def add_all(self, rows: Ints, values: NDArray[np.float64]) -> None:
         """Count ``values[n]``, one for each row."""
-        bins = [self.bin(value) for value in values.tolist()]
-        np.add.at(self.counts, (rows, np.array(bins, np.int64)), np.uint32(1))
+        bins = np.searchsorted(self._edges, values, side="right")
+        np.add.at(self.counts.reshape(-1), rows * self.counts.shape[1] + bins, np.uint32(1))
 
     def quantile(self, rows: Ints, q: float) -> NDArray[np.float64]:
         """float64[n]: the q-quantile of each row; NaN where the row is empty."""

@@ -27,6 +27,7 @@ SERIALS_FROM = 1 << 20
 
 PROBABLE_RETURN = "probable_return"
 _NAMES = {kind: kind.name.lower() for kind in Kind}
+_DEPARTED = _NAMES[Kind.DEPARTED]
 
 
 class Movements:
@@ -73,28 +74,61 @@ class Movements:
 
     def _lines(self, moved: Transitions, told: Mask, back: Mask) -> list[TimelineEntry]:
         """One line a transition that is told, and a second one where an item probably came back."""
-        key, place = self._state.item.keys.key, self._places.name
-        contracts = self._state.item.text["contract"]
+        if told.all() and not back.any():
+            return self._crowd(moved)
         lines: list[TimelineEntry] = []
-        ways: dict[tuple[int, int], str] = {}  # a crowd goes few ways: written once each
-        columns = (*moved, told, back)
-        for kind, row, old, new, at_ms, last_ms, tell, returned in zip(
-            *(column.tolist() for column in columns), strict=True
-        ):
-            self.serial += 1
+        contracts = self._state.item.text["contract"]
+        for i, (tell, returned) in enumerate(zip(told.tolist(), back.tolist(), strict=True)):
             if not tell:
+                self.serial += 1
                 continue
-            epc, name, before, now = key(row), _NAMES[kind], place(old), place(new)
-            way = ways.get((old, new)) or ways.setdefault((old, new), _way(before, now))
-            text = f'{way},"last_read_ms":{last_ms}}}' if kind == Kind.DEPARTED else way + "}"
-            serial = SERIALS_FROM + self.serial
-            lines.append(TimelineEntry(0, serial, epc, at_ms, name, text))
-            self.recent.append((at_ms, name, epc, before, now))
+            one = moved.part(slice(i, i + 1))
+            lines += self._crowd(one)
             if returned:
                 self.serial += 1
+                row, at_ms = int(one.item[0]), int(one.at_ms[0])
+                epc, now = self._state.item.keys.key(row), self._places.name(int(one.new_zone[0]))
                 detail: dict[str, str | int] = {"to": now, "contract": contracts.get(row, "")}
                 lines.append(self._line(epc, at_ms, PROBABLE_RETURN, detail))
                 self.recent.append((at_ms, PROBABLE_RETURN, epc, "", now))
+        return lines
+
+    def _crowd(self, moved: Transitions) -> list[TimelineEntry]:
+        """One line each, all of them told: a crowd goes few ways, written once each."""
+        place = self._places.name
+        epcs = self._state.item.keys.keys_of(moved.item.tolist())
+        ways: dict[tuple[int, int, int], tuple[str, str, str, str]] = {}
+        went: list[tuple[str, str, str, str]] = []
+        for way in zip(
+            moved.kind.tolist(), moved.old_zone.tolist(), moved.new_zone.tolist(), strict=True
+        ):
+            if way not in ways:
+                before, now = place(way[1]), place(way[2])
+                ways[way] = _NAMES[Kind(way[0])], _way(way[0], before, now), before, now
+            went.append(ways[way])
+        at_ms = moved.at_ms.tolist()
+        first = SERIALS_FROM + self.serial + 1
+        self.serial += len(epcs)
+        lines = [
+            TimelineEntry(
+                0, serial, epc, at, name, f"{text}{last}}}" if name == _DEPARTED else text
+            )
+            for serial, epc, at, last, (name, text, _, _) in zip(
+                range(first, first + len(epcs)),
+                epcs,
+                at_ms,
+                moved.last_read_ms.tolist(),
+                went,
+                strict=True,
+            )
+        ]
+        newest = slice(max(len(epcs) - KEPT, 0), None)
+        self.recent.extend(
+            (at, name, epc, before, now)
+            for at, epc, (name, _, before, now) in zip(
+                at_ms[newest], epcs[newest], went[newest], strict=True
+            )
+        )
         return lines
 
     def _line(self, epc: str, at_ms: int, kind: str, detail: dict[str, str | int]) -> TimelineEntry:
@@ -133,6 +167,7 @@ def _count(table: Table, name: str, rows: Ints, at_ms: Ints) -> None:
     window.add(rows[held], at_ms[held], np.ones(int(held.sum()), window.ring.dtype))
 
 
-def _way(before: str, now: str) -> str:
-    """The beginning of a JSON object, without its end."""
-    return msgspec.json.encode({"from": before, "to": now}).decode()[:-1]
+def _way(kind: int, before: str, now: str) -> str:
+    """A JSON object; of a departure its beginning only, up to the moment of the last read."""
+    text = msgspec.json.encode({"from": before, "to": now}).decode()
+    return f'{text[:-1]},"last_read_ms":' if kind == Kind.DEPARTED else text
