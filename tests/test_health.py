@@ -71,18 +71,20 @@ def test_a_snapshot_however_slow_is_no_standstill_while_it_gets_on(
             live.put([read(1, START_MS)])
             await live.settled()
             writing = asyncio.create_task(live.pipeline.snapshot())
-            await until(lambda: live.pipeline.progress.snapshot_at)
-            await pile_up(live)
-            await never(health.stuck, 4 * STUCK_S)
-            card.gets_on.clear()
-            await until(lambda: health.stuck() in ("the beat", "applying"))
-            told = {d.name: d for d in health.health()}["corridor"]
-            assert not told.ok
-            assert "makes no progress" in told.detail
-            card.gets_on.set()
-            await until(lambda: health.stuck() == "")
-            card.done.set()
-            await writing
+            try:
+                await until(lambda: live.pipeline.progress.snapshot_at)
+                await pile_up(live)
+                await never(health.stuck, 4 * STUCK_S)
+                card.gets_on.clear()
+                await until(lambda: health.stuck() in ("the beat", "applying"))
+                told = {d.name: d for d in health.health()}["corridor"]
+                assert not told.ok
+                assert "makes no progress" in told.detail
+                card.gets_on.set()
+                await until(lambda: health.stuck() == "")
+            finally:
+                card.done.set()
+                await writing
             await live.settled()
             assert health.stuck() == ""
             assert live.pipeline.snapshots == 1
