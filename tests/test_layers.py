@@ -49,6 +49,8 @@ PURE = (
     "edge.ingest.epc",
     "edge.ingest.times",
     "edge.ingest.topics",
+    "edge.inference.drift",
+    "edge.inference.accuracy",
     "edge.alerts*",
     "edge.decisions*",
 )

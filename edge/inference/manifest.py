@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import msgspec
 from msgspec import Struct, field
 
+from edge.inference.drift import Bins
+
 FORMAT = 1
 """Raised when a manifest changes its meaning; older formats are refused with the cure."""
 
@@ -106,8 +108,12 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     calibration: list[tuple[float, float, int]] = []
     """(mean predicted, mean observed, rows) of each bin, for probabilities and quantiles."""
     feature_quantiles: dict[str, list[float]] = {}
-    """Feature -> its values at 21 levels 0, 0.05 … 1 in training, for drift."""
+    """Feature -> its values at 21 levels 0, 0.05 … 1 in training, for people."""
     output_quantiles: dict[str, list[float]] = {}
+    """The same of each output column."""
+    feature_bins: dict[str, Bins] = {}
+    """Feature -> its counts in training, for the drift test (``drift.bins_of``)."""
+    output_bins: dict[str, Bins] = {}
     """The same of each output column."""
     libraries: dict[str, str] = {}
     """Name -> version, as trained."""
