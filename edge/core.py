@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge.config import Config
 from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
+from edge.features.history import day_rows
 from edge.features.reads import RSSI_UNKNOWN, Reads
 from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
@@ -100,6 +101,7 @@ class Core:
         self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
         self.movements = Movements(self.state, self.places)
         self.poisoned: frozenset[int] = frozenset()
+        self.tells_history = config.storage.history_days > 0
         self.now_ms = 0
         self.revision = 0
         self.next_ordinal = 0
@@ -125,7 +127,7 @@ class Core:
             if first_ordinal + i in self.poisoned:
                 self._dead(out, message, first_ordinal + i, -1, "poison", _POISON, message.payload)
             else:
-                self._system(message, first_ordinal + i, out)
+                self._to_end(self._system(message, first_ordinal + i, out))
             start = i + 1
         self._outside(messages[start:] if start else messages, first_ordinal + start, out)
         self.next_ordinal = first_ordinal + len(messages)
@@ -159,6 +161,27 @@ class Core:
         out = Step()
         self._advance(now_ms, out)
         return out
+
+    def passing(self, now_ms: int, out: Step) -> Iterator[None]:
+        """``advance`` in slices: others may work after each, but nobody may step or advance.
+
+        Only a day's end takes more than one slice: what it leaves behind is read while the state
+        stands at it.
+        """
+        yield from self._passing(now_ms, out)
+
+    def own(self, message: Message, ordinal: int, out: Step) -> Iterator[None]:
+        """``step`` of one message of our own, in slices like ``passing``."""
+        if ordinal in self.poisoned:
+            self._dead(out, message, ordinal, -1, "poison", _POISON, message.payload)
+        else:
+            yield from self._system(message, ordinal, out)
+        self.next_ordinal = ordinal + 1
+        self.revision += 1
+
+    def day_end_ms(self) -> int:
+        """When the present day ends; far away before time has begun."""
+        return self.state.day_end_ms() if self.state.now_ms else _FAR
 
     def due_ms(self) -> int:
         """The next moment at which ``advance`` alone would change something people see."""
@@ -528,11 +551,44 @@ class Core:
 
     def _advance(self, now_ms: int, out: Step) -> None:
         """Let time reach ``now_ms``, stopping at every reader that falls silent on the way."""
-        while (silent_ms := self.outages.next_silence_ms()) <= now_ms:
-            self._pass(silent_ms, out)
-            self.outages.fall_silent(silent_ms, self.presence, out.effects)
+        self._to_end(self._passing(now_ms, out))
+
+    @staticmethod
+    def _to_end(slices: Iterator[None]) -> None:
+        for _ in slices:
+            pass
+
+    def _passing(self, now_ms: int, out: Step) -> Iterator[None]:
+        """As ``_advance``, stopping at every day's end as well; it may rest at each ``yield``."""
+        while True:
+            silent_ms = self.outages.next_silence_ms()
+            day_ms = self._day_end_within(now_ms)
+            if min(silent_ms, day_ms) > now_ms:
+                break
+            if day_ms <= silent_ms:
+                yield from self._end_day(day_ms, out)
+            else:
+                self._pass(silent_ms, out)
+                self.outages.fall_silent(silent_ms, self.presence, out.effects)
         if now_ms > self.now_ms:
             self._pass(now_ms, out)
+
+    def _day_end_within(self, now_ms: int) -> int:
+        """The next day's end if it may be reached by ``now_ms``, else far away."""
+        begun = self.state.now_ms and now_ms >= self.state.next_boundary_ms()
+        return self.state.day_end_ms() if begun else _FAR
+
+    def _end_day(self, end_ms: int, out: Step) -> Iterator[None]:
+        """Reach a day's end exactly, read what the day leaves behind, then close it."""
+        moved = self.presence.advance(end_ms)
+        self.state.stand_at(end_ms)
+        self._told(moved, out)
+        self.now_ms = max(self.now_ms, end_ms)
+        for rows in day_rows(self.state) if self.tells_history else ():
+            if rows is not None:
+                out.effects.history.append(rows)
+            yield
+        self._forget(self.state.end_day())
 
     def _pass(self, to_ms: int, out: Step) -> None:
         moved = self.presence.advance(to_ms)
@@ -548,37 +604,39 @@ class Core:
             self.revision += 1
 
     def _let_go(self, now_ms: int) -> None:
-        forgotten = self.state.advance(now_ms)
+        self._forget(self.state.advance(now_ms))
+
+    def _forget(self, forgotten: Ints) -> None:
         if len(forgotten):
             self.presence.forget(forgotten)
             self.revision += 1
 
     # -- what the daemon tells itself -----------------------------------------------------------
 
-    def _system(self, message: Message, ordinal: int, out: Step) -> None:
+    def _system(self, message: Message, ordinal: int, out: Step) -> Iterator[None]:
         """Starts and link changes, told through the journal like everything else."""
         told = msgspec.json.decode(message.payload)
         at_ms = message.arrival_ms
         match message.topic.removeprefix(SYSTEM):
             case "start":
-                self._unseen(self.now_ms, at_ms, ordinal, out)
+                yield from self._unseen(self.now_ms, at_ms, ordinal, out)
             case "link":
-                self._advance(at_ms, out)
+                yield from self._passing(at_ms, out)
                 self.outages.link(bool(told["up"]), at_ms, ordinal, self.presence, out.effects)
             case _:
                 self.state.count("system_unknown")
         self.revision += 1
 
-    def _unseen(self, from_ms: int, to_ms: int, ordinal: int, out: Step) -> None:
+    def _unseen(self, from_ms: int, to_ms: int, ordinal: int, out: Step) -> Iterator[None]:
         """Nothing could be seen while the daemon was down: nobody departs for that.
 
         With a broker it goes on until the link is up: readers speak through it.
         """
         if not from_ms or to_ms <= from_ms:
-            self._advance(to_ms, out)
+            yield from self._passing(to_ms, out)
             return
         self.outages.go_dark(from_ms, ordinal, self.presence, out.effects)
-        self._advance(to_ms, out)
+        yield from self._passing(to_ms, out)
         if not self.config.mqtt.enabled:
             self.outages.link(True, to_ms, ordinal, self.presence, out.effects)
 

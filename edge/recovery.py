@@ -77,6 +77,7 @@ def merge_effects(into: Effects, step: Step) -> None:
     into.dead_letters += step.effects.dead_letters
     into.timeline += step.effects.timeline
     into.gaps += step.effects.gaps
+    into.history += step.effects.history
 
 
 def apply_batch(core: Core, batch: Batch, effects: Effects, slice_: int = 1_024) -> None:
@@ -164,15 +165,18 @@ class _Replay:
             del snapshot
         else:
             seq = self._begin()
+        keeps = core.tells_history
         found = Recovered(core, seq, seq, Effects.empty(), 0)
         for batch in self.journal.batches(seq):
             effects = Effects.empty()
+            core.tells_history = keeps and batch.seq > self.journal.effects_seq
             self._apply(core, batch, effects, careful)
             if batch.seq > self.journal.effects_seq:
                 merge_effects(found.effects, Step(effects))
             found.seq = batch.seq
             found.replayed += len(batch.messages)
             self.progress(found.replayed)
+        core.tells_history = keeps
         return found
 
     def _begin(self) -> int:
