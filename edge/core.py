@@ -102,6 +102,9 @@ class Core:
         self.movements = Movements(self.state, self.places)
         self.poisoned: frozenset[int] = frozenset()
         self.tells_history = config.storage.history_days > 0
+        self.model_commands: list[
+            tuple[int, int, bytes]
+        ] = []  # ordinal, arrival; for who takes them
         self.now_ms = 0
         self.revision = 0
         self.next_ordinal = 0
@@ -623,6 +626,8 @@ class Core:
             case "link":
                 yield from self._passing(at_ms, out)
                 self.outages.link(bool(told["up"]), at_ms, ordinal, self.presence, out.effects)
+            case "models":
+                self.model_commands.append((ordinal, at_ms, message.payload))
             case _:
                 self.state.count("system_unknown")
         self.revision += 1
