@@ -65,7 +65,8 @@ def add_shop(parser: argparse.ArgumentParser, rate: float = 100.0) -> None:
 def make_shop(args: argparse.Namespace, start_ms: int) -> "Shop":
     """The shop that the options describe. Raises ConfigError."""
     from edge.errors import ConfigError
-    from edge.simulate.shop import Shop, ShopSettings
+    from edge.simulate.shop import Shop
+    from edge.simulate.shop_settings import ShopSettings
 
     for option in ("rate", "items", "day_seconds"):
         if getattr(args, option) <= 0:

@@ -1,6 +1,6 @@
 """The configuration of a daemon that listens to the simulated shop, as TOML. Pure text."""
 
-from edge.simulate.shop import ShopSettings
+from edge.simulate.shop_settings import ShopSettings
 from edge.simulate.stock import zones_of
 
 

@@ -7,7 +7,8 @@ from msgspec import Struct, field
 
 from edge.ingest.mqtt_publish import Outgoing
 from edge.simulate.publish import Timed
-from edge.simulate.shop import Shop, Spoken
+from edge.simulate.shop import Shop
+from edge.simulate.shop_stage import Spoken
 
 EVENT_TIME = "rfid3-time"
 

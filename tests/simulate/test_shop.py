@@ -11,7 +11,9 @@ from edge.config import Config
 from edge.core import Core
 from edge.records import Message
 from edge.simulate.daemon_config import daemon_config
-from edge.simulate.shop import Noise, Shop, ShopSettings, Spoken
+from edge.simulate.shop import Shop
+from edge.simulate.shop_settings import Noise, ShopSettings
+from edge.simulate.shop_stage import Spoken
 from edge.view import LiveView
 
 START_MS = 1_725_520_021_785
