@@ -9,10 +9,12 @@ Nothing here parses, judges or counts events; nothing here knows MQTT, HTTP or S
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -20,12 +22,13 @@ import structlog
 
 from edge.clock import Clock
 from edge.config import Config
-from edge.core import Core, Step
+from edge.core import SYSTEM, Core, Step
 from edge.errors import InboxFull, JournalBusy, JournalFull
 from edge.ingest.inbox import Inbox, Token
 from edge.ingest.source import Source
-from edge.records import Batch, Effects, Message, Receipt, TimelineEntry
+from edge.records import Batch, Effects, HistoryRows, Message, Receipt, TimelineEntry
 from edge.recovery import Recovered, header_of, merge_effects
+from edge.storage.history import pack
 from edge.storage.snapshots import keep_newest_alone, kept_snapshots, write_snapshot
 from edge.storage.writer import JournalWriter
 
@@ -33,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 SLICE_TARGET_S = 0.003
 """A slice of applying aims to hold the loop so long."""
+SLICES_TARGET_S = 0.001
+"""Slices of a day's end are put together up to this: the next one comes on top of it."""
 SLICE_MIN, SLICE_MAX = 16, 320
 """Events of a slice, as far as their number can be guessed from outside."""
 SINGLE_BYTES = 256
@@ -55,6 +60,8 @@ KEEP_EVERY_S = 1.0
 """How often somebody looks whether a snapshot or trimming is due."""
 SNAPSHOT_LEAST_S = 60.0
 TRIM_EVERY_S = 3_600.0
+
+_ARRIVAL_MS = attrgetter("arrival_ms")
 
 Condition = Literal["starting", "running", "full", "stopping"]
 
@@ -333,11 +340,21 @@ class Pipeline:
         whole = Step()
         start, messages = 0, batch.messages
         while start < len(messages):
-            if len(messages[start].payload) > LARGE_BYTES:
-                await self._apply_large(messages[start], batch.first + start, whole)
+            message = messages[start]
+            if message.arrival_ms >= self.core.day_end_ms():
+                if message.topic.startswith(SYSTEM):  # it says itself how time gets there
+                    await self._in_slices(self.core.own(message, batch.first + start, whole), whole)
+                    start += 1
+                    continue
+                await self._in_slices(self.core.passing(message.arrival_ms, whole), whole)
+            if len(message.payload) > LARGE_BYTES:
+                await self._apply_large(message, batch.first + start, whole)
                 start += 1
                 continue
             stop = self._slice_end(messages, start)
+            end_ms = self.core.day_end_ms()
+            if messages[stop - 1].arrival_ms >= end_ms:
+                stop = bisect_left(messages, end_ms, start, stop, key=_ARRIVAL_MS)
             began = time.thread_time()
             _join(whole, self.core.step(messages[start:stop], batch.first + start))
             self._pace(time.thread_time() - began, stop < len(messages))
@@ -358,9 +375,22 @@ class Pipeline:
         """Let time reach a moment, piece by piece; the pieces give the same bits as the whole."""
         core = self.core
         while (due_ms := max(core.due_ms(), core.now_ms) + PASS_MS) < until_ms:
-            _join(whole, core.advance(due_ms))
+            await self._in_slices(core.passing(due_ms, whole), whole)
             await asyncio.sleep(0)
-        _join(whole, core.advance(until_ms))
+        await self._in_slices(core.passing(until_ms, whole), whole)
+
+    @staticmethod
+    async def _in_slices(slices: Iterator[None], whole: Step) -> None:
+        """Let the core go on slice by slice; what a day leaves behind is packed in a thread."""
+        history = whole.effects.history
+        packed, began = len(history), time.thread_time()
+        for _ in slices:
+            if len(history) > packed:
+                history[packed:] = await asyncio.to_thread(_packed, history[packed:])
+                packed, began = len(history), time.thread_time()
+            elif time.thread_time() - began > SLICES_TARGET_S:
+                await asyncio.sleep(0)
+                began = time.thread_time()
 
     def _slice_end(self, messages: list[Message], start: int) -> int:
         """Where the next slice ends: so many events, before a large message."""
@@ -501,6 +531,7 @@ class Pipeline:
         now_ms = self.core.now_ms
         await self._writer.trim(now_ms - int(storage.retention_days * 86_400_000), min(kept))
         await self._writer.trim_effects(now_ms - int(storage.timeline_days * 86_400_000))
+        await self._writer.trim_history(self.core.state.today - storage.history_days)
 
     def _now_ms(self) -> int:
         return self._floor_ms if self._by_events else max(self._floor_ms, self._clock.now_ms())
@@ -519,4 +550,9 @@ def _guess_events(payload: bytes) -> int:
 
 
 def _rows(effects: Effects) -> int:
-    return len(effects.dead_letters) + len(effects.timeline) + len(effects.gaps)
+    lines = len(effects.dead_letters) + len(effects.timeline) + len(effects.gaps)
+    return lines + len(effects.history)
+
+
+def _packed(rows: list[HistoryRows]) -> list[HistoryRows]:
+    return [pack(one) for one in rows]
