@@ -4,6 +4,9 @@ A row belongs to whoever's key hash it was scored for: once the row is forgotten
 another key, what stood there is nobody's.
 """
 
+import struct
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,49 +17,49 @@ Floats = NDArray[np.float32]
 
 
 class Predictions:
-    """float32[rows, o] of one service, with when and by whom each row was scored.
+    """float32[rows, columns] of one service, with when and by whom each row was scored.
 
-    ``by`` is int32[rows], the number of the model (``Loaded.number``).
+    ``by`` is int32[rows], the number of the model (``Loaded.number``); a model with fewer columns
+    leaves the last ones alone. Memory is taken when a row is first written.
     """
 
     def __init__(self, table: Table, columns: int) -> None:
         rows = table.keys.limit
-        self._table = table
+        self.columns = columns
         self.values: Floats = np.zeros((rows, columns), np.float32)
         self.at_ms = np.zeros(rows, np.int64)
         self.by = np.zeros(rows, np.int32)
         self._whose = np.zeros(rows, np.uint64)
+        self._keys = table.keys
+        # for one row: the same memory without numpy in between
+        self._cells = self.values.data.cast("B")
+        self._at, self._by, self._own = self.at_ms.data, self.by.data, self._whose.data
+        self._hashes = table.keys.hashes.data
+        self._packs = [struct.Struct(f"={n}f").pack_into for n in range(columns + 1)]
 
-    @property
-    def columns(self) -> int:
-        """Values a row."""
-        return int(self.values.shape[1])
-
-    def put(self, rows: Ints, values: Floats, at_ms: int, by: "int | NDArray[np.int32]") -> None:
-        """Keep ``values[n, o]`` of ``rows[n]``."""
-        self.values[rows] = values
+    def put(self, rows: Ints, values: Floats, at_ms: int, by: int) -> None:
+        """Keep ``values[n, o]`` of ``rows[n]``, o <= columns."""
+        self.values[rows, : values.shape[1]] = values
         self.at_ms[rows] = at_ms
         self.by[rows] = by
-        self._whose[rows] = self._table.keys.hashes[rows]
+        self._whose[rows] = self._keys.hashes[rows]
 
-    def put_one(
-        self, row: int, values: "tuple[float, ...] | list[float]", at_ms: int, by: int
-    ) -> None:
+    def put_one(self, row: int, values: Sequence[float], at_ms: int, by: int) -> None:
         """Keep the values of one row."""
-        self.values[row] = values
-        self.at_ms[row] = at_ms
-        self.by[row] = by
-        self._whose[row] = self._table.keys.hashes[row]
+        self._packs[len(values)](self._cells, row * self.columns * 4, *values)
+        self._at[row] = at_ms
+        self._by[row] = by
+        self._own[row] = self._hashes[row]
 
     def holds(self, row: int) -> bool:
         """Whether there is a prediction for whoever has this row now."""
-        whose = self._whose[row]
-        return bool(whose and whose == self._table.keys.hashes[row])
+        whose = self._own[row]
+        return bool(whose and whose == self._hashes[row])
 
     def held(self, rows: Ints) -> NDArray[np.bool_]:
         """bool[n]: the same for many rows."""
         whose = self._whose[rows]
-        return np.asarray((whose != 0) & (whose == self._table.keys.hashes[rows]))
+        return np.asarray((whose != 0) & (whose == self._keys.hashes[rows]))
 
     def drop(self, rows: Ints) -> None:
         """Forget these rows."""
@@ -67,9 +70,9 @@ class Predictions:
 
     def sweep(self) -> int:
         """Clear the rows whose owners are gone; how many there were."""
-        high = self._table.keys.high
-        gone = np.flatnonzero(self._whose[:high] != self._table.keys.hashes[:high])
-        gone = gone[self._whose[gone] != 0]
+        high = self._keys.high
+        whose = self._whose[:high]
+        gone = np.flatnonzero((whose != 0) & (whose != self._keys.hashes[:high]))
         self.drop(gone)
         return len(gone)
 

@@ -39,7 +39,7 @@ def test_one_row_is_read_as_many_are(seed: int, entity: str) -> None:
         plan.one(row)
         same = (x[0] == want[i]) | (np.isnan(x[0]) & np.isnan(want[i]))
         assert same.all(), [
-            (n, a, b) for n, a, b in zip(names, x[0], want[i], strict=True) if not a == b
+            (n, a, b) for n, a, b in zip(names, x[0], want[i], strict=True) if a != b
         ]
 
 

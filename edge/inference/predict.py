@@ -1,0 +1,150 @@
+"""The services at the edge, in order of need: how each is asked, and what it says without a model.
+
+No scoring here and no models: ``scorer.py`` walks this table.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.features.catalog import matrix
+from edge.features.state import FeatureState
+from edge.inference import tabular
+from edge.inference.manifest import Column, Entity, Service
+from edge.inference.model import Loaded
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+DAY_MS = 86_400_000
+HISTORY_DAYS = 28
+MAINTENANCE_DAYS = (7, 14, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A simple rule that speaks where no model does; its answers are flagged."""
+
+    rule: str
+    """What it does, for people."""
+    columns: tuple[Column, ...]
+    answer: Callable[[FeatureState, Ints], Floats]
+    """``answer(state, rows)`` gives float32[n, len(columns)], NaN where the rule knows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAtEdge:
+    """How a service is asked.
+
+    ``prepare(state, rows, model)`` fills the first n rows of the model's inputs for ``rows``:
+    int64[n], n <= ``ROWS_MAX``; ``interpret(model, n)`` gives float32[n, o], which the next call
+    may overwrite.
+    """
+
+    entity: Entity
+    columns_max: int
+    """Most columns of an answer: it bounds the memory of the predictions."""
+    fallback: Fallback
+    when: Literal["touched", "day"] = "touched"
+    """``touched``: rows that something happened to; ``day``: every row, at each day's close."""
+    prepare: Callable[[FeatureState, Ints, Loaded], None] = tabular.prepare
+    interpret: Callable[[Loaded, int], Floats] = tabular.interpret
+
+    @property
+    def plain(self) -> bool:
+        """Whether the short way for one row may be taken."""
+        return self.prepare is tabular.prepare and self.interpret is tabular.interpret
+
+
+def _units_ahead(*days: int) -> tuple[Column, ...]:
+    return tuple(Column(name=f"units_{d}d", unit="units", horizon_days=d, lowest=0.0) for d in days)
+
+
+def _daily_average(state: FeatureState, rows: Ints) -> Floats:
+    """float32[n]: units rented and sold a day over the last four weeks."""
+    moved = matrix(state, "class", rows, ("rented_units_28d", "sold_units_28d"))
+    return np.asarray(np.maximum(moved.sum(axis=1), 0) / HISTORY_DAYS, np.float32)
+
+
+def _times_average(*days: int) -> Callable[[FeatureState, Ints], Floats]:
+    ahead = np.array(days, np.float32)
+    return lambda state, rows: _daily_average(state, rows)[:, None] * ahead
+
+
+def _base_rate(state: FeatureState, rows: Ints) -> Floats:
+    """float32[n, 3]: the whole shop's failures and repairs by item and day, for every item the same."""
+    known = state.item.keys.live()
+    col = state.item.col
+    begun_ms = col["first_seen_ms"][known]
+    days = float(np.maximum(state.now_ms - begun_ms[begun_ms > 0], 0).sum()) / DAY_MS
+    events = int(col["failures_total"][known].sum() + col["repairs_total"][known].sum())
+    rate = events / days if days > 0 else math.nan
+    chances = [1 - math.exp(-rate * d) for d in MAINTENANCE_DAYS]
+    return np.tile(np.array(chances, np.float32), (len(rows), 1))
+
+
+def _same_grade(state: FeatureState, rows: Ints) -> Floats:
+    return matrix(state, "item", rows, ("grade_last",))
+
+
+def _nothing(state: FeatureState, rows: Ints) -> Floats:
+    return np.zeros((len(rows), 0), np.float32)
+
+
+SERVICES: dict[Service, ServiceAtEdge] = {
+    "demand": ServiceAtEdge(
+        entity="class",
+        columns_max=256,
+        when="day",
+        fallback=Fallback(
+            f"the average of the last {HISTORY_DAYS} days",
+            _units_ahead(1, 7, 28),
+            _times_average(1, 7, 28),
+        ),
+    ),
+    "maintenance": ServiceAtEdge(
+        entity="item",
+        columns_max=12,
+        fallback=Fallback(
+            "the whole shop's rate of failures and repairs",
+            tuple(
+                Column(name=f"failure_{d}d", unit="1", horizon_days=d, lowest=0.0, highest=1.0)
+                for d in MAINTENANCE_DAYS
+            ),
+            _base_rate,
+        ),
+    ),
+    "quality": ServiceAtEdge(
+        entity="item",
+        columns_max=24,
+        fallback=Fallback(
+            "the grade stays as it is",
+            (Column(name="grade", unit="grade", horizon_days=30.0, lowest=1.0, highest=9.0),),
+            _same_grade,
+        ),
+    ),
+    "pricing": ServiceAtEdge(
+        entity="class",
+        columns_max=32,
+        fallback=Fallback("nothing is said of prices without a model", (), _nothing),
+    ),
+    "inventory": ServiceAtEdge(
+        entity="class",
+        columns_max=64,
+        fallback=Fallback(
+            f"the average of the last {HISTORY_DAYS} days, over a lead time of 7 and 14 days",
+            _units_ahead(7, 14),
+            _times_average(7, 14),
+        ),
+    ),
+    "packs": ServiceAtEdge(
+        entity="class",
+        columns_max=32,
+        fallback=Fallback("nothing is said of packs without a model", (), _nothing),
+    ),
+}
+"""Every service, those first that others build on."""
