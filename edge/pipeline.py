@@ -11,7 +11,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -95,6 +95,8 @@ class Pipeline:
         self.core: Core = recovered.core
         self.inbox = inbox
         self.source: Source | None = None
+        self.on_applied: Callable[[], None] = lambda: None  # after each batch, before its receipts
+        self.before_snapshot: Callable[[], Awaitable[None]] | None = None
         self.progress = Progress()
         self.applied_seq = recovered.seq
         self.snapshot_seq = recovered.snapshot_seq
@@ -414,6 +416,7 @@ class Pipeline:
         self.progress.applied_at = asyncio.get_running_loop().time()
         if batch.messages and not self._by_events:
             self.latency_ms.append(self._clock.now_ms() - batch.messages[0].arrival_ms)
+        self.on_applied()
         self._settle_receipts(whole.outcomes, batch.first, tokens)
 
     def _pace(self, took_s: float, was_full: bool) -> None:
@@ -495,6 +498,8 @@ class Pipeline:
             try:
                 await self._ahead_idle()
                 await self._flush_effects()  # what the snapshot holds, the tables must hold too
+                if self.before_snapshot is not None:  # and what else was made of its batches
+                    await self.before_snapshot()
                 if self._effects_waiting():
                     raise JournalFull("the tables are full")
                 seq = self.applied_seq
