@@ -169,7 +169,7 @@ class Core:
         """``advance`` in slices: others may work after each, but nobody may step or advance.
 
         Only a day's end takes more than one slice: what it leaves behind is read while the state
-        stands at it.
+        stands at the day's last moment.
         """
         yield from self._passing(now_ms, out)
 
@@ -582,16 +582,14 @@ class Core:
         return self.state.day_end_ms() if begun else _FAR
 
     def _end_day(self, end_ms: int, out: Step) -> Iterator[None]:
-        """Reach a day's end exactly, read what the day leaves behind, then close it."""
-        moved = self.presence.advance(end_ms)
-        self.state.stand_at(end_ms)
-        self._told(moved, out)
-        self.now_ms = max(self.now_ms, end_ms)
+        """Reach a day's last moment, read what the day leaves behind, then let it end."""
+        if end_ms - 1 > self.now_ms:
+            self._pass(end_ms - 1, out)
         for rows in day_rows(self.state) if self.tells_history else ():
             if rows is not None:
                 out.effects.history.append(rows)
             yield
-        self._forget(self.state.end_day())
+        self._pass(end_ms, out)
 
     def _pass(self, to_ms: int, out: Step) -> None:
         moved = self.presence.advance(to_ms)
@@ -607,9 +605,7 @@ class Core:
             self.revision += 1
 
     def _let_go(self, now_ms: int) -> None:
-        self._forget(self.state.advance(now_ms))
-
-    def _forget(self, forgotten: Ints) -> None:
+        forgotten = self.state.advance(now_ms)
         if len(forgotten):
             self.presence.forget(forgotten)
             self.revision += 1

@@ -1,9 +1,9 @@
 """What a day leaves behind: the rows that its close writes for the trainer. Pure; changes nothing.
 
-The state stands exactly at the day's end: every event before it applied, none after, windows rolled
-to it, ``today`` still the day that ends, its closing levels not yet written. So a row holds what
-anybody would have read at the day's last moment. Reading is cut into slices of some milliseconds;
-the caller may let others work between two slices, but must not change the state.
+The state stands at the day's last millisecond: every event of the day applied and none after,
+windows rolled to that moment. So a row holds what anybody would have read just then. Reading is cut
+into slices of some milliseconds; the caller may let others work between two slices, but must not
+change the state.
 
 Not stored here (``edge.storage.history``), not read for training here (``trainer.history``).
 """
@@ -62,11 +62,12 @@ def days_written(lateness_ms: int) -> int:
 
 
 def day_rows(state: FeatureState) -> Iterator[HistoryRows | None]:
-    """The rows of the day that ends now, chunk by chunk; ``None`` after each slice of work.
+    """The rows of the day whose last moment it is, by chunk; ``None`` after each slice of work.
 
     Classes: all. Items: those with any event on the day, and those whose weekly turn it is.
     Factors: all that were told. The same state gives the same rows, bit for bit.
     """
+    assert state.now_ms == state.day_end_ms() - 1, (state.now_ms, state.today)
     if quiet_days(state) > QUIET_DAYS:
         return
     yield from _chunks(state, "class", state.cls.keys.live(), _class_rest)

@@ -149,19 +149,6 @@ class FeatureState:
         """When the day ends that is not over yet."""
         return self.days.end_ms(self.today)
 
-    def stand_at(self, end_ms: int) -> None:
-        """Reach the day's end exactly, with the day not closed yet: what it was can be read."""
-        assert end_ms == self.day_end_ms(), (end_ms, self.today)
-        self.roll(end_ms)
-        self.now_ms = end_ms
-
-    def end_day(self) -> Ints:
-        """Close the day at whose end we stand; int64[n] rows of forgotten items."""
-        assert self.now_ms == self.day_end_ms(), (self.now_ms, self.today)
-        forgotten = self._close_day()
-        self.roll(self.now_ms)
-        return forgotten
-
     def closing_levels(self) -> dict[str, Ints]:
         """Day measure -> int64[high] units in the store and out at the close, thousandths."""
         high = self.cls.keys.high
