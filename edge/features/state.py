@@ -102,7 +102,7 @@ class FeatureState:
         if now_ms <= self.now_ms:
             return _NOBODY
         forgotten: list[Ints] = []
-        if self.now_ms == 0:
+        if self.blank:
             self.today = self.days.day(now_ms)
         if not self._boundary_from_ms <= now_ms < self._boundary_ms:  # else no day can have ended
             while self.days.end_ms(self.today) <= now_ms:
@@ -142,6 +142,12 @@ class FeatureState:
             return np.zeros(0, np.int64)
         self.item.touched[reads.item] = True
         return self._reads.take(reads, self.repeat_ms, self.count)
+
+    @property
+    def blank(self) -> bool:
+        """Whether the end of a day would change nothing: time may go past any number of them."""
+        kept = (self.item, self.cls, self.customer, self.factor)
+        return not (self.reserved or any(len(table.keys) for table in kept))
 
     # -- the end of a day -----------------------------------------------------------------------
 

@@ -77,8 +77,9 @@ class RingWindow:
         else:
             for number in range(self.newest + 1, bucket + 1):
                 oldest = self.ring[number % self.buckets, :high]
-                self.totals[:high] -= oldest
-                oldest[:] = 0
+                if oldest.any():  # else its pages may never have been touched: leave them so
+                    self.totals[:high] -= oldest
+                    oldest[:] = 0
         self.newest = bucket
         self.forget_bound()
 

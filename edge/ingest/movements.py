@@ -19,6 +19,9 @@ from edge.records import TimelineEntry
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Way = tuple[str, str, str, str]
+"""What happened, from where, to where, and the line's detail as JSON; of a departure its beginning
+only, up to the moment of the last read."""
 
 KEPT = 256
 """So many movements are kept for people who look now."""
@@ -27,6 +30,7 @@ SERIALS_FROM = 1 << 20
 
 PROBABLE_RETURN = "probable_return"
 _NAMES = {kind: kind.name.lower() for kind in Kind}
+_encode = msgspec.json.encode
 _DEPARTED = _NAMES[Kind.DEPARTED]
 
 
@@ -44,8 +48,8 @@ class Movements:
 
         Windows must have been rolled to the newest ``at_ms`` before.
         """
-        items = moved.item
-        if len(np.unique(items)) < len(items):  # one item twice: one after the other
+        items = np.sort(moved.item)
+        if (items[1:] == items[:-1]).any():  # one item twice: one after the other
             lines = []
             for i in range(len(items)):
                 lines += self._apply(moved.part(slice(i, i + 1)))
@@ -74,66 +78,36 @@ class Movements:
 
     def _lines(self, moved: Transitions, told: Mask, back: Mask) -> list[TimelineEntry]:
         """One line a transition that is told, and a second one where an item probably came back."""
-        if told.all() and not back.any():
-            return self._crowd(moved)
-        lines: list[TimelineEntry] = []
-        contracts = self._state.item.text["contract"]
-        for i, (tell, returned) in enumerate(zip(told.tolist(), back.tolist(), strict=True)):
-            if not tell:
-                self.serial += 1
-                continue
-            one = moved.part(slice(i, i + 1))
-            lines += self._crowd(one)
-            if returned:
-                self.serial += 1
-                row, at_ms = int(one.item[0]), int(one.at_ms[0])
-                epc, now = self._state.item.keys.key(row), self._places.name(int(one.new_zone[0]))
-                detail: dict[str, str | int] = {"to": now, "contract": contracts.get(row, "")}
-                lines.append(self._line(epc, at_ms, PROBABLE_RETURN, detail))
-                self.recent.append((at_ms, PROBABLE_RETURN, epc, "", now))
-        return lines
-
-    def _crowd(self, moved: Transitions) -> list[TimelineEntry]:
-        """One line each, all of them told: a crowd goes few ways, written once each."""
-        place = self._places.name
+        contracts, recent = self._state.item.text["contract"], self.recent
         epcs = self._state.item.keys.keys_of(moved.item.tolist())
-        ways: dict[tuple[int, int, int], tuple[str, str, str, str]] = {}
-        went: list[tuple[str, str, str, str]] = []
-        for way in zip(
-            moved.kind.tolist(), moved.old_zone.tolist(), moved.new_zone.tolist(), strict=True
+        serial, lines = SERIALS_FROM + self.serial, list[TimelineEntry]()
+        columns = (moved.item, moved.at_ms, moved.last_read_ms, told, back)
+        for epc, way, row, at_ms, last_ms, tell, returned in zip(
+            epcs, self._ways(moved), *(column.tolist() for column in columns), strict=True
         ):
-            if way not in ways:
-                before, now = place(way[1]), place(way[2])
-                ways[way] = _NAMES[Kind(way[0])], _way(way[0], before, now), before, now
-            went.append(ways[way])
-        at_ms = moved.at_ms.tolist()
-        first = SERIALS_FROM + self.serial + 1
-        self.serial += len(epcs)
-        lines = [
-            TimelineEntry(
-                0, serial, epc, at, name, f"{text}{last}}}" if name == _DEPARTED else text
-            )
-            for serial, epc, at, last, (name, text, _, _) in zip(
-                range(first, first + len(epcs)),
-                epcs,
-                at_ms,
-                moved.last_read_ms.tolist(),
-                went,
-                strict=True,
-            )
-        ]
-        newest = slice(max(len(epcs) - KEPT, 0), None)
-        self.recent.extend(
-            (at, name, epc, before, now)
-            for at, epc, (name, _, before, now) in zip(
-                at_ms[newest], epcs[newest], went[newest], strict=True
-            )
-        )
+            serial += 1
+            if not tell:
+                continue
+            name, before, now, text = way
+            if name == _DEPARTED:
+                text = f"{text}{last_ms}}}"
+            lines.append(TimelineEntry(0, serial, epc, at_ms, name, text))
+            recent.append((at_ms, name, epc, before, now))
+            if returned:
+                serial += 1
+                text = _encode({"to": now, "contract": contracts.get(row, "")}).decode()
+                lines.append(TimelineEntry(0, serial, epc, at_ms, PROBABLE_RETURN, text))
+                recent.append((at_ms, PROBABLE_RETURN, epc, "", now))
+        self.serial = serial - SERIALS_FROM
         return lines
 
-    def _line(self, epc: str, at_ms: int, kind: str, detail: dict[str, str | int]) -> TimelineEntry:
-        text = msgspec.json.encode(detail).decode()
-        return TimelineEntry(0, SERIALS_FROM + self.serial, epc, at_ms, kind, text)
+    def _ways(self, moved: Transitions) -> list[Way]:
+        """The way of each transition: a crowd goes few, written once each."""
+        place = self._places.name
+        columns = (moved.kind.tolist(), moved.old_zone.tolist(), moved.new_zone.tolist())
+        codes = list(zip(*columns, strict=True))
+        ways = {code: _way(Kind(code[0]), place(code[1]), place(code[2])) for code in set(codes)}
+        return [ways[code] for code in codes]
 
     def _count_zones(self, moved: Transitions, since_ms: Ints) -> None:
         """Keep each zone's population, arrivals, departures and dwell times."""
@@ -167,7 +141,8 @@ def _count(table: Table, name: str, rows: Ints, at_ms: Ints) -> None:
     window.add(rows[held], at_ms[held], np.ones(int(held.sum()), window.ring.dtype))
 
 
-def _way(kind: int, before: str, now: str) -> str:
-    """A JSON object; of a departure its beginning only, up to the moment of the last read."""
-    text = msgspec.json.encode({"from": before, "to": now}).decode()
-    return f'{text[:-1]},"last_read_ms":' if kind == Kind.DEPARTED else text
+def _way(kind: Kind, before: str, now: str) -> Way:
+    text = _encode({"from": before, "to": now}).decode()
+    if kind is Kind.DEPARTED:
+        text = text[:-1] + ',"last_read_ms":'
+    return _NAMES[kind], before, now, text

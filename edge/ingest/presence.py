@@ -27,6 +27,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.ma  # np.unique loads it at its first call: not while reads wait
 from numpy.typing import ArrayLike, NDArray
 
 from edge.config import PresenceSettings
