@@ -26,6 +26,11 @@ class Source(Protocol):
         ...
 
     @property
+    def subscribed(self) -> bool:
+        """Whether the other side hands over, and keeps, what we asked for."""
+        ...
+
+    @property
     def paused(self) -> bool:
         """Whether reading is held back because the inbox is full."""
         ...
