@@ -1,0 +1,1 @@
+"""``make backtest DATA=…``: forecasts against public tables, beside naive answers and peers."""
