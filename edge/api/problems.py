@@ -93,7 +93,8 @@ KINDS: dict[str, Kind] = {
     "not-durable": Kind(
         503,
         "The journal has not committed it yet",
-        "Send it again: events with an id or a document line are recognised as duplicates.",
+        "Send the same body again, best under the Idempotency-Key of the first try: what has an id,"
+        " a time or a line number of its own is recognised anyway.",
     ),
     "not-ready": Kind(503, "Not ready", "See the dependencies that are not ok."),
 }
