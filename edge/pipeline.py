@@ -291,12 +291,13 @@ class Pipeline:
                 await self._stopping.wait()
 
     async def _make_room(self) -> bool:
-        """Give up the oldest history that no snapshot needs; whether any was left to give."""
+        """Give up the oldest history that no snapshot needs; whether to try again at once."""
         try:
             if await self._give_up_history():
                 return True
-            await self.snapshot()  # it may be what lets some go
-            if await self._give_up_history():
+            written = self.snapshots
+            await self.snapshot()  # it may be what lets some go; but first see whether it must
+            if self.snapshots > written:
                 return True
             await asyncio.to_thread(keep_newest_alone, self._directory)
             return await self._give_up_history()
@@ -396,6 +397,9 @@ class Pipeline:
 
     def _slice_end(self, messages: list[Message], start: int) -> int:
         """Where the next slice ends: so many events, before a large message."""
+        part = messages[start : start + self._slice]
+        if max([len(message.payload) for message in part]) <= SINGLE_BYTES:
+            return start + len(part)
         stop, room = start, self._slice
         limit = len(messages)
         while stop < limit:

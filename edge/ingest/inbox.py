@@ -4,7 +4,7 @@ No sockets: a door that gets ``False`` holds its own sender back and waits to be
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge.records import Message, Receipt
 
@@ -30,7 +30,6 @@ class Inbox:
         self._bytes = 0
         self._drained: list[Callable[[], None]] = []
         self.arrived = asyncio.Event()
-        self.arrived_at = 0.0  # loop time of the newest arrival, set by the door that put it
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -42,10 +41,15 @@ class Inbox:
 
     def put(self, message: Message, token: Token = 0) -> bool:
         """Append; ``False`` asks the door to hold its sender back until woken."""
-        self._messages.append(message)
-        self._tokens.append(token)
-        self._bytes += len(message.payload) + 64
-        if not self.arrived.is_set():
+        return self.put_all([message], [token])
+
+    def put_all(self, messages: list[Message], tokens: Sequence[Token]) -> bool:
+        """The same for all that arrived at once: nobody takes from between them."""
+        assert len(messages) == len(tokens), (len(messages), len(tokens))
+        self._messages += messages
+        self._tokens += tokens
+        self._bytes += _bytes_of(messages)
+        if messages and not self.arrived.is_set():
             self.arrived.set()
         return not self.full
 
@@ -63,8 +67,12 @@ class Inbox:
         else:
             messages, tokens = self._messages[:limit], self._tokens[:limit]
             del self._messages[:limit], self._tokens[:limit]
-            self._bytes -= sum(len(m.payload) + 64 for m in messages)
+            self._bytes -= _bytes_of(messages)
         waiting, self._drained = self._drained, []
         for wake in waiting:
             wake()
         return messages, tokens
+
+
+def _bytes_of(messages: list[Message]) -> int:
+    return sum([len(message.payload) for message in messages]) + 64 * len(messages)

@@ -26,7 +26,7 @@ from edge.errors import LinkDown
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt_greeting import connect, status_message, subscribe, tls_context
 from edge.ingest.mqtt_publish import Outbound, Outgoing, Properties, encode
-from edge.ingest.mqtt_wire import Salvaged, Wire
+from edge.ingest.mqtt_wire import Published, Salvaged, Wire
 from edge.ingest.mqtt_words import PROTOCOL_ERROR, TAKEN_OVER, dial_error, in_words
 from edge.records import QOS_MASK, Message
 
@@ -84,7 +84,6 @@ class MqttSource:
         self._up = asyncio.Event()
         self._keep_alive_s = settings.keep_alive_s
         self._broker_retains = True
-        self._heard_at = 0.0
         self._answers: dict[type, Callable[..., None]] = {
             mqtt5.ConnAckPacket: self._on_connack,
             mqtt5.SubAckPacket: self._on_suback,
@@ -225,15 +224,27 @@ class MqttSource:
     def heard(self, size_bytes: int) -> None:
         """Called by the wire: bytes arrived, all at one moment."""
         self.bytes_received += size_bytes
-        self._heard_at = asyncio.get_running_loop().time()
         if not self._by_events:
             self._arrival_ms = max(self._arrival_ms, self._clock.now_ms())
 
-    def published(self, packet: mqtt5.PublishPacket, flags: int) -> None:
-        """Called by the wire: a message, into the inbox; its PUBACK is not ours to send."""
-        if self._by_events:
-            self._move_time(packet.user_properties)
-        self._put(packet.topic, packet.payload, packet.packet_id or 0, flags)
+    def published(self, packets: Sequence[Published], flags: Sequence[int]) -> None:
+        """Called by the wire: messages, into the inbox; their PUBACKs are not ours to send."""
+        topics, base, session = self._topics, self._token_base, self.session
+        arrival_ms = self._arrival_ms
+        messages: list[Message] = []
+        tokens: list[int] = []
+        for packet, bits in zip(packets, flags, strict=True):
+            if self._by_events:
+                arrival_ms = self._moved_time(packet.user_properties)
+            told, packet_id = packet.topic, packet.packet_id or 0
+            topic = topics.get(told) or self._remember(told)
+            messages.append(Message(topic, packet.payload, arrival_ms, session, packet_id, bits))
+            tokens.append(base | packet_id if packet_id else 0)
+            if bits & QOS_MASK == 2:
+                self._exactly_once.add(packet_id)
+        self.received += len(messages)
+        if not self._inbox.put_all(messages, tokens):
+            self._hold()
 
     def salvaged(self, found: Salvaged, why: str) -> None:
         """Called by the wire: a message the codec refused; the decoder will say what it thinks."""
@@ -241,7 +252,7 @@ class MqttSource:
         if not self.malformed & (self.malformed - 1):  # the 1st, 2nd, 4th, 8th ...: no flood
             topic = found.topic[:200]
             log.warning("mqtt_malformed_message", topic=topic, why=why, count=self.malformed)
-        self._put(found.topic, found.payload, found.packet_id, found.flags)
+        self.published([found], [found.flags])
 
     def answered(self, packet: mqtt5.Packet) -> None:
         """Called by the wire: anything else."""
@@ -267,16 +278,6 @@ class MqttSource:
         if was_connected and self._on_link is not None:
             self._on_link(False, self.session)
 
-    def _put(self, topic: str, payload: bytes, packet_id: int, flags: int) -> None:
-        known = self._topics.get(topic) or self._remember(topic)
-        message = Message(known, payload, self._arrival_ms, self.session, packet_id, flags)
-        self.received += 1
-        self._inbox.arrived_at = self._heard_at
-        if flags & QOS_MASK == 2:
-            self._exactly_once.add(packet_id)
-        if not self._inbox.put(message, self._token_base | packet_id if packet_id else 0):
-            self._hold()
-
     def _remember(self, topic: str) -> str:
         # One string a topic: waiting messages share it, and its hash is computed once.
         if len(self._topics) >= TOPICS_REMEMBERED:
@@ -284,10 +285,11 @@ class MqttSource:
         self._topics[topic] = topic
         return topic
 
-    def _move_time(self, properties: Properties) -> None:
+    def _moved_time(self, properties: Properties) -> int:
         for name, value in properties:
             if name == EVENT_TIME and value.isascii() and value.isdigit():
                 self._arrival_ms = max(self._arrival_ms, int(value[:EVENT_TIME_DIGITS_MAX]))
+        return self._arrival_ms
 
     def _hold(self) -> None:
         """Stop reading until the inbox has room. What has been read is still put."""

@@ -10,6 +10,7 @@ behind it would ever arrive.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol, cast
 
 import mqtt5
@@ -35,6 +36,10 @@ class Salvaged(Struct, frozen=True):
     payload: bytes
     packet_id: int
     flags: int
+    user_properties: Sequence[tuple[str, str]] = ()
+
+
+Published = mqtt5.PublishPacket | Salvaged
 
 
 class Owner(Protocol):
@@ -44,8 +49,8 @@ class Owner(Protocol):
         """Bytes arrived; their packets follow."""
         ...
 
-    def published(self, packet: mqtt5.PublishPacket, flags: int) -> None:
-        """A message; ``flags`` as in :class:`edge.records.Message`."""
+    def published(self, packets: Sequence[mqtt5.PublishPacket], flags: Sequence[int]) -> None:
+        """Messages, one after the other; ``flags`` of each as in :class:`edge.records.Message`."""
         ...
 
     def salvaged(self, found: Salvaged, why: str) -> None:
@@ -229,26 +234,40 @@ class Wire(asyncio.Protocol):
     # -- inside -----------------------------------------------------------------------------------
 
     def _read(self, view: memoryview) -> int:
-        """Report every whole packet; return the bytes done with."""
-        read, published, at, size = mqtt5.read, self._owner.published, 0, len(view)
+        """Report every whole packet, messages that follow each other together; the bytes done with."""
+        read, at, size = mqtt5.read, 0, len(view)
+        packets: list[mqtt5.PublishPacket] = []
+        flags: list[int] = []
         while at < size:
             try:
                 packet, used = read(view[at:])
             except IndexError:
-                return self._wait_for_rest(view, at)
+                at = self._wait_for_rest(view, at)
+                break
             except BaseException as error:
                 if not _is_refusal(error):
                     raise
-                used = self._refused(view[at:], error)
+                self._report(packets, flags)
+                at += self._refused(view[at:], error)
             else:
                 if type(packet) is mqtt5.PublishPacket:
-                    published(packet, FLAGS[view[at] & 15])
-                else:
-                    self._owner.answered(packet)
-            at += used
+                    packets.append(packet)
+                    flags.append(FLAGS[view[at] & 15])
+                    at += used
+                    continue
+                self._report(packets, flags)
+                self._owner.answered(packet)
+                at += used
             if self._reason:
                 return size
+        self._report(packets, flags)
         return at
+
+    def _report(self, packets: list[mqtt5.PublishPacket], flags: list[int]) -> None:
+        if packets:
+            self._owner.published(packets, flags)
+            packets.clear()
+            flags.clear()
 
     def _wait_for_rest(self, view: memoryview, at: int) -> int:
         needed_bytes = frame_bytes(view[at : at + LONGEST_HEADER_BYTES])

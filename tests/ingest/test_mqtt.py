@@ -598,7 +598,6 @@ def test_arrival_never_goes_back_with_the_clock(broker: Broker) -> None:
             await say(broker, b"2")
             await until(lambda: source.received == 2)
             assert [m.arrival_ms for m in take(inbox)[0]] == [700, 1_500]
-            assert inbox.arrived_at > 0
 
     run(test)
 

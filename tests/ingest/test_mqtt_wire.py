@@ -1,7 +1,7 @@
 """The MQTT client against a broker that breaks the rules, byte by byte; and its framing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -397,8 +397,10 @@ class Recorder:
     def heard(self, size_bytes: int) -> None:
         pass
 
-    def published(self, packet: PublishPacket, flags: int) -> None:
-        self.seen.append((packet.topic, packet.payload, packet.packet_id, flags))
+    def published(self, packets: Sequence[PublishPacket], flags: Sequence[int]) -> None:
+        self.seen += [
+            (p.topic, p.payload, p.packet_id, bits) for p, bits in zip(packets, flags, strict=True)
+        ]
 
     def salvaged(self, found: Salvaged, why: str) -> None:
         self.seen.append((found.topic, found.payload, found.packet_id, found.flags))
