@@ -161,7 +161,7 @@ class _Route(Struct):
 
     source: Source
     format: str  # auto, a format's name, mapping:<name>, ignore
-    fast: FastReader | None = None
+    fast: FastReader | None = None  # never where the topic is ignored or refused
     label: str = ""  # the fast reader's format
     is_native: bool = False
     ignored: bool = False
@@ -212,22 +212,25 @@ class Decoder:
 
     def decode(self, message: Message) -> Decoded:
         """Everything one message holds. Never raises, whatever the bytes."""
-        route = self._routes.get(message.topic)
+        route, payload = self._routes.get(message.topic), message.payload
         if route is None:
             route = self._route(message.topic)
+        fast = route.fast
+        if fast is not None and len(payload) <= self._payload_max_bytes:
+            events = fast(payload, route.source, message.origin_ms or message.arrival_ms)
+            if events is not None and len(events) <= ELEMENTS_MAX:
+                return Decoded(events, [], route.label, False)
+        return self._decode_with_care(message, route)
+
+    def _decode_with_care(self, message: Message, route: _Route) -> Decoded:
+        """What the topic's fast reader cannot answer, or where it has none."""
         payload = message.payload
         if route.ignored:
             return Decoded([], [], route.format, True)
         if route.refused is not None or len(payload) > self._payload_max_bytes:
             return self._refuse(route.refused or self._too_large(payload), payload, route.format)
-        arrival_ms = message.origin_ms or message.arrival_ms
-        fast = route.fast
-        if fast is not None:
-            events = fast(payload, route.source, arrival_ms)
-            if events is not None and len(events) <= ELEMENTS_MAX:
-                return Decoded(events, [], route.label, False)
         if route.format == "auto" and not route.is_native:
-            found = self._try_others(route, payload, arrival_ms)
+            found = self._try_others(route, payload, message.origin_ms or message.arrival_ms)
             if found is not None:
                 return found
         return self.decode_slowly(message)

@@ -70,7 +70,7 @@ def _event(tag: _Tag, source: Source, arrival_ms: int) -> TagRead:
     event = TagRead(
         at=at,
         store=source.store,
-        source=source.named(tag.hostname) if tag.hostname else source.fallback,
+        source=source.reader or (tag.hostname and values.device(tag.hostname)) or source.fallback,
         epc=values.hex_identity(seen.epcHex) if seen.epcHex else values.hex_of_base64(seen.epc),
         antenna=seen.antennaPort,
         rssi_dbm=None if rssi is None else rssi / 100,

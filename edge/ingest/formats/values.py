@@ -66,16 +66,26 @@ def optional_hex(told: object) -> str:
         return ""
 
 
+_WORDS_CACHED_MAX = 1_024
 _control_words: dict[str, str] = {}
+_devices: dict[str, str] = {}
 
 
 def control_word(told: str) -> str:
     """A PC word as :func:`optional_hex` reads it; a shop has few, so they are remembered."""
     found = _control_words.get(told)
-    if found is None:
-        found = optional_hex(told)
-        if len(_control_words) < 1_024 and len(told) <= 16:
-            _control_words[told] = found
+    return found if found is not None else _remembered(_control_words, told, optional_hex(told))
+
+
+def device(told: str) -> str:
+    """A device's name as :func:`name` reads it; a shop has few, so they are remembered."""
+    found = _devices.get(told)
+    return found if found is not None else _remembered(_devices, told, name(told))
+
+
+def _remembered(cache: dict[str, str], told: str, found: str) -> str:
+    if len(cache) < _WORDS_CACHED_MAX and len(told) <= NAME_MAX:
+        cache[told] = found
     return found
 
 

@@ -81,7 +81,7 @@ def _event(tag: _Tag, source: Source, arrival_ms: int) -> TagRead:
     event = TagRead(
         at=at,
         store=source.store,
-        source=source.named(data.hostName) if data.hostName else source.fallback,
+        source=source.reader or (data.hostName and values.device(data.hostName)) or source.fallback,
         epc=epc,
         antenna=data.antenna,
         rssi_dbm=data.peakRssi,
