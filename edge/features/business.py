@@ -12,8 +12,6 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from numpy.typing import NDArray
-
 from edge.events import (
     Correction,
     Event,
@@ -43,7 +41,8 @@ from edge.features.words import (
     STATUS_AFTER_SCAN,
 )
 
-Array = NDArray[Any]
+Cells = memoryview
+"""A column, one value at a time."""
 
 HOUR_MS = 3_600_000
 
@@ -71,9 +70,9 @@ def apply(state: FeatureState, event: Event, arrival_ms: int) -> bool:
 def _item(state: FeatureState, epc: str, arrival_ms: int, store: str) -> int:
     row = state.item.keys.claim(epc)
     if row >= 0:
-        col = state.item.col
+        col = state.item.cell
         state.item.touched[row] = True
-        col["last_event_ms"][row] = max(int(col["last_event_ms"][row]), arrival_ms)
+        col["last_event_ms"][row] = max(col["last_event_ms"][row], arrival_ms)
         if col["first_seen_ms"][row] == 0:
             col["first_seen_ms"][row] = arrival_ms
         if store and col["store_row"][row] < 0:
@@ -86,7 +85,7 @@ def bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival
     class_row = _class(state, store, sku, arrival_ms, name)
     if class_row < 0:
         state.count("classes_full")
-    col = state.item.col
+    col = state.item.cell
     if class_row >= 0 and class_row != col["class_row"][row]:
         state.shift_group(row, -1)
         col["class_row"][row] = class_row
@@ -97,25 +96,29 @@ def bind(state: FeatureState, row: int, store: str, sku: str, name: str, arrival
 
 def _set_status(state: FeatureState, row: int, status: str, at_ms: int, arrival_ms: int) -> None:
     """Change an item's status as of ``at_ms``; keeps what an undo needs."""
-    col = state.item.col
+    col = state.item.cell
     if at_ms < col["last_status_ms"][row]:
         return
     status_row = state.status.keys.claim(status)
     if status_row < 0:
         state.count("status_texts_full")
         status_row = 0
-    before = state.group_of(int(col["status_row"][row]))
+    before = state.group_of(col["status_row"][row])
     after = state.group_of(status_row)
     col["last_status_ms"][row] = at_ms
     col["status_previous_row"][row] = col["status_row"][row]
     col["rented_previous_ms"][row] = col["rented_at_ms"][row]
     if status_row != col["status_row"][row]:
         col["status_since_ms"][row] = at_ms
-    ready_before = _ready(state, row)
-    state.shift_group(row, -1)
     col["status_row"][row] = status_row
-    state.shift_group(row, +1)
-    _note_stockout(state, row, ready_before, at_ms, arrival_ms)
+    class_row = col["class_row"][row]
+    if class_row >= 0 and not col["retired"][row]:
+        state.cls.touched[class_row] = True
+        if before != after:
+            state.cls.cell[f"items_{before}"][class_row] -= 1
+            state.cls.cell[f"items_{after}"][class_row] += 1
+            if before == "ready":
+                _note_stockout(state, class_row, at_ms, arrival_ms)
     if after == "on_rent" and before != "on_rent":
         col["rented_at_ms"][row] = at_ms
         col["probable_return"][row] = 0
@@ -124,32 +127,23 @@ def _set_status(state: FeatureState, row: int, status: str, at_ms: int, arrival_
 
 
 def _end_rental(state: FeatureState, row: int, at_ms: int) -> None:
-    col = state.item.col
-    lasted_ms = max(at_ms - int(col["rented_at_ms"][row]), 0)
+    col = state.item.cell
+    lasted_ms = max(at_ms - col["rented_at_ms"][row], 0)
     col["on_rent_ms_total"][row] += lasted_ms
     col["rented_at_ms"][row] = 0
     col["due_ms"][row] = 0
     col["probable_return"][row] = 0
-    class_row = int(col["class_row"][row])
+    class_row = col["class_row"][row]
     if class_row >= 0:
         hours = state.cls.part["rental_hours"]
         assert isinstance(hours, LogHistogram)
         hours.add(class_row, lasted_ms / HOUR_MS)
 
 
-def _ready(state: FeatureState, row: int) -> int:
-    class_row = int(state.item.col["class_row"][row])
-    return int(state.cls.col["items_ready"][class_row]) if class_row >= 0 else 0
-
-
-def _note_stockout(
-    state: FeatureState, row: int, ready_before: int, at_ms: int, arrival_ms: int
-) -> None:
-    """The last tagged item of a class without a ledger is no longer ready."""
-    class_row = int(state.item.col["class_row"][row])
-    if class_row < 0 or state.cls.col["ledger_known"][class_row]:
-        return
-    if ready_before > 0 and state.cls.col["items_ready"][class_row] == 0:
+def _note_stockout(state: FeatureState, class_row: int, at_ms: int, arrival_ms: int) -> None:
+    """One less is ready: was it the last tagged item of a class without a ledger?"""
+    cell = state.cls.cell
+    if cell["items_ready"][class_row] == 0 and not cell["ledger_known"][class_row]:
         _day_add(state, "stockouts", class_row, at_ms, 1, arrival_ms)
 
 
@@ -158,13 +152,13 @@ def _scan(state: FeatureState, event: ItemScan, arrival_ms: int) -> bool:
     if row < 0:
         return False
     at_ms = _ms(event.at)
-    col = state.item.col
+    col = state.item.cell
     if event.sku:
         bind(state, row, event.store, event.sku, event.name, arrival_ms)
     elif event.name:
         state.item.text["name"][row] = event.name
     col["scans_total"][row] += 1
-    col["last_scan_ms"][row] = max(int(col["last_scan_ms"][row]), at_ms)
+    col["last_scan_ms"][row] = max(col["last_scan_ms"][row], at_ms)
     if event.bin:
         col["bin_row"][row] = state.tables["bin"].keys.claim(event.bin)
     _count_scan(state, row, event.scan_type, at_ms, arrival_ms, +1)
@@ -190,8 +184,8 @@ def _status_after(event: ItemScan) -> str:
 def _count_scan(
     state: FeatureState, row: int, scan_type: str, at_ms: int, arrival_ms: int, by: int
 ) -> None:
-    col = state.item.col
-    class_row = int(col["class_row"][row])
+    col = state.item.cell
+    class_row = col["class_row"][row]
     if scan_type in OUT_SCANS:
         col["rentals_total"][row] += by
         _log_add(state, "rentals", row, at_ms, arrival_ms, by)
@@ -205,7 +199,7 @@ def _count_scan(
 
 
 def _grade(state: FeatureState, row: int, grade: str, at_ms: int) -> None:
-    col = state.item.col
+    col = state.item.cell
     number = GRADE_NUMBER[grade]
     if not number or at_ms < col["grade_since_ms"][row] or number == col["grade"][row]:
         return
@@ -241,9 +235,9 @@ def _link_replace(state: FeatureState, event: ItemLink, row: int, arrival_ms: in
     state.shift_group(row, -1)
     state.shift_group(old, -1)
     for name in _INHERITED:
-        state.item.col[name][row] = state.item.col[name][old]
-    state.item.col["retired"][old] = 1
-    state.item.col["rented_at_ms"][old] = 0
+        state.item.cell[name][row] = state.item.cell[name][old]
+    state.item.cell["retired"][old] = 1
+    state.item.cell["rented_at_ms"][old] = 0
     for texts in state.item.text.values():
         if old in texts:
             texts[row] = texts[old]
@@ -281,16 +275,16 @@ _INHERITED = (
 
 
 def _link_retire(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
-    col = state.item.col
+    col = state.item.cell
     state.shift_group(row, -1)
     col["retired"][row] = 1
     if col["rented_at_ms"][row]:  # its days on rent count, but nobody brought it back
-        col["on_rent_ms_total"][row] += max(_ms(event.at) - int(col["rented_at_ms"][row]), 0)
+        col["on_rent_ms_total"][row] += max(_ms(event.at) - col["rented_at_ms"][row], 0)
         col["rented_at_ms"][row] = 0
 
 
 def _link_mute(state: FeatureState, event: ItemLink, row: int, arrival_ms: int) -> None:
-    state.item.col["muted"][row] = event.action == "mute"
+    state.item.cell["muted"][row] = event.action == "mute"
 
 
 _LINK_ACTIONS: dict[str, Callable[[FeatureState, ItemLink, int, int], None]] = {
@@ -307,16 +301,16 @@ def _maintenance(state: FeatureState, event: Maintenance, arrival_ms: int) -> bo
     if row < 0:
         return False
     at_ms = _ms(event.at)
-    col = state.item.col
+    col = state.item.cell
     _raise(col["maintenance_minutes_total"], row, event.minutes)
     moment = "last_inspection_ms" if event.kind == "inspection" else "last_maintenance_ms"
     if event.kind == "failure":
         col["failures_total"][row] += 1
     else:
-        col[moment][row] = max(int(col[moment][row]), at_ms)
+        col[moment][row] = max(col[moment][row], at_ms)
     if event.kind in ("repair", "replacement"):
         col["repairs_total"][row] += 1
-        col["last_repair_ms"][row] = max(int(col["last_repair_ms"][row]), at_ms)
+        col["last_repair_ms"][row] = max(col["last_repair_ms"][row], at_ms)
         col["defects"][row] = 0
     _raise(col["repair_cost_cents_total"], row, event.cost_cents)
     _grade(state, row, event.grade, at_ms)
@@ -332,7 +326,7 @@ def _undo_scan(state: FeatureState, event: Correction, arrival_ms: int) -> bool:
     if row < 0:
         state.count("undo_of_unknown_scan")
         return True
-    col = state.item.col
+    col = state.item.cell
     at_ms = _ms(event.scanned_at)
     _count_scan(state, row, event.scan_type, at_ms, arrival_ms, -1)
     col["scans_total"][row] -= 1
@@ -340,10 +334,10 @@ def _undo_scan(state: FeatureState, event: Correction, arrival_ms: int) -> bool:
         state.shift_group(row, -1)
         col["status_row"][row] = col["status_previous_row"][row]
         state.shift_group(row, +1)
-        rented_ms = int(col["rented_previous_ms"][row])
+        rented_ms = col["rented_previous_ms"][row]
         if rented_ms and not col["rented_at_ms"][row]:
             col["on_rent_ms_total"][row] -= max(at_ms - rented_ms, 0)
-            _forget_rental_hours(state, int(col["class_row"][row]), at_ms - rented_ms)
+            _forget_rental_hours(state, col["class_row"][row], at_ms - rented_ms)
         col["rented_at_ms"][row] = rented_ms
     return True
 
@@ -361,9 +355,9 @@ def _forget_rental_hours(state: FeatureState, class_row: int, lasted_ms: int) ->
 def _class(state: FeatureState, store: str, sku: str, arrival_ms: int, name: str = "") -> int:
     row = state.cls.keys.claim(class_key(store, sku))
     if row >= 0:
-        col = state.cls.col
+        col = state.cls.cell
         state.cls.touched[row] = True
-        col["last_event_ms"][row] = max(int(col["last_event_ms"][row]), arrival_ms)
+        col["last_event_ms"][row] = max(col["last_event_ms"][row], arrival_ms)
         if col["store_row"][row] < 0:
             col["store_row"][row] = state.store.keys.claim(store)
         if name:
@@ -395,7 +389,7 @@ def _pos_line(state: FeatureState, event: PosLine, arrival_ms: int) -> bool:
     if event.epc and event.kind == "rental" and event.due:
         item_row = _item(state, event.epc, arrival_ms, event.store)
         if item_row >= 0:
-            state.item.col["due_ms"][item_row] = _ms(event.due)
+            state.item.cell["due_ms"][item_row] = _ms(event.due)
     return True
 
 
@@ -406,7 +400,7 @@ def _book(
 
     ``moved_ms`` is when goods moved: what a later count has seen already leaves the ledger alone.
     """
-    col = state.cls.col
+    col = state.cls.cell
     milli = sign * line.milli
     cents = round(milli * line.price_cents / 1000)
     measure, into_stock, rented_out = _KINDS[line.kind]
@@ -414,17 +408,17 @@ def _book(
     revenue = -cents if line.kind == "return" else cents
     _day_add(state, "revenue_cents", row, line.at_ms, revenue, arrival_ms)
     if moved_ms >= col["last_count_ms"][row]:
-        before = int(col["ledger_milli"][row])
+        before = col["ledger_milli"][row]
         _raise(col["ledger_milli"], row, into_stock * milli)
         if before > 0 >= col["ledger_milli"][row] and col["ledger_known"][row]:
             _day_add(state, "stockouts", row, line.at_ms, 1, arrival_ms)
     if rented_out:
         _raise(col["rented_out_milli"], row, rented_out * milli)
-        col["rented_out_milli"][row] = max(int(col["rented_out_milli"][row]), 0)
+        col["rented_out_milli"][row] = max(col["rented_out_milli"][row], 0)
     if line.item:
         item_row = state.item.keys.get(line.item)
         if item_row >= 0:
-            _raise(state.item.col["revenue_cents_total"], item_row, revenue)
+            _raise(state.item.cell["revenue_cents_total"], item_row, revenue)
     if line.kind != "return":
         _units_out(state, row, line, arrival_ms, milli, sign)
 
@@ -440,7 +434,7 @@ _KINDS: dict[str, tuple[str, int, int]] = {
 def _units_out(
     state: FeatureState, row: int, line: Line, arrival_ms: int, milli: int, sign: int
 ) -> None:
-    col = state.cls.col
+    col = state.cls.cell
     for name in ("units_out_milli_1h", "units_out_milli_24h"):
         window = state.cls.part[name]
         assert isinstance(window, RingWindow)
@@ -453,7 +447,7 @@ def _units_out(
     assert isinstance(decayed, DecayedCount)
     decayed.add_one(row, arrival_ms, milli)
     if sign > 0:
-        newest_ms = max(int(col["last_sale_ms"][row]), int(col["last_rental_ms"][row]))
+        newest_ms = max(col["last_sale_ms"][row], col["last_rental_ms"][row])
         if line.at_ms >= newest_ms and line.price_cents > 0:
             col["price_cents"][row] = line.price_cents
         col[last][row] = max(int(col[last][row]), line.at_ms)
@@ -486,10 +480,10 @@ def _customer(state: FeatureState, class_row: int, line: Line, arrival_ms: int) 
     if row < 0:
         state.count("customers_full")
         return
-    col = state.customer.col
-    first_ms = int(col["first_seen_ms"][row]) or line.at_ms
+    col = state.customer.cell
+    first_ms = col["first_seen_ms"][row] or line.at_ms
     col["first_seen_ms"][row] = min(first_ms, line.at_ms)
-    col["last_seen_ms"][row] = max(int(col["last_seen_ms"][row]), line.at_ms)
+    col["last_seen_ms"][row] = max(col["last_seen_ms"][row], line.at_ms)
     day = state.days.day(line.at_ms)
     if day > col["last_visit_day"][row]:
         col["last_visit_day"][row] = day
@@ -504,7 +498,7 @@ def _customer(state: FeatureState, class_row: int, line: Line, arrival_ms: int) 
 
 
 def _customer_book(state: FeatureState, row: int, line: Line, sign: int) -> None:
-    col = state.customer.col
+    col = state.customer.cell
     col["lines_total"][row] += sign
     measure = {"sale": "sold", "rental": "rented", "return": "returned"}[line.kind]
     _raise(col[f"{measure}_milli_total"], row, sign * line.milli)
@@ -516,10 +510,10 @@ def _stock_count(state: FeatureState, event: StockCount, arrival_ms: int) -> boo
     row = _class(state, event.store, event.sku, arrival_ms)
     if row < 0:
         return False
-    col = state.cls.col
+    col = state.cls.cell
     at_ms = _ms(event.at)
     if at_ms >= col["last_count_ms"][row]:
-        before = int(col["ledger_milli"][row])
+        before = col["ledger_milli"][row]
         col["last_count_ms"][row] = at_ms
         col["ledger_milli"][row] = round(event.quantity * 1000)
         if col["ledger_known"][row] and before > 0 >= col["ledger_milli"][row]:
@@ -532,14 +526,14 @@ def _stock_receipt(state: FeatureState, event: StockReceipt, arrival_ms: int) ->
     row = _class(state, event.store, event.sku, arrival_ms)
     if row < 0:
         return False
-    col = state.cls.col
+    col = state.cls.cell
     at_ms = _ms(event.at)
     if at_ms >= col["last_count_ms"][row]:  # an older one was counted already
         _raise(col["ledger_milli"], row, round(event.quantity * 1000))
     col["ledger_known"][row] = 1
     if event.cost_cents and at_ms >= col["last_receipt_ms"][row]:
         col["cost_cents"][row] = event.cost_cents
-    col["last_receipt_ms"][row] = max(int(col["last_receipt_ms"][row]), at_ms)
+    col["last_receipt_ms"][row] = max(col["last_receipt_ms"][row], at_ms)
     return True
 
 
@@ -554,7 +548,7 @@ def _reservation(state: FeatureState, event: Reservation, arrival_ms: int) -> bo
         state.reserved[key] = Reserved(
             class_key(event.store, event.sku), milli, _ms(event.start), _ms(event.end)
         )
-        state.cls.col["reserved_milli"][row] += milli  # lines_max of the largest still fit
+        state.cls.cell["reserved_milli"][row] += milli  # lines_max of the largest still fit
         if len(state.reserved) > state.limits.lines_max:
             state.drop_reservation(next(iter(state.reserved)))
     return True
@@ -564,7 +558,7 @@ def _price_observed(state: FeatureState, event: PriceObserved, arrival_ms: int) 
     row = _class(state, event.store, event.sku, arrival_ms)
     if row < 0:
         return False
-    col = state.cls.col
+    col = state.cls.cell
     whose = "competitor" if event.competitor else "list"
     if _ms(event.at) >= col[f"{whose}_price_ms"][row]:
         col[f"{whose}_price_cents"][row] = event.price_cents
@@ -581,8 +575,8 @@ def _review(state: FeatureState, event: Review, arrival_ms: int) -> bool:
     if any(row < 0 for _, row in rated):
         return False
     for table, row in rated:
-        table.col["rating_milli_sum"][row] += round(event.rating * 1000)
-        table.col["ratings_total"][row] += 1
+        table.cell["rating_milli_sum"][row] += round(event.rating * 1000)
+        table.cell["ratings_total"][row] += 1
     return True
 
 
@@ -622,9 +616,9 @@ _MOST = 1 << 53  # sums stay here, exact as floats: no sender can make one wrap 
 _FACTOR_MOST = 10**12  # thousandths
 
 
-def _raise(column: Array, row: int, by: int) -> None:
+def _raise(column: Cells, row: int, by: int) -> None:
     """Add to a sum; at the end of its range it stays."""
-    column[row] = max(-_MOST, min(int(column[row]) + by, _MOST))
+    column[row] = max(-_MOST, min(column[row] + by, _MOST))
 
 
 def _ms(at: int | float | str) -> int:

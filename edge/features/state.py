@@ -241,10 +241,11 @@ class FeatureState:
 
     def shift_group(self, item_row: int, by: int) -> None:
         """Add ``by`` to the class's count of items in this item's status group."""
-        class_row = int(self.item.col["class_row"][item_row])
-        if class_row >= 0 and not self.item.col["retired"][item_row]:
-            group = self.group_of(int(self.item.col["status_row"][item_row]))
-            self.cls.col[f"items_{group}"][class_row] += by
+        cell = self.item.cell
+        class_row = cell["class_row"][item_row]
+        if class_row >= 0 and not cell["retired"][item_row]:
+            group = self.group_of(cell["status_row"][item_row])
+            self.cls.cell[f"items_{group}"][class_row] += by
             self.cls.touched[class_row] = True
 
     # -- saving, comparing, splitting -------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.features.decay import DecayedCount
 from edge.features.keys import KeyTable
 from edge.features.sketch import DistinctWindow, LogHistogram
-from edge.features.windows import DayLog, DayRing, RingWindow, put_sparse
+from edge.features.windows import DayLog, DayRing, RingWindow, cells_of, put_sparse
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -40,8 +40,8 @@ class Column:
 class Table:
     """Keys with their columns and windows.
 
-    ``col[name]`` is dtype[limit]; ``part[name]`` a window over the same rows; ``text[name]`` a
-    sparse row -> text.
+    ``col[name]`` is dtype[limit]; ``cell[name]`` the same memory, for one row at a time;
+    ``part[name]`` a window over the same rows; ``text[name]`` a sparse row -> text.
     """
 
     def __init__(
@@ -56,6 +56,8 @@ class Table:
         self.keys = KeyTable(limit)
         self.columns = {column.name: column for column in columns}
         self.col: dict[str, Array] = {c.name: _filled(limit, c) for c in columns}
+        # Python's integers in and out, in a third of the time
+        self.cell = {name: cells_of(column) for name, column in self.col.items()}
         self.part: dict[str, Part] = {key: make(limit) for key, make in parts.items()}
         self.text: dict[str, dict[int, str]] = {key: {} for key in texts}
         self.touched = np.zeros(limit, np.bool_)  # something happened to it; no part of the state

@@ -34,6 +34,14 @@ def put_sparse(target: NDArray[Any], source: NDArray[Any]) -> None:
             target[start : start + _STRETCH] = piece
 
 
+def cells_of(array: NDArray[Any]) -> memoryview:
+    """The same memory one value at a time: Python's integers in and out, ValueError beyond the type.
+
+    An array's own elements are numpy's integers, which cost three times as much.
+    """
+    return memoryview(array)  # type: ignore[arg-type]  # numpy tells types of it from 3.12 on
+
+
 class RingWindow:
     """int[buckets, rows] in bucket-major order, so that closing a bucket is one contiguous pass.
 
@@ -165,6 +173,7 @@ class DayRing:
         assert days > 0, days
         self.days = days
         self.ring = np.zeros((days, rows), dtype)
+        self._cells = cells_of(self.ring)
         self.today = -(1 << 40)
         limits = np.iinfo(self.ring.dtype)
         most = min(int(limits.max), 1 << 53)  # so that the sum of all days fits, exact as a float
@@ -189,7 +198,7 @@ class DayRing:
     def add(self, row: int, day: int, amount: int) -> None:
         """Add to one day's value; sums that leave the type's range stay at its end."""
         cell = (day % self.days, row)
-        self.ring[cell] = min(max(int(self.ring[cell]) + amount, self._least), self._most)
+        self._cells[cell] = min(max(self._cells[cell] + amount, self._least), self._most)
 
     def put(self, day: int, values: NDArray[Any]) -> None:
         """Set one day's values of rows ``0 .. len(values)-1``."""
@@ -249,9 +258,10 @@ class DayLog:
         rows.append(row)
         amounts.append(amount)
         self.size += 1
+        totals = cells_of(self.totals)
         for i, length in enumerate(self.windows):
             if day > self.today - length:
-                self.totals[i, row] += amount
+                totals[i, row] += amount
         if self.size > self.limit:
             self._drop_oldest()
 

@@ -9,6 +9,8 @@ key that is still remembered is always found: no false "new", and a false "seen"
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.features.windows import cells_of
+
 Keys = NDArray[np.uint64]
 
 _FOR_ZERO = np.uint64(0xA24BAED4963EE407)  # 0 marks an empty slot: such a key becomes this one
@@ -48,9 +50,10 @@ class SeenKeys:
         assert size > 0, size
         self.size = size
         slots = 1 << (2 * size - 1).bit_length()  # load at most one half
-        self._mask = np.uint64(slots - 1)
+        self._mask, self._last = np.uint64(slots - 1), slots - 1
         self._young = np.zeros(slots, np.uint64)
         self._old = np.zeros(slots, np.uint64)
+        self._cells = cells_of(self._young), cells_of(self._old)  # one key at a time
         self._count = 0
 
     def check_and_add(self, keys: Keys) -> NDArray[np.bool_]:
@@ -78,17 +81,17 @@ class SeenKeys:
         key = key or int(_FOR_ZERO)
         if self._count == self.size:
             self._turn()
-        _, seen = _probe(self._old, key, self._mask)
-        slot, young = _probe(self._young, key, self._mask)
-        if seen or young:
+        young, old = self._cells
+        slot, seen = _probe(young, key, self._last)
+        if seen or _probe(old, key, self._last)[1]:
             return True
-        self._young[slot] = key
+        young[slot] = key
         self._count += 1
         return False
 
     def take_back(self, key: int) -> None:
         """Forget the key that was added last; only that one, or later keys might not be found."""
-        slot, there = _probe(self._young, key or int(_FOR_ZERO), self._mask)
+        slot, there = _probe(self._cells[0], key or int(_FOR_ZERO), self._last)
         assert there, key
         self._young[slot] = 0
         self._count -= 1
@@ -113,6 +116,7 @@ class SeenKeys:
 
     def _turn(self) -> None:
         self._old, self._young = self._young, self._old
+        self._cells = cells_of(self._young), cells_of(self._old)
         self._young[:] = 0
         self._count = 0
 
@@ -149,11 +153,10 @@ def _find(table: Keys, keys: Keys, mask: np.uint64) -> NDArray[np.bool_]:
     return found
 
 
-def _probe(table: Keys, key: int, mask: np.uint64) -> tuple[int, bool]:
+def _probe(table: memoryview, key: int, last: int) -> tuple[int, bool]:
     """(slot, found): where one key is, or the empty slot where it would go."""
-    last = int(mask)
     slot = key & last
-    while (there := int(table[slot])) != 0:
+    while (there := table[slot]) != 0:
         if there == key:
             return slot, True
         slot = (slot + 1) & last
