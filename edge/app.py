@@ -25,15 +25,19 @@ from edge.clock import Clock, SystemClock
 from edge.config import Config
 from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
+from edge.inference.door import Limits
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
 from edge.pipeline import Pipeline
+from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
 from edge.sdnotify import Notifier
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
 from edge.tables import StoredTables
 from edge.view import LiveView
+from edge.view_models import LiveModels
+from edge.view_types import Counters
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +54,8 @@ class Daemon:
     view: LiveView
     health: Health
     bound: Bound | None
+    scoring: Scoring | None = None
+    models: LiveModels | None = None
 
 
 @asynccontextmanager
@@ -77,6 +83,7 @@ async def running(
                 StoredTables(writer, daemon.pipeline, journal),
                 config,
                 clock,
+                models=daemon.models,
             )
             daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
         _settle_memory()
@@ -84,6 +91,8 @@ async def running(
             corridor = tasks.create_task(daemon.pipeline.run(), name="corridor")
             if daemon.source is not None:
                 door = tasks.create_task(daemon.source.run(), name="mqtt")
+            if daemon.scoring is not None:
+                scoring = tasks.create_task(daemon.scoring.run(), name="models")
             try:
                 yield daemon
             finally:
@@ -91,6 +100,10 @@ async def running(
                     door.cancel()
                     with suppress(asyncio.CancelledError):
                         await door
+                if daemon.scoring is not None:
+                    scoring.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await scoring
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
@@ -152,8 +165,35 @@ def _assemble(
         )
         pipeline.source = source
     health = Health(pipeline, source, writer, inbox, config, clock)
-    view = LiveView(recovered.core, config, health.counters)
-    return Daemon(pipeline, source, view, health, None)
+    scoring = _scoring(config, pipeline, writer, directory)
+    models = None
+    if scoring is not None:
+        models = LiveModels(recovered.core, config, scoring.registry, scoring.scorer)
+
+    def counters() -> Counters:
+        return health.counters() | (models.counters() if models is not None else {})
+
+    view = LiveView(recovered.core, config, counters)
+    return Daemon(pipeline, source, view, health, None, scoring, models)
+
+
+def _scoring(
+    config: Config, pipeline: Pipeline, writer: JournalWriter, directory: Path
+) -> Scoring | None:
+    """The models' task, told by the corridor; onnxruntime is imported with the first model."""
+    if not config.models.enabled:
+        return None
+    scoring = Scoring(
+        config,
+        pipeline.core,
+        pipeline.tell,
+        SignedDoor(directory / "keys" / "trusted", Limits.of(config.models)),
+        Path(config.models.directory or directory / "models"),
+        writer.journal_id,
+    )
+    pipeline.on_applied = scoring.applied
+    pipeline.before_snapshot = scoring.flush
+    return scoring
 
 
 SWITCH_S = 0.001

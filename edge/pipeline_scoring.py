@@ -6,6 +6,7 @@ its slices. It changes nothing of the core's state.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +17,14 @@ import structlog
 
 from edge.config import Config
 from edge.core import Core
-from edge.inference.folder import Folder, Published, contents
+from edge.errors import JournalFull
+from edge.inference import door
+from edge.inference.door import Limits, Reason, Refused, Verdict
+from edge.inference.door import Loaded as Contents
+from edge.inference.folder import Folder, Published
 from edge.inference.history import HistoryFile
 from edge.inference.manifest import SERVICES as NAMES
-from edge.inference.manifest import Manifest, Service
+from edge.inference.manifest import Service
 from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.registry import Command, Field, Registry, Version
@@ -41,26 +46,47 @@ AGAIN_S = 60.0
 """What is due is told again when nothing came of it for so long."""
 
 
-class Verdict(Protocol):
-    """What the door says of a folder."""
+class Door(Protocol):
+    """Who may come in, and with which bytes. Both block."""
 
-    @property
-    def ok(self) -> bool:
-        """Whether the model may be loaded."""
+    def inspect(self, folder: Path) -> Verdict:
+        """Whether the model in a folder may be used."""
         ...
 
-    @property
-    def reason(self) -> str:
-        """Why not."""
+    def load(self, folder: Path, verdict: Verdict) -> Contents:
+        """The very bytes that the verdict spoke of. Raises Refused."""
         ...
 
-    @property
-    def manifest(self) -> Manifest | None:
-        """Its manifest, verified; only where ``ok``."""
+    def trust(self) -> str:
+        """Changes when other keys are believed: then the refused are asked in again."""
         ...
 
 
-Door = Callable[[Path], Verdict]
+class SignedDoor:
+    """Lets in what is signed by a key in ``trusted``, and passes the check in its subprocess."""
+
+    def __init__(self, trusted: Path, limits: Limits) -> None:
+        self._trusted = trusted
+        self._limits = limits
+
+    def inspect(self, folder: Path) -> Verdict:
+        """See ``door.inspect``."""
+        return door.inspect(folder, self._trusted, self._limits)
+
+    def load(self, folder: Path, verdict: Verdict) -> Contents:
+        """See ``door.load_verified``."""
+        return door.load_verified(folder, verdict, self._limits)
+
+    def trust(self) -> str:
+        """Names and times of the keys that are believed."""
+        try:
+            with os.scandir(self._trusted) as entries:
+                told = sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries)
+        except OSError:
+            return ""
+        return repr(told)
+
+
 Tell = Callable[[str, bytes], None]
 Key = tuple[Service, str]
 
@@ -68,7 +94,7 @@ Key = tuple[Service, str]
 class Scoring:
     """Owns the registry and the scorer of one daemon.
 
-    ``tell(topic, payload)`` puts a message into the corridor; ``door(folder)`` blocks.
+    ``tell(topic, payload)`` puts a message into the corridor.
     """
 
     def __init__(
@@ -94,8 +120,9 @@ class Scoring:
         self._door = door
         self._held: dict[Key, Loaded] = {}
         self._numbers = 0
-        self._manifests: dict[Key, Manifest] = {}
-        self._failed: set[Key] = set()
+        self._verdicts: dict[Key, Verdict] = {}  # of what may come in
+        self._refused: dict[Key, str] = {}  # what was trusted when it was refused
+        self._asked: set[Key] = set()  # told to the corridor, not out of it yet
         self._told: tuple[int, float] = (-1, 0.0)
         self._stirred = asyncio.Event()
         self._changed = asyncio.Event()
@@ -115,6 +142,7 @@ class Scoring:
             log.info("model_command", done=outcome.done, reason=outcome.reason, told=payload[:200])
             self._changed.set()
         if commands:
+            self._asked.clear()
             self._know()
             self._use()
 
@@ -122,8 +150,11 @@ class Scoring:
         """Keep what the registry changed, so that a snapshot may pass over its commands."""
         async with self._keeping:
             lines = self.registry.take_lines()
-            if lines:
+            try:
                 await asyncio.to_thread(self._file.append, lines)
+            except OSError as error:
+                self.registry.give_back(lines)
+                raise JournalFull(f"the models' history cannot be written: {error}") from error
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -142,59 +173,54 @@ class Scoring:
     async def watch(self) -> None:
         """Look at the folder once: what is new goes through the door; and what is due is told."""
         found = await asyncio.to_thread(lambda: list(self.folder.published()))
+        trust = await asyncio.to_thread(self._door.trust)
         for published in found:
-            key = (published.service, published.version)
-            if not self.registry.knows(*key, published.mark):
-                await self._examine(published)
-            elif self._unread(key):
-                await self._read_again(published)
+            if self._to_be_examined((published.service, published.version), published.mark, trust):
+                await self._examine(published, trust)
         self._know()
         self._judge()
-        await self.flush()
+        await self._flush_if_possible()
 
-    def _unread(self, key: Key) -> bool:
-        version = self.registry.versions[key[0]][key[1]]
-        return version.usable and key not in self._manifests and key not in self._failed
+    def _to_be_examined(self, key: Key, mark: str, trust: str) -> bool:
+        """Whether the door has not seen it, or not in this run, or not with these keys."""
+        if key in self._asked:
+            return False
+        if not self.registry.knows(*key, mark):
+            return True
+        if self.registry.versions[key[0]][key[1]].usable:
+            return key not in self._verdicts
+        return self._refused.get(key) != trust
 
-    async def _examine(self, published: Published) -> None:
-        verdict = await asyncio.to_thread(self._door, published.path)
-        key = (published.service, published.version)
-        if verdict.ok and verdict.manifest is not None:
-            self._manifests[key] = verdict.manifest
-            told = Command(do="found", service=key[0], version=key[1], mark=published.mark)
-        else:
-            why = verdict.reason
-            log.warning("model_refused", service=key[0], version=key[1], reason=why)
-            told = Command(
-                do="refuse", service=key[0], version=key[1], mark=published.mark, why=why
-            )
-        self._command(told)
-
-    async def _read_again(self, published: Published) -> None:
-        """A version from before the start: the door says whether it is still what it was."""
-        key = (published.service, published.version)
-        verdict = await asyncio.to_thread(self._door, published.path)
-        if verdict.ok and verdict.manifest is not None:
-            self._manifests[key] = verdict.manifest
+    async def _examine(self, published: Published, trust: str) -> None:
+        verdict = await asyncio.to_thread(self._door.inspect, published.path)
+        if verdict.reason is Reason.NO_CHECK:  # no word about the model: it is asked in again
+            log.error("model_not_checked", folder=str(published.path), reason=verdict.detail)
+            return
+        key, mark = (published.service, published.version), published.mark
+        known = self.registry.versions[key[0]].get(key[1])
+        told = Command(do="found", service=key[0], version=key[1], mark=mark)
+        if verdict.ok:
+            self._verdicts[key] = verdict
             self._changed.set()
+            if known is not None and known.usable and known.mark == mark:
+                return  # from before the start, and still what it was
         else:
-            self._unusable(key, verdict.reason)
-            self._command(
-                Command(
-                    do="refuse",
-                    service=key[0],
-                    version=key[1],
-                    mark=self.registry.versions[key[0]][key[1]].mark,
-                    why=verdict.reason,
-                )
-            )
+            self._refused[key] = trust
+            why = f"{verdict.reason}: {verdict.detail} ({verdict.cure})"
+            if known is not None and not known.usable and known.mark == mark:
+                return
+            if known is not None and known.state != "rejected":
+                self._unusable(key, why)
+            told = msgspec.structs.replace(told, do="refuse", why=why)
+        self._asked.add(key)
+        self._command(told)
 
     def _know(self) -> None:
         """Give the registry the manifests that the door has let pass."""
-        for (service, version), manifest in self._manifests.items():
+        for (service, version), verdict in self._verdicts.items():
             known = self.registry.versions[service].get(version)
             if known is not None:
-                known.manifest = manifest
+                known.manifest = verdict.manifest
 
     def _judge(self) -> None:
         """Tell the corridor what is due; once, unless nothing comes of it for a while."""
@@ -223,13 +249,14 @@ class Scoring:
         """Load what should answer and is not held yet, the active ones first; let go of the rest."""
         for version in self._wanted():
             key = (version.service, version.version)
-            manifest = self._manifests.get(key)
-            if key in self._held or manifest is None:
+            verdict = self._verdicts.get(key)
+            if key in self._held or verdict is None:
                 continue
             self._numbers += 1
             try:
-                made = await asyncio.to_thread(self._build, key, manifest, self._numbers)
-            except ModelUnusable as error:
+                made = await asyncio.to_thread(self._build, key, verdict, self._numbers)
+            except (ModelUnusable, Refused) as error:
+                del self._verdicts[key]
                 self._unusable(key, str(error))
                 continue
             self._held[key] = made
@@ -237,17 +264,25 @@ class Scoring:
         wanted = {(v.service, v.version) for v in self._wanted()}
         for key in [key for key in self._held if key not in wanted]:
             del self._held[key]
-        await self.flush()
+        await self._flush_if_possible()
+
+    async def _flush_if_possible(self) -> None:
+        """The journal holds the commands until there is room for what came of them."""
+        try:
+            await self.flush()
+        except JournalFull as error:
+            log.error("model_history_unwritten", reason=str(error), cure=error.cure)
 
     def _wanted(self) -> list[Version]:
         asked = (self.registry.active, self.registry.beside, self.registry.previous)
         return [v for ask in asked for name in NAMES if (v := ask(name)) is not None and v.usable]
 
-    def _build(self, key: Key, manifest: Manifest, number: int) -> Loaded:
-        """In a thread. Raises ModelUnusable."""
-        content, entities = contents(self.folder.path(*key), manifest)
+    def _build(self, key: Key, verdict: Verdict, number: int) -> Loaded:
+        """In a thread. Raises ModelUnusable, Refused."""
+        told = self._door.load(self.folder.path(*key), verdict)
         most = SERVICES[key[0]].columns_max
-        return Loaded(manifest, content, entities, self._core.state, number, most)
+        state = self._core.state
+        return Loaded(told.manifest, told.model, told.entities, state, number, most)
 
     def _use(self) -> None:
         """Let the scorer ask whom the registry says, as far as they are loaded."""
@@ -280,7 +315,6 @@ class Scoring:
     def _unusable(self, key: Key, why: str) -> None:
         log.error("model_unusable", service=key[0], version=key[1], reason=why)
         self._held.pop(key, None)
-        self._failed.add(key)
         self._command(Command(do="rollback", service=key[0], version=key[1], why=why))
 
     # -- scoring --------------------------------------------------------------------------------

@@ -349,7 +349,7 @@ class LiveView:
 
 
 _GROUPS = frozenset({"messages", "events", "dead", "format", "transitions", "factor"})
-_GAUGES = frozenset({"rows", "corridor", "journal", "latency"})
+_GAUGES = frozenset({"rows", "corridor", "journal", "latency", "models"})
 
 
 def _date(day: int) -> str:

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edge.inference", "edge.inference.*"),
     ("edge.alerts", "edge.alerts.*", "edge.decisions", "edge.decisions.*"),
     ("edge.core", "edge.core_*"),
-    ("edge.view",),
+    ("edge.view", "edge.view_models"),
     ("edge.storage", "edge.storage.*", "edge.notify", "edge.notify.*"),
     ("edge.pipeline", "edge.pipeline_*", "edge.recovery", "edge.outbox"),
     ("edge.health", "edge.tables"),

@@ -19,7 +19,7 @@ from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
 from edge.api.openapi import document
-from edge.api.ports import Corridor, Tables, View
+from edge.api.ports import Corridor, Models, Tables, View
 from edge.api.problems import Problem
 from edge.api.query import read_path, read_query
 from edge.api.table import ENDPOINTS
@@ -39,6 +39,7 @@ def server(
     settings: Config,
     clock: Clock,
     patience: Patience | None = None,
+    models: Models | None = None,
 ) -> web.Application:
     """The application, ready to be served; it starts nothing by itself."""
     registry, seconds = metrics.registry()
@@ -53,6 +54,7 @@ def server(
         seconds=seconds,
         documents=_documents(),
         patience=patience or Patience(),
+        models=models,
     )
     app = web.Application(middlewares=[_guard(api)])
     app[API] = api

@@ -13,7 +13,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram
 
 from edge.api.encode import JSON
-from edge.api.ports import Corridor, DeadLetterKey, Tables, View
+from edge.api.ports import Corridor, DeadLetterKey, Models, Tables, View
 from edge.clock import Clock
 from edge.config import Config
 
@@ -55,6 +55,8 @@ class Api:
     """Time to answer, by endpoint."""
     documents: Mapping[str, bytes]
     """Bodies made once, at the start: the index and the OpenAPI document."""
+    models: Models | None = None
+    """``None``: models are switched off."""
     patience: Patience = Patience()
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path in the table, status) -> requests answered."""

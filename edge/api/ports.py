@@ -7,7 +7,10 @@ without inheriting from them, and so do the fakes of the tests.
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from edge.inference.manifest import Service
+from edge.inference.registry import Outcome
 from edge.records import DeadLetter, Gap, Message, Receipt, TimelineEntry
+from edge.view_models import Prediction, ServiceModels, ServiceRow
 from edge.view_types import (
     ClassDetail,
     ClassPage,
@@ -118,6 +121,34 @@ class Corridor(Protocol):
 
     def health(self) -> list[Dependency]:
         """Every dependency by name, in a fixed order. Cheap: reads flags, asks nobody."""
+        ...
+
+
+class Models(Protocol):
+    """What models say, and how they stand. Synchronous: no method may await."""
+
+    def entity(self, service: Service) -> str:
+        """What a service speaks of: ``item`` or ``class``."""
+        ...
+
+    def predict(self, service: Service, key: str, store: str, explain: bool) -> Prediction | None:
+        """What a service says of an item (by EPC) or a class (by SKU and store)."""
+        ...
+
+    def models(self) -> list[ServiceRow]:
+        """Every service, in order of need."""
+        ...
+
+    def row(self, service: Service) -> ServiceRow:
+        """How one service stands."""
+        ...
+
+    def model(self, service: Service) -> ServiceModels:
+        """One service with its versions and its history."""
+        ...
+
+    def outcome(self, request: str) -> Outcome | None:
+        """What became of a command, by the id it was given; ``None``: not applied yet."""
         ...
 
 

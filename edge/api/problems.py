@@ -63,6 +63,13 @@ KINDS: dict[str, Kind] = {
     "unknown-class": Kind(
         404, "No such class in this store", "Look it up in /api/classes; name the store."
     ),
+    "unknown-service": Kind(404, "No such service", "The list of services is at /api/models."),
+    "models-off": Kind(404, "Models are switched off", "Set models.enabled in the configuration."),
+    "not-applied": Kind(
+        409,
+        "The command changes nothing",
+        "See the versions of the service and their states in /api/models/{service}.",
+    ),
     "unknown-dead-letter": Kind(
         404, "No such dead letter", "It was played again or trimmed; see /api/dead-letters."
     ),

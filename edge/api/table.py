@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.api import dead_letters, documents, gaps, health, movements, state, upload
+from edge.api import dead_letters, documents, gaps, health, models, movements, state, upload
 from edge.api.dead_letters import Letter, Letters, ReplayReport
 from edge.api.endpoint import Endpoint
 from edge.api.metrics import CONTENT_TYPE
@@ -22,6 +22,7 @@ _KEY = (
     "The sender's own name for this body. The same body sent again under the same name counts "
     "once, also events without id, time or line number of their own."
 )
+_COMMANDS = {200: "It is applied.", 202: "It is durable, and will be applied."}
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -195,6 +196,65 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         state.Catalogue,
         area="state",
         tag=state.fixed_tag,
+    ),
+    Endpoint(
+        "GET",
+        "/api/predict/{service}/{entity}",
+        "predict",
+        "What a service says of one item or class: numbers, intervals, and who says it.",
+        models.predict,
+        models.PredictAnswer,
+        area="models",
+        query=models.PredictQuery,
+        parts=models.PredictPath,
+        problems=("unknown-service", "unknown-item", "unknown-class", "models-off"),
+    ),
+    Endpoint(
+        "GET",
+        "/api/models",
+        "models",
+        "Every service, and which version of its models answers.",
+        models.list_models,
+        models.ServiceList,
+        area="models",
+        problems=("models-off",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/models/{service}",
+        "model",
+        "One service: every version, its metrics, its history, latency and drift.",
+        models.get_model,
+        models.ServiceAnswer,
+        area="models",
+        parts=models.ServicePath,
+        problems=("unknown-service", "models-off"),
+    ),
+    Endpoint(
+        "POST",
+        "/api/models/{service}/promote",
+        "promote_model",
+        "Let a version answer from now on.",
+        models.promote,
+        models.CommandReport,
+        area="models",
+        query=models.CommandQuery,
+        parts=models.ServicePath,
+        statuses=_COMMANDS,
+        problems=("unknown-service", "models-off", "not-applied", "inbox-full", "not-durable"),
+    ),
+    Endpoint(
+        "POST",
+        "/api/models/{service}/rollback",
+        "roll_back_model",
+        "Reject a version; where it was active, the one before answers again.",
+        models.roll_back,
+        models.CommandReport,
+        area="models",
+        query=models.CommandQuery,
+        parts=models.ServicePath,
+        statuses=_COMMANDS,
+        problems=("unknown-service", "models-off", "not-applied", "inbox-full", "not-durable"),
     ),
     Endpoint(
         "POST",

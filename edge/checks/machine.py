@@ -3,7 +3,6 @@
 import importlib
 import os
 import re
-from collections.abc import Iterable
 
 from edge.checks import Case, Check, size
 
@@ -81,5 +80,8 @@ def memory_rows(case: Case) -> dict[str, int]:
     table = getattr(state, "memory_table", None)
     if table is None:
         return {}
-    rows: Iterable[tuple[str, int, int]] = table(case.config.limits)
+    rows: list[tuple[str, int, int]] = list(table(case.config.limits))
+    if case.config.models.enabled:
+        scorer = importlib.import_module("edge.inference.scorer")
+        rows += scorer.memory_table(case.config.limits)
     return {name: size_bytes for name, _, size_bytes in rows}

@@ -1,7 +1,6 @@
-"""The folder of models: what is published there, and the verified bytes of one model. Blocking.
+"""The folder of models: what is published there. Blocking; believes nothing, loads nothing.
 
-Whether a model may be believed is the door's word; this file only sees to it that what is loaded is
-what the door looked at.
+Looking costs a few calls of ``stat``; whether a model may come in is the door's word.
 """
 
 import hashlib
@@ -11,19 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from edge.inference.manifest import (
-    ENTITIES,
-    MANIFEST,
-    MODEL,
-    SERVICES,
-    SIGNATURE,
-    Entities,
-    Manifest,
-    Service,
-)
-from edge.inference.session import ModelUnusable
+from edge.inference.manifest import MANIFEST, SERVICES, SIGNATURE, Service
 
 VERSIONS_MAX = 512
 """Most versions of a service that are looked at, the newest by name."""
@@ -89,28 +76,3 @@ class Folder:
         mark = digest.hexdigest()
         self._seen[path] = (told, mark)
         return mark
-
-
-def contents(path: Path, manifest: Manifest) -> tuple[bytes, Entities | None]:
-    """(model, entities) of a folder, byte for byte what its manifest names. Raises ModelUnusable."""
-    model = _verified(path, manifest, MODEL)
-    if all(file.name != ENTITIES for file in manifest.files):
-        return model, None
-    try:
-        return model, msgspec.msgpack.decode(_verified(path, manifest, ENTITIES), type=Entities)
-    except msgspec.DecodeError as error:
-        raise ModelUnusable(f"{ENTITIES}: {error}") from error
-
-
-def _verified(path: Path, manifest: Manifest, name: str) -> bytes:
-    file = next((file for file in manifest.files if file.name == name), None)
-    if file is None:
-        raise ModelUnusable(f"its manifest names no {name}")
-    try:
-        with (path / name).open("rb") as opened:
-            content = opened.read(file.size_bytes + 1)
-    except OSError as error:
-        raise ModelUnusable(f"{name} cannot be read: {error.strerror}") from error
-    if len(content) != file.size_bytes or hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ModelUnusable(f"{name} is not the file that was signed")
-    return content

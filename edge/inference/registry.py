@@ -93,6 +93,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     """How good a version has been in the field; the same loss on the same rows for each."""
 
     rows: int
+    """Predictions whose actual has arrived."""
     loss: float
     """Lower is better."""
     baseline_loss: float | None = None
@@ -184,6 +185,10 @@ class Registry:
         lines, self._unkept = self._unkept, []
         return lines
 
+    def give_back(self, lines: list[Line]) -> None:
+        """They could not be kept: hand them out again, before what has come since."""
+        self._unkept = lines + self._unkept
+
     # -- commands ---------------------------------------------------------------------------------
 
     def apply(self, ordinal: int, at_ms: int, payload: bytes) -> Outcome | None:
@@ -211,7 +216,7 @@ class Registry:
 
     def _do_refuse(self, command: Command, ordinal: int, at_ms: int) -> Outcome:
         known = self.versions[command.service].get(command.version)
-        if known is not None and known.mark == command.mark:
+        if known is not None and known.mark == command.mark and known.usable:
             self._move(known, "rejected", command, ordinal, at_ms, usable=False)
             return self._said(command.service)
         return self._arrived(command, ordinal, at_ms, "rejected", usable=False)
@@ -219,7 +224,10 @@ class Registry:
     def _arrived(
         self, command: Command, ordinal: int, at_ms: int, state: State, *, usable: bool
     ) -> Outcome:
-        if self.knows(command.service, command.version, command.mark):
+        known = self.versions[command.service].get(command.version)
+        refused = known is not None and not known.usable and known.state == "rejected"
+        same = self.knows(command.service, command.version, command.mark)
+        if same and not (usable and refused):
             return self._no("already", f"{command.version} is known", command.service)
         self._note(command, command.version, state, ordinal, at_ms, usable=usable)
         return self._said(command.service)
@@ -264,7 +272,7 @@ class Registry:
         if version is None:
             detail = f"there is no {named}" if named else "none is active"
             return self._no("unknown-version", detail, command.service)
-        if version.state in ("previous", "rejected"):
+        if version.state == "rejected":
             return self._no("already", f"{named} is {version.state}", command.service)
         self._move(version, "rejected", command, ordinal, at_ms)
         if version is active:

@@ -101,6 +101,7 @@ class Contribution(Struct, frozen=True, gc=False):
     """What one feature adds to an answer, against its median in training."""
 
     feature: str
+    """Its name in the catalogue."""
     value: float | None
     """What it was; null: it has no value."""
     median: float

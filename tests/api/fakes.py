@@ -15,7 +15,7 @@ import msgspec
 
 from edge.api.app import server, serving
 from edge.api.endpoint import Patience
-from edge.api.ports import Corridor, DeadLetterKey, Tables, View
+from edge.api.ports import Corridor, DeadLetterKey, Models, Tables, View
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.errors import InboxFull
@@ -40,6 +40,7 @@ from edge.view_types import (
     UnknownTagPage,
     ZoneRow,
 )
+from tests.api.fake_models import MemoryModels
 
 STATUS_AFTER = {"Rental": "On Rent", "Delivery": "Delivered", "Return": "Ready to Rent"}
 
@@ -324,7 +325,8 @@ async def fake_daemon(
     tables: Tables = MemoryTables(shop)
     port: Corridor = corridor
     quick = patience or Patience(progress_s=0.3, body_s=0.3, full_s=0.01)
-    app = server(view, port, tables, settings or Config(), SystemClock(), quick)
+    models: Models = MemoryModels()
+    app = server(view, port, tables, settings or Config(), SystemClock(), quick, models)
     async with (
         serving(app, "127.0.0.1:0") as bound,
         aiohttp.ClientSession(bound.url) as client,

@@ -72,7 +72,8 @@ def test_answers_keep_what_the_document_promises() -> None:
                 "/api/events", json=[scan(1), line, reader, read, bad]
             ) as got:
                 assert got.status == 200
-            parts = {"epc": scan(1)["epc"], "sku": "CUP", "id": "4"}
+            parts = {"epc": scan(1)["epc"], "sku": "CUP", "id": "4", "service": "demand"}
+            parts["entity"] = "CUP"
             found = document()
             for endpoint in ENDPOINTS:
                 if endpoint.method != "GET" or endpoint.media != "application/json":

@@ -71,7 +71,7 @@ def test_keys_and_texts_take_no_more_than_promised() -> None:
 
 def test_the_doctor_tells_what_the_state_promises() -> None:
     rows = memory_rows(Case(Config(limits=LIMITS), {}))
-    assert rows == {name: size for name, _, size in memory_table(LIMITS)}
+    assert {name: size for name, _, size in memory_table(LIMITS)}.items() <= rows.items()
     assert rows["item"] > 0
 
 

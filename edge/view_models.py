@@ -1,0 +1,416 @@
+"""What readers see of models and predictions: out of columns and the registry, nothing awaited.
+
+A prediction is what stands in its column; only a row that was never scored by whoever answers now
+is scored there and then, which takes some microseconds.
+"""
+
+import numpy as np
+from msgspec import Struct
+
+from edge.config import Config
+from edge.core import Core
+from edge.features import catalog
+from edge.features.business import class_key
+from edge.inference.manifest import Column, Manifest, Service
+from edge.inference.predict import SERVICES
+from edge.inference.registry import Measured, Outcome, Registry, State, Version
+from edge.inference.scorer import SIZES, Contribution, Scorer, Slot
+from edge.view_types import Counters, Features
+
+HOUR_MS = 3_600_000
+
+
+class Answer(Struct, kw_only=True, gc=False):
+    """One number a prediction tells."""
+
+    name: str
+    """Which."""
+    unit: str
+    """``1`` for probabilities and ratios."""
+    horizon_days: float
+    """How far ahead it looks; 0: now."""
+    value: float | None
+    """The number; null: nothing can be said."""
+    low: float | None = None
+    """Lower end of the interval; null: there is none."""
+    high: float | None = None
+    """Upper end of the interval."""
+    level: float | None = None
+    """Share of cases that the interval should hold."""
+
+
+class Prediction(Struct, kw_only=True):
+    """What a service says of an item or a class."""
+
+    service: str
+    """Which service."""
+    entity: str
+    """``item`` or ``class``."""
+    key: str
+    """EPC of the item, or SKU of the class."""
+    store: str
+    """Store of the class; empty for items."""
+    version: str
+    """Version of the model; empty where no model answered."""
+    kind: str
+    """Family of the model, or ``rule``."""
+    canary: bool
+    """Whether a candidate answered that is tried out on a share of the keys."""
+    predicted_ms: int
+    """The moment of the state that it was made from."""
+    stale: bool
+    """Whether that is longer ago than ``models.feature_stale_h``."""
+    fallback: bool
+    """Whether no model answered but the service's simple rule."""
+    rule: str
+    """The simple rule in words; empty where a model answered."""
+    confidence: float | None
+    """Calibrated probability that acting on it beats not acting; null: the model tells none."""
+    answers: list[Answer]
+    """The numbers, in the model's order."""
+    features: Features | None = None
+    """What the model saw; only where contributions were asked for."""
+    contributions: list[Contribution] | None = None
+    """What each feature adds to the first answer, the largest first; only where asked for."""
+
+
+class VersionRow(Struct, kw_only=True):
+    """One version of a service."""
+
+    version: str
+    """Its name; sorts by the time of training."""
+    state: State
+    """Where it stands."""
+    since_ms: int
+    """Since when."""
+    found_ms: int
+    """When the daemon first saw it."""
+    who: str
+    """Who brought it there."""
+    why: str
+    """Why."""
+    usable: bool
+    """Whether the door let it in."""
+    kind: str = ""
+    """Family of the model."""
+    trained_on: str = ""
+    """What it learnt from."""
+    rows: int = 0
+    """Rows it learnt from."""
+    metrics: dict[str, float] = {}
+    """On data after its training, by name."""
+    baselines: dict[str, dict[str, float]] = {}
+    """The same of simple rules on the same rows."""
+    field: Measured | None = None
+    """How good it has been here; null: not measured yet."""
+
+
+class HistoryRow(Struct, kw_only=True, gc=False):
+    """One change of state."""
+
+    at_ms: int
+    """When."""
+    version: str
+    """Which version."""
+    state: State
+    """What it became."""
+    who: str
+    """Who did it."""
+    why: str
+    """Why."""
+
+
+class LatencyRow(Struct, kw_only=True, gc=False):
+    """What scoring took, by batch size."""
+
+    rows_max: int
+    """Calls of at most so many rows (and more than the line before)."""
+    calls: int
+    """How many."""
+    mean_us_a_row: float
+    """Processor time a row, gathering and interpreting included."""
+    worst_ms: float
+    """The longest call."""
+
+
+class ServiceRow(Struct, kw_only=True):
+    """One service."""
+
+    service: str
+    """Which."""
+    entity: str
+    """What it speaks of: ``item`` or ``class``."""
+    active: str
+    """Version that answers; empty: the simple rule does."""
+    answering: str
+    """Version loaded and asked now; differs from ``active`` only while that is being loaded."""
+    beside: str
+    """Version tried out beside it; empty: none."""
+    beside_state: str
+    """``shadow`` or ``canary``; empty: none."""
+    previous: str
+    """Version that would return after a rollback."""
+    waiting: int
+    """Candidates that wait for their turn."""
+    rule: str
+    """The simple rule that speaks where no model does."""
+    predictions: int
+    """Rows with an answer of the model that answers now."""
+
+
+class ServiceModels(Struct, kw_only=True):
+    """One service with all its versions."""
+
+    service: ServiceRow
+    """How it stands."""
+    versions: list[VersionRow]
+    """Every version known, the newest first."""
+    history: list[HistoryRow]
+    """Changes of state, the newest first."""
+    latency: list[LatencyRow]
+    """What scoring takes."""
+    drift: dict[str, float]
+    """Feature or answer -> how far it moved from training; empty: not measured yet."""
+
+
+class LiveModels:
+    """Reads the registry and the scorer's columns."""
+
+    def __init__(self, core: Core, config: Config, registry: Registry, scorer: Scorer) -> None:
+        self._state = core.state
+        self._config = config
+        self._registry = registry
+        self._scorer = scorer
+        self._stale_ms = int(config.models.feature_stale_h * HOUR_MS)
+
+    def entity(self, service: Service) -> str:
+        """What a service speaks of: ``item`` or ``class``."""
+        return SERVICES[service].entity
+
+    # -- predictions ----------------------------------------------------------------------------
+
+    def predict(self, service: Service, key: str, store: str, explain: bool) -> Prediction | None:
+        """What a service says of an item (by EPC) or a class; ``None``: nobody knows it."""
+        at_edge, slot = SERVICES[service], self._scorer.slots[service]
+        of_class = at_edge.entity != "item"
+        row = slot.table.keys.get(class_key(store, key) if of_class else key)
+        if row < 0:
+            return None
+        made = self._by_model(slot, row, explain) or self._by_rule(slot, row)
+        made.key, made.store = key, store if of_class else ""
+        return made
+
+    def _by_model(self, slot: Slot, row: int, explain: bool) -> Prediction | None:
+        model = slot.answers_to(int(slot.table.keys.hashes[row]))
+        if model is None or slot.shown is None:
+            return None
+        fresh = slot.shown.holds(row) and slot.shown.by[row] == model.number
+        if (explain or not fresh) and not self._scorer.one(slot.service, row):
+            return None
+        at_ms, values = int(slot.shown.at_ms[row]), slot.shown.values[row].tolist()
+        made = _prediction(slot, model.manifest.columns, values)
+        made.version, made.kind = model.manifest.version, model.manifest.kind
+        made.canary = model is slot.candidate
+        made.predicted_ms = at_ms
+        made.stale = self._state.now_ms - at_ms > self._stale_ms
+        if explain:
+            self._explain(made, slot, model.manifest, row)
+        return made
+
+    def _explain(self, made: Prediction, slot: Slot, manifest: Manifest, row: int) -> None:
+        rows = np.array([row], np.int64)
+        names = manifest.features
+        seen = catalog.matrix(self._state, manifest.entity, rows, names)[0].tolist()
+        made.features = {n: None if v != v else v for n, v in zip(names, seen, strict=True)}
+        made.contributions = self._scorer.explain(slot.service, row)
+
+    def _by_rule(self, slot: Slot, row: int) -> Prediction:
+        rule = slot.at_edge.fallback
+        values = rule.answer(self._state, np.array([row], np.int64))[0].tolist()
+        made = _prediction(slot, list(rule.columns), values)
+        made.kind, made.fallback, made.rule = "rule", True, rule.rule
+        made.predicted_ms = self._state.now_ms
+        return made
+
+    # -- models ---------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Rises when any version changes its state."""
+        return self._registry.revision
+
+    def outcome(self, request: str) -> Outcome | None:
+        """What became of a command."""
+        return self._registry.outcome(request)
+
+    def models(self) -> list[ServiceRow]:
+        """Every service, in order of need."""
+        return [self.row(service) for service in self._scorer.slots]
+
+    def row(self, service: Service) -> ServiceRow:
+        """How one service stands."""
+        return self._row(self._scorer.slots[service])
+
+    def model(self, service: Service) -> ServiceModels:
+        """One service with its versions and its history."""
+        slot = self._scorer.slots[service]
+        versions = sorted(
+            self._registry.versions[service].values(), key=lambda v: v.version, reverse=True
+        )
+        history = self._registry.history[service]
+        return ServiceModels(
+            service=self._row(slot),
+            versions=[self._version(version) for version in versions],
+            history=[
+                HistoryRow(at_ms=x.at_ms, version=x.version, state=x.state, who=x.who, why=x.why)
+                for x in reversed(history)
+            ],
+            latency=_latency(slot),
+            drift={},
+        )
+
+    def _row(self, slot: Slot) -> ServiceRow:
+        registry, service = self._registry, slot.service
+        active, beside = registry.active(service), registry.beside(service)
+        previous, answering = registry.previous(service), slot.active
+        return ServiceRow(
+            service=service,
+            entity=slot.at_edge.entity,
+            active=active.version if active else "",
+            answering=answering.manifest.version if answering else "",
+            beside=beside.version if beside else "",
+            beside_state=beside.state if beside else "",
+            previous=previous.version if previous else "",
+            waiting=len(registry.at(service, "candidate")),
+            rule=slot.at_edge.fallback.rule,
+            predictions=_answered(slot),
+        )
+
+    def _version(self, version: Version) -> VersionRow:
+        told = version.manifest
+        made = VersionRow(
+            version=version.version,
+            state=version.state,
+            since_ms=version.since_ms,
+            found_ms=version.found_ms,
+            who=version.who,
+            why=version.why,
+            usable=version.usable,
+            field=self._registry.field(version.service, version.version),
+        )
+        if told is not None:
+            made.kind, made.rows = told.kind, told.training.rows
+            made.trained_on = told.training.data
+            made.metrics, made.baselines = told.metrics, told.baselines
+        return made
+
+    # -- numbers ----------------------------------------------------------------------------------
+
+    def counters(self) -> Counters:
+        """Groups ``models`` (gauges), ``scored`` and ``model_commands`` (counters)."""
+        now: dict[str, int | float] = {}
+        total: dict[str, int | float] = {}
+        for name, slot in self._scorer.slots.items():
+            now[f"{name}_active"] = int(slot.active is not None)
+            now[f"{name}_beside"] = int(slot.candidate is not None)
+            now[f"{name}_batch_rows"] = slot.size
+            told = self._registry.active(name)
+            measured = self._registry.field(name, told.version) if told else None
+            if measured is not None and measured.coverage is not None:
+                now[f"{name}_coverage"] = measured.coverage
+            total[f"{name}_touched"] = slot.touched
+            total[f"{name}_rows"] = slot.scored
+            total[f"{name}_missed"] = slot.missed
+            total[f"{name}_swaps"] = slot.swaps
+            for size, latency in slot.latency.items():
+                if latency.calls:
+                    total[f"{name}_calls_upto_{size}"] = latency.calls
+                    mean_us = latency.total_s / latency.rows * 1e6
+                    now[f"{name}_us_a_row_upto_{size}"] = round(mean_us, 2)
+        commands: dict[str, int | float] = dict(sorted(self._registry.counts.items()))
+        return {"models": now, "scored": total, "model_commands": commands}
+
+
+def _answered(slot: Slot) -> int:
+    if slot.active is None or slot.shown is None:
+        return 0
+    return int((slot.shown.by[: slot.table.keys.high] == slot.active.number).sum())
+
+
+def _latency(slot: Slot) -> list[LatencyRow]:
+    return [
+        LatencyRow(
+            rows_max=size,
+            calls=found.calls,
+            mean_us_a_row=round(found.total_s / found.rows * 1e6, 3),
+            worst_ms=round(found.worst_s * 1e3, 3),
+        )
+        for size in SIZES
+        if (found := slot.latency[size]).calls
+    ]
+
+
+def _prediction(slot: Slot, columns: list[Column], values: list[float]) -> Prediction:
+    """The parts that depend on the numbers alone."""
+    told = [_finite(value) for value in values[: len(columns)]]
+    return Prediction(
+        service=slot.service,
+        entity=slot.at_edge.entity,
+        key="",
+        store="",
+        version="",
+        kind="",
+        canary=False,
+        predicted_ms=0,
+        stale=False,
+        fallback=False,
+        rule="",
+        confidence=confidence(columns, told),
+        answers=answers(columns, told),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if value - value == 0 else None
+
+
+def confidence(columns: list[Column], values: list[float | None]) -> float | None:
+    """The column of that name; only a model can say it."""
+    for column, value in zip(columns, values, strict=True):
+        if column.name == "confidence":
+            return value
+    return None
+
+
+def answers(columns: list[Column], values: list[float | None]) -> list[Answer]:
+    """One answer a column that is no quantile; quantiles of its horizon and unit are its interval.
+
+    Where there are quantiles only, the one nearest the median is the answer.
+    """
+    made: list[Answer] = []
+    groups: dict[tuple[float, str], list[tuple[float, str, float | None]]] = {}
+    for column, value in zip(columns, values, strict=True):
+        where = (column.horizon_days, column.unit)
+        if column.quantile is not None:
+            groups.setdefault(where, []).append((column.quantile, column.name, value))
+        elif column.name != "confidence":
+            made.append(
+                Answer(
+                    name=column.name,
+                    unit=column.unit,
+                    horizon_days=column.horizon_days,
+                    value=value,
+                )
+            )
+    for (horizon, unit), quantiles in groups.items():
+        quantiles.sort(key=lambda q: q[0])
+        mine = [a for a in made if (a.horizon_days, a.unit) == (horizon, unit)]
+        if not mine:
+            middle = min(quantiles, key=lambda q: abs(q[0] - 0.5))
+            mine = [Answer(name=middle[1], unit=unit, horizon_days=horizon, value=middle[2])]
+            made += mine
+        if len(quantiles) > 1:
+            for answer in mine:
+                answer.low, answer.high = quantiles[0][2], quantiles[-1][2]
+                answer.level = round(quantiles[-1][0] - quantiles[0][0], 6)
+    return made
