@@ -1,0 +1,189 @@
+"""Rows of the boosted demand model: what a class, a day ahead and the calendar look like from today.
+
+The trainer makes its rows with the same functions, an origin at a time. No fitting, no clock. The
+model answers a ratio: demand over (level x index of the day), so trees learn corrections, not sizes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference import demand_calendar as calendar
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ORIGIN = (
+    *("level_log", "mean_7_ratio", "mean_14_ratio", "mean_28_ratio", "mean_91_ratio"),
+    *("mean_364_ratio", "deviation_28_ratio", "zero_share_28", "zero_share_91", "last_ratio"),
+    *("largest_28_ratio", "observed_log", "since_demand", "all_7_ratio", "all_28_ratio"),
+)
+"""Seen from the last day of history."""
+AHEAD = (
+    "horizon",
+    "index",
+    "phase_last_ratio",
+    "phase_mean_ratio",
+    "lag_364_ratio",
+    "all_364_ratio",
+)
+"""Seen of a day ahead."""
+
+HALF_LIFE_SEASONS = 2.0
+INDEX_FLOOR = 0.02
+"""Days with less than this share of usual demand are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """History as rows need it: ``z`` [k, d] is demand over the day's index, NaN where unknown."""
+
+    z: Floats
+    level: Floats
+    period: int
+
+
+def view(y: Floats, index: Floats, period: int) -> View:
+    """``y`` and ``index`` are float64[k, d], newest day last."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(index > INDEX_FLOOR, y / np.maximum(index, INDEX_FLOOR), np.nan)
+    d = z.shape[1]
+    decay = 0.5 ** (np.arange(d)[::-1] / (HALF_LIFE_SEASONS * period))
+    seen = ~np.isnan(z)
+    filled = np.where(seen, z, 0.0)
+    mean = filled.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    level = (filled @ decay + mean) / (seen @ decay + 1.0)
+    return View(z, np.maximum(level, 1e-3), period)
+
+
+def _mean(z: Floats, days: int) -> Floats:
+    part = z[:, -days:]
+    seen = ~np.isnan(part)
+    count = seen.sum(axis=1)
+    total = np.where(seen, part, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def origin(v: View) -> Floats:
+    """float64[k, len(ORIGIN)]."""
+    z, level, season = v.z, v.level, v.period
+    scale = 1 / level
+    recent = z[:, -4 * season :]
+    seen = ~np.isnan(recent)
+    filled = np.where(seen, recent, 0.0)
+    count = np.maximum(seen.sum(axis=1), 1)
+    middle = filled.sum(axis=1) / count
+    spread = np.sqrt(np.where(seen, (recent - middle[:, None]) ** 2, 0).sum(axis=1) / count)
+    demand = np.nan_to_num(z) > 0
+    none = ~demand.any(axis=1)
+    since = np.where(none, z.shape[1], np.argmax(demand[:, ::-1], axis=1))
+    last = recent[:, -1]
+    everybody = np.nansum(z * 1.0, axis=0)
+    short, middle_all, long = (everybody[-n * season :].mean() for n in (1, 4, 13))
+    k = len(z)
+    return np.stack(
+        [
+            np.log(level),
+            *(_mean(z, n * season) * scale for n in (1, 2, 4, 13, 52)),
+            spread * scale,
+            np.where(seen, recent == 0, 0).sum(axis=1) / count,
+            (z[:, -13 * season :] == 0).sum(axis=1)
+            / np.maximum((~np.isnan(z[:, -13 * season :])).sum(axis=1), 1),
+            last * scale,
+            filled.max(axis=1) * scale,
+            np.log1p((~np.isnan(z)).sum(axis=1)),
+            np.minimum(since / season, 20.0),
+            np.full(k, short / max(middle_all, 1e-9)),
+            np.full(k, middle_all / max(long, 1e-9)),
+        ],
+        axis=1,
+    )
+
+
+def ahead(v: View, index: Floats, steps: Ints, phases: int) -> Floats:
+    """float64[k, n, len(AHEAD)] of the days ``steps`` (int64[n], 1 is tomorrow) after the last.
+
+    ``index`` is float64[k, n], the indices of those days; ``phases`` the length of the profile.
+    """
+    z, k, n = v.z, len(v.z), len(steps)
+    d = z.shape[1]
+    scale = (1 / v.level)[:, None]
+    back = d - 1 + steps[None] - phases * np.ceil(steps / phases).astype(np.int64)[None]
+    same = np.stack([_at(z, (back - phases * i)[0]) for i in range(4)])
+    known = ~np.isnan(same)
+    mean = np.where(known, same, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    year = 52 * 7 * (v.period if v.period == 24 else 1) if v.period in (7, 24) else v.period
+    own, everybody = _year_ago(z, year, steps, v.period)
+    return np.stack(
+        [
+            np.broadcast_to(steps[None].astype(np.float64), (k, n)),
+            index,
+            same[0] * scale,
+            np.where(known.any(axis=0), mean, np.nan) * scale,
+            own,
+            np.broadcast_to(everybody, (k, n)),
+        ],
+        axis=2,
+    )
+
+
+def _at(z: Floats, columns: Ints) -> Floats:
+    out = z[:, np.maximum(columns, 0)]
+    return np.where(columns >= 0, out, np.nan)
+
+
+def _year_ago(z: Floats, year: int, steps: Ints, period: int) -> tuple[Floats, Floats]:
+    """How demand went on from this day a year ago: own and all keys' ratio to the season before."""
+    k, d = z.shape
+    if d < year + period:
+        return np.full((k, len(steps)), np.nan), np.full((1, len(steps)), np.nan)
+    seen = ~np.isnan(z)
+    sums = np.concatenate([np.zeros((k, 1)), np.where(seen, z, 0).cumsum(axis=1)], axis=1)
+    counts = np.concatenate([np.zeros((k, 1)), seen.cumsum(axis=1)], axis=1)
+    half = max(period // 2, 1)
+    centre = d - 1 + steps - year
+    low = np.clip(centre - half, 0, d)
+    high = np.clip(centre + half + 1, 0, d)
+    base_high = d - year
+    base_low = max(base_high - 4 * period, 0)
+    base = sums[:, base_high] - sums[:, base_low]
+    base_count = counts[:, base_high] - counts[:, base_low]
+    then = sums[:, high] - sums[:, low]
+    then_count = counts[:, high] - counts[:, low]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = (then / then_count) / (base / base_count)[:, None]
+        mature = base_count > 2 * period
+        both = (then[mature].sum(axis=0) / then_count[mature].sum(axis=0)) / (
+            base[mature].sum() / base_count[mature].sum()
+        )
+    own = np.where(np.isfinite(own), np.minimum(own, 10), np.nan)
+    return own, np.where(np.isfinite(both), both, np.nan)[None]
+
+
+def rows(
+    v: View,
+    index: Floats,
+    steps: Ints,
+    moments: Ints,
+    dates: calendar.Calendar,
+    phases: int,
+    factors: Floats,
+) -> Floats:
+    """float32[k, n, f]: everything of each series and each day ahead.
+
+    ``moments`` int64[n] are the observations ahead, ``factors`` float64[n, e] what is known of them.
+    """
+    k, n = len(v.z), len(steps)
+    parts = [
+        np.broadcast_to(origin(v)[:, None], (k, n, len(ORIGIN))),
+        ahead(v, index, steps, phases),
+        np.broadcast_to(dates.columns(moments)[None], (k, n, len(calendar.NAMES))),
+        np.broadcast_to(factors[None], (k, n, factors.shape[1])),
+    ]
+    return np.concatenate(parts, axis=2).astype(np.float32)
+
+
+def names(factors: list[str]) -> list[str]:
+    """Columns of ``rows``."""
+    return [*ORIGIN, *AHEAD, *calendar.NAMES, *factors]

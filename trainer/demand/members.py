@@ -1,0 +1,115 @@
+"""The ladder: every member's forecast of every series from one origin. No weights, no quantiles."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference import demand_states, demand_windows
+from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_states import Member, State
+from trainer.demand import seasons, states
+from trainer.demand.seasons import Seasons
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STATE_NAMES = ("smoothing", "seasonal_smoothing", "theta", "arima")
+NAMES = (*demand_windows.NAMES, *STATE_NAMES, "boosted")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Demand of k series: ``y`` float64[k, d] with NaN where not observed, ``moments`` int64[d]."""
+
+    y: Floats
+    moments: Ints
+    period: int
+
+    def upto(self, days: int) -> "Series":
+        """The first so many observations."""
+        return Series(self.y[:, :days], self.moments[:days], self.period)
+
+    def ahead(self, horizon: int) -> Ints:
+        """int64[h]: the observations after the last."""
+        return self.moments[-1] + 1 + np.arange(horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class StateMembers:
+    """The four state-space members, fitted at ``days``, and their states there."""
+
+    days: int
+    scale: Floats
+    seasons: Seasons
+    members: list[Member]
+    states: list[State]
+
+
+def indices(fitted: Seasons, names_own_season: bool, moments: Ints) -> Floats:
+    """float64[k, n]: what a member divides by; one with a season of its own only by holidays."""
+    if names_own_season:
+        shares = fitted.calendar.shares(moments)
+        return np.broadcast_to(shares, (len(fitted.profile), len(moments)))
+    return fitted.index(moments)
+
+
+def fit(series: Series, calendar: Calendar, known: Seasons | None = None) -> StateMembers:
+    """Fit all four on the whole of ``series``."""
+    y, moments, period = series.y, series.moments, series.period
+    profile = known or seasons.fit(y, moments, calendar)
+    scale = np.maximum(demand_windows.mean_of(y, 1.0), 1e-3)
+    shut = seasons.closed_days(y, profile.phases)
+    flat = _adjusted(y, profile.index(moments), scale, shut)
+    own = _adjusted(y, indices(profile, True, moments), scale, shut)
+    fits = [
+        states.smoothing(flat, period, states.SMOOTHING),
+        states.smoothing(own, period, states.SEASONAL),
+        states.theta(flat, period),
+        states.arma(flat, period),
+    ]
+    return StateMembers(
+        y.shape[1], scale, profile, [member for member, _ in fits], [state for _, state in fits]
+    )
+
+
+def _adjusted(y: Floats, index: Floats, scale: Floats, shut: NDArray[np.bool_]) -> Floats:
+    usable = (index > 0.02) & ~shut[None]
+    return np.where(usable, y / np.where(usable, index, 1.0) / scale[:, None], np.nan)
+
+
+def rolled(fitted: StateMembers, series: Series) -> StateMembers:
+    """The same parameters, the states rolled on to the end of ``series``."""
+    since = fitted.days
+    if series.y.shape[1] == since:
+        return fitted
+    y, moments = series.y[:, since:] / fitted.scale[:, None], series.moments[since:]
+    shut = seasons.closed_days(series.y, fitted.seasons.phases)[since:]
+    y = np.where(shut[None], np.nan, y)
+    after = [
+        demand_states.roll(member, state, y, indices(fitted.seasons, i == 1, moments))
+        for i, (member, state) in enumerate(zip(fitted.members, fitted.states, strict=True))
+    ]
+    return StateMembers(series.y.shape[1], fitted.scale, fitted.seasons, fitted.members, after)
+
+
+def paths(fitted: StateMembers, moments: Ints) -> Floats:
+    """float64[4, k, h]: forecasts of the observations ``moments`` after the states' last."""
+    return np.stack(
+        [
+            demand_states.path(member, state, indices(fitted.seasons, i == 1, moments))
+            * fitted.scale[:, None]
+            for i, (member, state) in enumerate(zip(fitted.members, fitted.states, strict=True))
+        ]
+    )
+
+
+def window_paths(series: Series, fitted: Seasons, horizon: int) -> Floats:
+    """float64[7, k, h]: the members that need no fit, closed on holidays."""
+    season = fitted.phases if series.period != 7 else 7
+    ahead = fitted.calendar.shares(series.ahead(horizon))
+    return demand_windows.forecasts(series.y[:, -400 * _per_day(series) :], horizon, season) * ahead
+
+
+def _per_day(series: Series) -> int:
+    return 24 if series.period == 24 else 1

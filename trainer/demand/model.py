@@ -1,0 +1,157 @@
+"""Fit of the whole: members, weights from earlier origins, quantiles. No files, no ONNX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.demand_calendar import Calendar
+from trainer.demand import blend, boosted, members, spread
+from trainer.demand.boosted import Boosted, Factors
+from trainer.demand.holiday_days import holiday_days
+from trainer.demand.members import Series, StateMembers
+from trainer.demand.spread import Spread
+from trainer.panel import Panel
+
+Floats = NDArray[np.float64]
+
+ORIGINS = 6
+"""Earlier origins that weights and quantiles are learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """All members fitted on the same days."""
+
+    states: StateMembers
+    boosted: Boosted | None
+
+
+@dataclass(frozen=True, slots=True)
+class FittedDemand:
+    """See ``forecast``; ``weights`` float64[k, m] in the order of ``members.NAMES``."""
+
+    series: Series
+    factors: Factors
+    ladder: Ladder
+    weights: Floats
+    spread: Spread
+
+    def forecast(
+        self, horizon: int, levels: Sequence[float]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean float32[k, h] and quantiles float32[k, h, q] of the observations after the panel's."""
+        values = _ahead(self.factors, self.series.y.shape[1], horizon)
+        mean = combined(member_paths(self.ladder, self.series, horizon, values), self.weights)
+        return (
+            mean.astype(np.float32),
+            spread.quantiles(self.spread, mean, levels).astype(np.float32),
+        )
+
+
+def _ahead(factors: Factors, days: int, horizon: int) -> Floats:
+    """float64[h, e]: what is known of the days ahead, NaN where it is not."""
+    out = np.full((horizon, len(factors.names)), np.nan)
+    known = factors.values[:, days : days + horizon].T
+    out[: len(known)] = known
+    return out
+
+
+def member_paths(ladder: Ladder, series: Series, horizon: int, factors: Floats) -> Floats:
+    """float64[m, k, h] in the order of ``members.NAMES``."""
+    fitted = ladder.states.seasons
+    now = members.rolled(ladder.states, series)
+    flat = members.window_paths(series, fitted, horizon)
+    linear = members.paths(now, series.ahead(horizon))
+    trees = (
+        boosted.path(ladder.boosted, series, fitted, horizon, factors)
+        if ladder.boosted
+        else linear[0]
+    )
+    return np.concatenate([flat, linear, trees[None]])
+
+
+def combined(paths: Floats, weights: Floats) -> Floats:
+    """float64[k, h]: the weighted mean of the members."""
+    return np.asarray(np.einsum("mkh,km->kh", paths, weights))
+
+
+@dataclass(frozen=True, slots=True)
+class DemandForecaster:
+    """``country`` and ``region`` choose holidays; ``horizon`` is what weights are judged by.
+
+    Outside influences that run on after the panel's days are known ahead (a weather forecast) and
+    are used; others are not."""
+
+    name: str = "rfid3"
+    country: str = ""
+    region: str | None = None
+    horizon: int = 28
+    with_boosted: bool = True
+    seed: int = 1
+
+    def fit(self, panel: Panel, measure: str) -> FittedDemand:
+        """Fit on everything in ``panel``; nothing after it is ever seen."""
+        series = Series(_demand(panel, measure), panel.days.astype(np.int64), panel.period)
+        factors = _factors(panel)
+        calendar = self._calendar(series)
+        d = series.y.shape[1]
+        horizon = int(min(self.horizon, max(d // 5, 1)))
+        start, origins = _folds(d, horizon, series.period)
+        earlier = self._ladder(series.upto(start), factors.upto(start), calendar, horizon)
+        paths, actual, recency = [], [], []
+        for t in origins:
+            reach = min(horizon, d - t)
+            known = factors.values[:, t : t + reach].T
+            paths.append(member_paths(earlier, series.upto(t), reach, known))
+            actual.append(series.y[:, t : t + reach])
+            recency.append(np.full(reach, 0.5 ** ((d - t - reach) / (8 * series.period))))
+        truth, past = np.concatenate(actual, axis=1), np.concatenate(paths, axis=2)
+        weight = blend.weights(past, truth, np.concatenate(recency))
+        spreads = spread.fit(combined(past, weight), truth, np.concatenate(recency))
+        ladder = self._ladder(series, factors, calendar, horizon)
+        return FittedDemand(series, factors, ladder, weight, spreads)
+
+    def _calendar(self, series: Series) -> Calendar:
+        calendar = Calendar(series.period)
+        if not calendar.dated:
+            return calendar
+        first, last = (int(v) for v in calendar.day(series.moments[[0, -1]]))
+        days = holiday_days(self.country, self.region, first - 7, last + 100)
+        return replace(calendar, holidays=days, closing=np.ones(len(days)))
+
+    def _ladder(self, series: Series, factors: Factors, calendar: Calendar, horizon: int) -> Ladder:
+        fitted = members.fit(series, calendar)
+        if not self.with_boosted:
+            return Ladder(fitted, None)
+        trees = boosted.fit(series, fitted.seasons, factors, horizon, self.seed)
+        return Ladder(fitted, trees)
+
+
+def _folds(d: int, horizon: int, period: int) -> tuple[int, list[int]]:
+    """Where the earlier ladder ends, and the origins after it that judge it."""
+    span = min(max(3 * horizon, 8 * period), d // 2)
+    start = d - span
+    last = d - horizon
+    count = min(ORIGINS, max(last - start + 1, 1))
+    return start, [int(t) for t in np.unique(np.linspace(start, last, count).astype(int))]
+
+
+def _demand(panel: Panel, measure: str) -> Floats:
+    """float64[k, d]: a day on which the stock ran out tells nothing of demand."""
+    y = np.maximum(panel.measures[measure].astype(np.float64), 0)
+    out = panel.measures.get("stockouts")
+    return y if out is None else np.where(np.nan_to_num(out) > 0, np.nan, y)
+
+
+def _factors(panel: Panel) -> Factors:
+    days = len(panel.days)
+    names = sorted(name for name, values in panel.factors.items() if len(values) > days)
+    if not names:
+        return Factors([], np.zeros((0, days)))
+    length = max(len(panel.factors[name]) for name in names)
+    values = np.full((len(names), length), np.nan)
+    for i, name in enumerate(names):
+        values[i, : len(panel.factors[name])] = panel.factors[name]
+    return Factors(names, values)
