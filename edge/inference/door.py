@@ -309,7 +309,7 @@ def _read(directory: int, name: str, size: int, *, exactly: bool = False) -> byt
         raise Refused(Reason.UNREADABLE, name, _told(error)) from error
     except OSError as error:  # a link (ELOOP), a socket (ENXIO)
         raise Refused(Reason.NOT_A_FILE, name, _told(error)) from error
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    try:
         seen = os.fstat(handle)
         if not stat.S_ISREG(seen.st_mode):
             raise Refused(Reason.NOT_A_FILE, name, "it is no regular file")
@@ -320,10 +320,11 @@ def _read(directory: int, name: str, size: int, *, exactly: bool = False) -> byt
             raise Refused(Reason.WRONG_SIZE, name, said)
         if seen.st_size > size:
             raise Refused(Reason.TOO_BIG, name, f"{seen.st_size:,} bytes; at most {size:,}")
-        try:
-            return _all(file.fileno(), seen.st_size)
-        except OSError as error:
-            raise Refused(Reason.UNREADABLE, name, _told(error)) from error
+        return _all(handle, seen.st_size)
+    except OSError as error:
+        raise Refused(Reason.UNREADABLE, name, _told(error)) from error
+    finally:
+        os.close(handle)
 
 
 def _all(handle: int, size: int) -> bytes:

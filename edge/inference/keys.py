@@ -218,6 +218,8 @@ def verify(content: bytes, signature: bytes, trusted: dict[str, Trusted]) -> str
         raw = bytes.fromhex(claim.signature)
     except (msgspec.DecodeError, ValueError) as error:
         raise BadSignature(f"it cannot be read: {error}") from error
+    if msgspec.json.encode(Signature(claim.key, raw.hex())) != signature:
+        raise BadSignature("it is not written as we write it")  # one signature has one form
     key = trusted.get(claim.key)
     if key is None:
         known = ", ".join(sorted(trusted)) or "none"
