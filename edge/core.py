@@ -577,9 +577,13 @@ class Core:
             self._pass(now_ms, out)
 
     def _day_end_within(self, now_ms: int) -> int:
-        """The next day's end if it may be reached by ``now_ms``, else far away."""
+        """The next day's end if it may be reached by ``now_ms``, else far away.
+
+        The days of a blank state end unnoticed: a clock that jumps from 1970 to today passes
+        twenty thousand of them.
+        """
         begun = self.state.now_ms and now_ms >= self.state.next_boundary_ms()
-        return self.state.day_end_ms() if begun else _FAR
+        return self.state.day_end_ms() if begun and not self.state.blank else _FAR
 
     def _end_day(self, end_ms: int, out: Step) -> Iterator[None]:
         """Reach a day's last moment, read what the day leaves behind, then let it end."""

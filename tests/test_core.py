@@ -546,3 +546,17 @@ def test_a_poisoned_message_of_our_own_is_passed_over() -> None:
     core.poisoned = frozenset({0})
     step = core.step([Message("$rfid3/link", b"no json", START_MS)], 0)
     assert [letter.reason for letter in step.effects.dead_letters] == ["poison"]
+
+
+def test_a_clock_that_jumps_from_1970_gives_the_same_bits_as_one_that_was_right() -> None:
+    right, jumps, passes = Core(config()), Core(config()), Core(config())
+    for at_ms in (1_000, 5 * DAY, 400 * DAY, START_MS):
+        passes.advance(at_ms)
+    jumps.advance(1_000)
+    jumps.advance(START_MS)
+    right.advance(START_MS)
+    messages = Streams(1).messages(60)
+    for core in (right, jumps, passes):
+        run(core, messages, 7)
+        core.advance(START_MS + 30 * DAY)
+    assert right.digest() == jumps.digest() == passes.digest()
