@@ -111,7 +111,7 @@ class FeatureState:
         self.roll(now_ms)
         if not forgotten:
             return _NOBODY
-        return np.concatenate(forgotten) if forgotten else np.zeros(0, np.int64)
+        return np.concatenate(forgotten)
 
     def roll(self, now_ms: int) -> None:
         """Let windows reach ``now_ms``; no day ends and nothing is forgotten."""
