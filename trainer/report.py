@@ -41,6 +41,7 @@ p{max-width:46rem}.dim,figcaption{color:var(--dim);font-size:.9rem}
 figure{margin:0}figure svg{width:100%;height:auto;background:#fff;border:1px solid var(--line)}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--dim);padding:.3rem 0}
+summary{cursor:pointer;padding:.3rem 0}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;white-space:normal}
 .reached::before{content:"✓ "}.missed{font-weight:bold}.missed::before{content:"✗ "}
@@ -61,6 +62,8 @@ class Table:
 
     caption: str
     rows: Sequence[Row]
+    folded: bool = False
+    """Whether only the caption shows until it is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,13 @@ def _table(table: Table) -> str:
             + "".join(f"<td{m}>{escape(v)}</td>" for m, v in zip(marks, rest, strict=True))
             + "</tr>"
         )
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.caption)}">'
-        f"<table><caption>{escape(table.caption)}</caption>"
+    caption = escape(table.caption)
+    whole = (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table>'
+        f"<caption>{'' if table.folded else caption}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
+    return f"<details><summary>{caption}</summary>{whole}</details>" if table.folded else whole
 
 
 def _mark(text: str) -> str:
@@ -338,10 +343,11 @@ def _figure_section(told: Summary) -> Section:
             for s in told.scores
             if s.part == part and s.figures.get("forecasts")
         ]
-        tables.append(Table(f"Part: {part}", rows))
+        tables.append(Table(f"Part: {part}", rows, folded=part != "all"))
     times: list[Row] = [
-        {"forecaster": t.forecaster, "fit s": t.fit_s, "forecast s": t.forecast_s,
-         "CPU s": t.cpu_s, "peak MB": t.peak_mb}
+        {"forecaster": t.forecaster, "fit s": round(t.fit_s, 2),
+         "forecast s": round(t.forecast_s, 2), "CPU s": round(t.cpu_s, 2),
+         "peak MB": round(t.peak_mb)}
         for t in told.times
     ]  # fmt: skip
     return Section(
