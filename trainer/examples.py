@@ -193,9 +193,10 @@ def _one_by_one(
 
 @dataclass(frozen=True, slots=True)
 class Rises:
-    """Whether a count that never falls (failures, repairs, rentals ever) rises within the horizon.
+    """Whether a count (failures, repairs, rentals ever) is higher at the end of the horizon.
 
-    1 when it was seen to, 0 when it was watched throughout and did not, else NaN and censored.
+    1 when it was seen to be, 0 when it was watched throughout and is not, else NaN and censored.
+    The last row within the horizon decides: what was undone by then did not happen.
     """
 
     feature: str
@@ -207,7 +208,7 @@ class Rises:
         days, count = history.days, history.feature(self.feature)
         before = count[days == cutoff]
         after = count[(days > cutoff) & (days <= cutoff + horizon_days)]
-        if len(before) and len(after) and after.max() > before[0]:
+        if len(before) and len(after) and after[-1] > before[0]:
             return 1.0, False
         watched = history.last_day >= cutoff + horizon_days
         return (0.0, False) if watched else (float("nan"), True)
@@ -215,7 +216,7 @@ class Rises:
     def whole(
         self, table: FeatureTable, rows: Ints, until: Ints, horizon_days: int
     ) -> tuple[Floats, Mask]:
-        """All at once: the count at the key's last row within the horizon decides."""
+        """All at once."""
         column = table.x[:, table.features.index(self.feature)]
         last = _last_row_within(table, rows, horizon_days)
         rose = column[last] > column[rows]
@@ -225,7 +226,7 @@ class Rises:
 
 @dataclass(frozen=True, slots=True)
 class DaysUntil:
-    """Days until a count that never falls rises; without that, days watched (censored)."""
+    """Days until a count is first higher; without that, days watched (censored)."""
 
     feature: str
 

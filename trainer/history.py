@@ -50,7 +50,8 @@ def panel(
 ) -> Panel:
     """Day measures of every class. What late events changed stands as it was corrected.
 
-    Later sources win where two know the same class and day. A class is NaN before its first day
+    Later sources win where two know the same class and day, so put what the daemon saw itself behind
+    what was imported. A class is NaN before its first day
     and on days of which nothing is known. ``on_hand_close`` is NaN where stock was never counted
     and no item is tagged; such a day is no stock-out. Groups: ``store``, ``category``, ``name``.
     Raises KeyError for a measure that is none, JournalBroken for damage.
@@ -60,6 +61,7 @@ def panel(
     days = _all_days(sources, "class", first_day, last_day)
     grown = _Grown(list(measures), days)
     for source in sources:
+        grown.begin_source()
         for chunk in source.chunks("class", first_day, last_day):
             grown.take(chunk)
     made = grown.panel()
@@ -84,6 +86,11 @@ class _Grown:
         self.label: list[str] = []
         self.values = {name: np.zeros((0, len(days)), np.float32) for name in names}
         self.seen = np.zeros((0, len(days)), np.bool_)
+        self.here = np.zeros((0, len(days)), np.bool_)  # by the present source
+
+    def begin_source(self) -> None:
+        """What follows is of another source: it knows nothing of days before its first."""
+        self.here[:] = False
 
     def take(self, chunk: Chunk) -> None:
         """Enter one chunk: its own day, then what it knows better of the days before."""
@@ -95,8 +102,8 @@ class _Grown:
             some = np.arange(len(rows))
             if back:  # a class of which nothing was known then is new only if something happened
                 happened = (chunk.amounts[back] != 0).any(axis=0)
-                some = np.flatnonzero(self.seen[rows, at] | happened)
-            self.seen[rows[some], at] = True
+                some = np.flatnonzero(self.here[rows, at] | (happened & ~self.seen[rows, at]))
+            self.seen[rows[some], at] = self.here[rows[some], at] = True
             for name in self.names:
                 value = _value(chunk, name, back)
                 if value is not None:
@@ -118,7 +125,9 @@ class _Grown:
             more = max(len(self.rows) - room, room // 2, 256)
             blank = np.full((more, len(self.days)), np.nan, np.float32)
             self.values = {n: np.concatenate([v, blank]) for n, v in self.values.items()}
-            self.seen = np.concatenate([self.seen, np.zeros(blank.shape, np.bool_)])
+            none = np.zeros(blank.shape, np.bool_)
+            self.seen = np.concatenate([self.seen, none])
+            self.here = np.concatenate([self.here, none])
         return found
 
     def panel(self) -> Panel:
@@ -246,14 +255,15 @@ def feature_table(
     numbers: dict[str, int] = {}
     texts: dict[str, list[str]] = {}
     pieces: list[tuple[Any, ...]] = []
-    better: list[tuple[Ints, Ints, Floats]] = []
-    for source in sources:
+    better: list[tuple[int, Ints, Ints, Floats]] = []
+    for number, source in enumerate(sources):
         for chunk in source.chunks(entity, first_day, last_day):
             key = _numbered(chunk, numbers, texts)
             pieces.append(
                 (
                     key,
                     np.full(len(key), chunk.day, np.int64),
+                    np.full(len(key), number, np.int64),
                     _columns(chunk, features),
                     _amounts(chunk, measures),
                     np.stack([_level(chunk, n) for n in levels], axis=1)
@@ -263,19 +273,27 @@ def feature_table(
             )
             if measures:
                 better += [
-                    (key, np.full(len(key), chunk.day - back), _amounts(chunk, measures, back))
+                    (
+                        number,
+                        key,
+                        np.full(len(key), chunk.day - back),
+                        _amounts(chunk, measures, back),
+                    )
                     for back in range(1, len(chunk.amounts))
                 ]
-    empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, len(features)), np.float32),
+    none = np.zeros(0, np.int64)
+    empty = (none, none, none, np.zeros((0, len(features)), np.float32),
              np.zeros((0, len(measures)), np.float32), np.zeros((0, len(levels)), np.int64))  # fmt: skip
-    key, day, x, amounts, heights = (np.concatenate(part) for part in zip(*(pieces or [empty])))  # noqa: B905
+    key, day, origin, x, amounts, heights = (
+        np.concatenate(part) for part in zip(*(pieces or [empty]), strict=True)
+    )
     order = np.lexsort((np.arange(len(key)), day, key))
     key, day = key[order], day[order]
     newest = np.ones(len(key), np.bool_)
     newest[:-1] = (key[1:] != key[:-1]) | (day[1:] != day[:-1])
     order, key, day = order[newest], key[newest], day[newest]
     amounts = amounts[order]
-    _correct(amounts, key, day, better)
+    _correct(amounts, key, day, origin[order], better)
     return FeatureTable(
         entity=entity,
         keys=list(numbers),
@@ -322,16 +340,23 @@ def _amounts(chunk: Chunk, measures: Sequence[str], back: int = 0) -> Floats:
 
 
 def _correct(
-    amounts: Floats, key: Ints, day: Ints, better: Sequence[tuple[Ints, Ints, Floats]]
+    amounts: Floats,
+    key: Ints,
+    day: Ints,
+    origin: Ints,
+    better: Sequence[tuple[int, Ints, Ints, Floats]],
 ) -> None:
-    """Put in what later rows know better; of several, the last. Rows lie in order of (key, day)."""
+    """Put in what later rows of the same source know better; of several, the last.
+
+    Rows lie in order of (key, day).
+    """
     if not len(day):
         return
     span = int(day.max()) + 1
     places = key * span + day
-    for keys, days, values in better:
+    for number, keys, days, values in better:
         wanted = keys * span + days
         at = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
-        there = places[at] == wanted
+        there = (places[at] == wanted) & (origin[at] == number)
         known = values[there]
         amounts[at[there]] = np.where(np.isnan(known), amounts[at[there]], known)
