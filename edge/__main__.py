@@ -37,6 +37,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "edge.cli.check_config",
     ),
     ("doctor", "examine broker, clock, disk, memory and versions", "edge.cli.doctor"),
+    ("keys", "whose models are believed: list, make, trust and remove keys", "edge.cli.keys"),
+    (
+        "models",
+        "which model answers, and why: list, show, verify, promote, rollback",
+        "edge.cli.models",
+    ),
     ("openapi", "print the API's description (OpenAPI 3.1)", "edge.cli.openapi"),
     ("version", "print the version", "edge.cli.version"),
 )
