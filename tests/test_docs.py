@@ -143,10 +143,15 @@ def parser() -> Parser:
 
 
 def options_of(command: str) -> set[str]:
+    """Every option of a command, those of its verbs too."""
     subparsers = next(
         a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)
     ).choices
-    return {o for action in subparsers[command]._actions for o in action.option_strings}
+    actions = list(subparsers[command]._actions)
+    for action in subparsers[command]._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            actions += [a for verb in action.choices.values() for a in verb._actions]
+    return {o for action in actions for o in action.option_strings}
 
 
 NAMES = [name for name, _, _ in COMMANDS]
