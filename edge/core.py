@@ -582,13 +582,14 @@ class Core:
         The days of a blank state end unnoticed: a clock that jumps from 1970 to today passes
         twenty thousand of them.
         """
-        begun = self.state.now_ms and now_ms >= self.state.next_boundary_ms()
+        begun = not self.state.blank and now_ms >= self.state.next_boundary_ms()
         return self.state.day_end_ms() if begun and not self.state.blank else _FAR
 
     def _end_day(self, end_ms: int, out: Step) -> Iterator[None]:
         """Reach a day's last moment, read what the day leaves behind, then let it end."""
         if end_ms - 1 > self.now_ms:
             self._pass(end_ms - 1, out)
+            yield
         for rows in day_rows(self.state) if self.tells_history else ():
             if rows is not None:
                 out.effects.history.append(rows)

@@ -36,8 +36,6 @@ log = structlog.get_logger(__name__)
 
 SLICE_TARGET_S = 0.003
 """A slice of applying aims to hold the loop so long."""
-SLICES_TARGET_S = 0.001
-"""Slices of a day's end are put together up to this: the next one comes on top of it."""
 SLICE_MIN, SLICE_MAX = 16, 320
 """Events of a slice, as far as their number can be guessed from outside."""
 SINGLE_BYTES = 256
@@ -386,14 +384,13 @@ class Pipeline:
     async def _in_slices(slices: Iterator[None], whole: Step) -> None:
         """Let the core go on slice by slice; what a day leaves behind is packed in a thread."""
         history = whole.effects.history
-        packed, began = len(history), time.thread_time()
+        packed = len(history)
         for _ in slices:
             if len(history) > packed:
                 history[packed:] = await asyncio.to_thread(_packed, history[packed:])
-                packed, began = len(history), time.thread_time()
-            elif time.thread_time() - began > SLICES_TARGET_S:
+                packed = len(history)
+            else:
                 await asyncio.sleep(0)
-                began = time.thread_time()
 
     def _slice_end(self, messages: list[Message], start: int) -> int:
         """Where the next slice ends: so many events, before a large message."""

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge import pipeline as pipeline_module
 from edge.config import Config, Storage
 from edge.core import Core, Step
 from edge.features import history as history_module
@@ -108,7 +107,6 @@ def test_live_rows_replayed_rows_and_imported_rows_are_the_same_bits(
 ) -> None:
     monkeypatch.setattr(history_module, "CHUNK_ROWS", 4)  # several chunks, several slices
     monkeypatch.setattr(history_module, "SLICE_ROWS", {"class": 2, "item": 3})
-    monkeypatch.setattr(pipeline_module, "SLICES_TARGET_S", 0.0)
     messages = Streams(11, **PACES[pace], **VOIDS).messages(150)
     shop = shop_at(tmp_path / "live", batch_max=17)
 
@@ -367,7 +365,6 @@ def test_a_crash_in_the_middle_of_a_close_loses_and_doubles_nothing(
 
     halt = messages[len(messages) // 2].arrival_ms
     monkeypatch.setattr(Core, "passing", passing)
-    monkeypatch.setattr(pipeline_module, "SLICES_TARGET_S", 0.0)
 
     async def crashing() -> None:
         reached.append(asyncio.Event())
