@@ -7,7 +7,7 @@ forecaster gets a copy of what was known then, and nothing else; what came after
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -86,6 +86,16 @@ class Cost:
         return self.fit_s + self.forecast_s
 
 
+def total(costs: Sequence[Cost]) -> Cost:
+    """Times added up; memory at its highest."""
+    return Cost(
+        sum(c.fit_s for c in costs),
+        sum(c.forecast_s for c in costs),
+        sum(c.cpu_s for c in costs),
+        max((c.peak_mb for c in costs), default=0.0),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Forecasts of one forecaster at every origin: o origins, k series, h steps, q levels."""
@@ -95,7 +105,13 @@ class Run:
     """float32[o, k, h]"""
     quantiles: Float32
     """float32[o, k, h, q]"""
-    cost: Cost = field(default_factory=Cost)
+    costs: list[Cost] = field(default_factory=list)
+    """What each origin took; empty where nobody measured."""
+
+    @property
+    def cost(self) -> Cost:
+        """All origins together; memory at its highest."""
+        return total(self.costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +188,12 @@ def truth(panel: Panel, measure: str, plan: Plan) -> Truth:
 
 def run_one(panel: Panel, measure: str, plan: Plan, forecaster: Forecaster) -> Run:
     """One forecaster at every origin. AssertionError for an answer of another shape, or NaN in it."""
-    cost, means, quantiles = Cost(), [], []
+    costs, means, quantiles = [], [], []
     shape = (len(panel.keys), plan.horizon)
     fitted: Fitted | None = None
-    _forget_peak()
     for known in plan.origins:
         seen = shown(panel, measure, known, plan)
+        _forget_peak()
         began, began_cpu = time.perf_counter(), time.process_time()
         if fitted is None or plan.refit:
             fitted = forecaster.fit(seen, measure)
@@ -187,9 +203,8 @@ def run_one(panel: Panel, measure: str, plan: Plan, forecaster: Forecaster) -> R
             update(seen)
         done = time.perf_counter()
         mean, levels = fitted.forecast(plan.horizon, plan.levels)
-        cost.fit_s += done - began
-        cost.forecast_s += time.perf_counter() - done
-        cost.cpu_s += time.process_time() - began_cpu
+        ended, cpu_s = time.perf_counter(), time.process_time() - began_cpu
+        costs.append(Cost(done - began, ended - done, cpu_s, peak_mb()))
         assert mean.shape == shape, (forecaster.name, mean.shape, shape)
         assert levels.shape == (*shape, len(plan.levels)), (forecaster.name, levels.shape)
         existed = (~np.isnan(seen.measures[measure])).any(axis=1)
@@ -199,8 +214,7 @@ def run_one(panel: Panel, measure: str, plan: Plan, forecaster: Forecaster) -> R
         )
         means.append(mean.astype(np.float32))
         quantiles.append(levels.astype(np.float32))
-    cost.peak_mb = peak_mb()
-    return Run(forecaster.name, np.stack(means), np.stack(quantiles), cost)
+    return Run(forecaster.name, np.stack(means), np.stack(quantiles), costs)
 
 
 def run(
@@ -336,13 +350,26 @@ def best_of(
     rows = np.arange(table.shape[1])
     mean = np.stack([r.mean for r in runs])[choice, :, rows].swapaxes(0, 1)
     quantiles = np.stack([r.quantiles for r in runs])[choice, :, rows].swapaxes(0, 1)
-    cost = Cost(
-        sum(r.cost.fit_s for r in runs),
-        sum(r.cost.forecast_s for r in runs),
-        sum(r.cost.cpu_s for r in runs),
-        max(r.cost.peak_mb for r in runs),
-    )
-    return Run(name, mean, quantiles, cost), choice
+    each = zip(*(r.costs for r in runs), strict=True)
+    return Run(name, mean, quantiles, [total(costs) for costs in each]), choice
+
+
+def at_origins(backtest: Backtest, which: Sequence[int]) -> Backtest:
+    """Some of the origins, as if only they had been planned; kinds stay as they were."""
+    chosen, truth = list(which), backtest.truth
+    return Backtest(
+        backtest.panel,
+        backtest.measure,
+        replace(backtest.plan, origins=tuple(backtest.plan.origins[i] for i in chosen)),
+        replace(truth, actual=truth.actual[chosen], step_scale=truth.step_scale[chosen],
+                square_scale=truth.square_scale[chosen], busy=truth.busy[chosen],
+                season_scale=truth.season_scale[chosen]),
+        [
+            replace(r, mean=r.mean[chosen], quantiles=r.quantiles[chosen],
+                    costs=[r.costs[i] for i in chosen] if r.costs else [])
+            for r in backtest.runs
+        ],
+    )  # fmt: skip
 
 
 # -- the summary ------------------------------------------------------------------------------------

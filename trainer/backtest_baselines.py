@@ -82,10 +82,13 @@ class SeasonalNaive:
     """The last season again; quantiles from the differences of as many seasons in the history."""
 
     name: str = "seasonal_naive"
+    period: int = 0
+    """Steps in the season; 0: the panel's."""
 
     def fit(self, panel: Panel, measure: str) -> FittedSeasonalNaive:
         """Keep the history."""
-        return FittedSeasonalNaive(panel.measures[measure].astype(np.float64), panel.period)
+        y = panel.measures[measure].astype(np.float64)
+        return FittedSeasonalNaive(y, self.period or panel.period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,14 @@ class SeasonalAverage:
     """Mean and quantiles of everything known at the same phase (weekday, hour): static quantiles."""
 
     name: str = "static_quantiles"
+    period: int = 0
+    """Steps in the season; 0: the panel's."""
 
     def fit(self, panel: Panel, measure: str) -> FittedAverage:
         """Keep the history."""
-        return FittedAverage(panel.measures[measure].astype(np.float64), panel.period)
+        return FittedAverage(
+            panel.measures[measure].astype(np.float64), self.period or panel.period
+        )
 
 
 @dataclass(frozen=True, slots=True)

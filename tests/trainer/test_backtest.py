@@ -192,14 +192,16 @@ def test_parts_of_one_cut_hold_every_forecast_once() -> None:
 def test_the_best_of_several_takes_each_series_from_the_run_chosen_for_it() -> None:
     def run(name: str, value: float) -> Run:
         mean = np.full((2, 3, 4), value, dtype=np.float32)
-        return Run(name, mean, np.full((2, 3, 4, 3), value, dtype=np.float32), Cost(fit_s=1.0))
+        return Run(
+            name, mean, np.full((2, 3, 4, 3), value, dtype=np.float32), [Cost(fit_s=1.0)] * 2
+        )
 
     losses = [np.array([1.0, 5.0, math.nan]), np.array([2.0, 3.0, math.nan])]
     best, choice = backtest.best_of("best", [run("a", 1), run("b", 2)], losses)
     assert choice.tolist() == [0, 1, 0]
     assert best.mean[:, :, 0].tolist() == [[1, 2, 1], [1, 2, 1]]
     assert best.quantiles[1, 1, 3].tolist() == [2, 2, 2]
-    assert best.cost.wall_s == 2.0
+    assert best.cost.wall_s == 4.0
 
 
 def test_by_series_and_by_step_average_to_the_whole() -> None:
@@ -212,6 +214,16 @@ def test_by_series_and_by_step_average_to_the_whole() -> None:
     squares = backtest.by_series(found, run, "rmse") ** 2
     apart = found.truth.actual - run.mean
     np.testing.assert_allclose(squares, (apart**2).mean(axis=(0, 2)))
+
+
+def test_some_origins_are_scored_as_if_only_they_had_been_planned() -> None:
+    whole = backtest.run(made(), "units", Plan((42, 49, 56), 14), NAIVE)
+    alone = backtest.run(made(), "units", Plan((42, 56), 14), NAIVE)
+    cut = backtest.at_origins(whole, [0, 2])
+    assert cut.plan == alone.plan
+    for one, two in zip(cut.runs, alone.runs, strict=True):
+        assert backtest.score(cut, one) == backtest.score(alone, two)
+        assert len(one.costs) == 2
 
 
 def test_a_summary_comes_back_from_its_file() -> None:
