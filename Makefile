@@ -7,6 +7,7 @@
 PYTHON ?= python3
 ARGS ?=
 KILLS ?= 200
+N ?= 5000
 SEED ?= 1
 VENV ?= .venv
 
@@ -21,7 +22,7 @@ export PIP_ROOT_USER_ACTION = ignore
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench torture wheels lint types layers setup lock upgrade clean stale
+.PHONY: help demo run test check bench torture hostile wheels lint types layers setup lock upgrade clean stale
 .DELETE_ON_ERROR:
 # One after the other: the goals share one virtual environment and apt.
 .NOTPARALLEL:
@@ -60,6 +61,9 @@ bench: $(DONE)/bench mosquitto  ## The figures, as tables and JSON
 
 torture: $(DONE)/dev mosquitto  ## kill -9 under load, KILLS=200 times from SEED=1
 	@$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED) $(ARGS)
+
+hostile: $(DONE)/dev  ## Spoilt and hostile models at the door, N=5000 of them from SEED=1
+	@$(BIN)/python -m tests.hostile --number $(N) --seed $(SEED) $(ARGS)
 
 wheels: $(DONE)/lock  ## Do the pins have wheels for Python 3.11-3.13 on x86-64 and aarch64?
 	$(BIN)/python tools/check_wheels.py

@@ -35,6 +35,23 @@ OPERATORS: dict[str, frozenset[str]] = {
 }
 """Domain -> operators that a model may use."""
 
+TREE_LISTS: dict[str, frozenset[str]] = {
+    "nodes_": frozenset(
+        f"nodes_{name}"
+        for name in (
+            "treeids",
+            "nodeids",
+            "featureids",
+            "modes",
+            "values",
+            "truenodeids",
+            "falsenodeids",
+        )
+    ),
+    "target_": frozenset(f"target_{name}" for name in ("treeids", "nodeids", "ids", "weights")),
+}
+"""Attributes of a tree ensemble: lists that run along each other, and which there must be."""
+
 WIDTHS: dict[int, int] = {
     TensorProto.FLOAT: 4,
     TensorProto.DOUBLE: 8,
@@ -179,21 +196,23 @@ def _node(node: NodeProto) -> None:
 
 
 def _trees(node: NodeProto, where: str) -> None:
-    """Each tree must lead down: a child stands after its parent, so that every walk ends."""
-    held = {attribute.name: list(attribute.ints) for attribute in node.attribute}
-    ids = np.array(held.get("nodes_nodeids", []), np.int64)
-    trees = np.array(held.get("nodes_treeids", []), np.int64)
-    modes = next((list(a.strings) for a in node.attribute if a.name == "nodes_modes"), [])
-    children = [
-        np.array(held.get(f"nodes_{side}nodeids", []), np.int64) for side in ("true", "false")
-    ]
-    if not len(ids) or {len(trees), len(modes), *map(len, children)} != {len(ids)}:
-        raise Refused(Reason.TENSOR, where, "its nodes are not told completely")
+    """Each list is as long as its fellows, and each tree leads down, so that every walk ends.
+
+    onnxruntime 1.31 takes a ``nodes_missing_value_tracks_true`` that is too short without a word.
+    """
+    held = {a.name: a.ints or a.floats or a.strings for a in node.attribute}
+    for kind, needed in TREE_LISTS.items():
+        lengths = {len(values) for name, values in held.items() if name.startswith(kind)}
+        if len(lengths) != 1 or not needed <= held.keys():
+            raise Refused(Reason.TENSOR, where, f"its {kind}* lists are not told completely")
+    ids, trees = (np.array(held[f"nodes_{what}ids"], np.int64) for what in ("node", "tree"))
     if len(set(zip(trees.tolist(), ids.tolist(), strict=True))) != len(ids):
         raise Refused(Reason.TENSOR, where, "one node twice")
-    inner = np.array([mode != b"LEAF" for mode in modes])
-    if any((side[inner] <= ids[inner]).any() for side in children):
-        raise Refused(Reason.TENSOR, where, "a tree does not lead down")
+    inner = np.array([mode != b"LEAF" for mode in held["nodes_modes"]])
+    for side in ("true", "false"):
+        children = np.array(held[f"nodes_{side}nodeids"], np.int64)
+        if (children[inner] <= ids[inner]).any():
+            raise Refused(Reason.TENSOR, where, "a tree does not lead down")
 
 
 def _interface(graph: GraphProto, manifest: Manifest) -> None:

@@ -96,6 +96,15 @@ def same_size(draft: Draft, random: Random) -> None:
     draft.files[name] = random.randbytes(len(draft.files[name]))
 
 
+def unnoticed(draft: Draft, random: Random) -> None:
+    """The last bit of one golden answer: no check but the sum over the file can see it."""
+    raw = next(iter(draft.golden().outputs.values()))
+    data = bytearray(draft.files[GOLDEN])
+    at = data.index(raw)
+    data[at + 4 * random.randrange(len(raw) // 4)] ^= 1
+    draft.files[GOLDEN] = bytes(data)
+
+
 def edit(draft: Draft, random: Random) -> None:
     """The manifest says something else, under the old signature."""
     _edit(draft, random)
@@ -526,7 +535,7 @@ def _row_cost(draft: Draft, width: int, times: int) -> None:
 
 def slow(draft: Draft, random: Random) -> None:
     """Right, and far too slow."""
-    _row_cost(draft, 320, 12)
+    _row_cost(draft, 288, 8)
 
 
 def hungry(draft: Draft, random: Random) -> None:
@@ -658,7 +667,7 @@ def versions(draft: Draft, random: Random) -> None:
 
 
 NO_KEY: tuple[Attack, ...] = (
-    *(flip, cut, grow, blank, swap, exchange, replace, same_size),
+    *(flip, cut, grow, blank, swap, exchange, replace, same_size, unnoticed),
     *(edit, stranger, borrowed_name, restyled),
 )
 FOLDERS: tuple[Attack, ...] = (
