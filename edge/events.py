@@ -192,11 +192,11 @@ class ItemLink(Event, tag="item_link"):
     action: Literal["bind", "replace", "retire", "mute", "unmute"] = "bind"
     """``mute`` stops presence events of a tag that is always in view."""
     sku: str = ""
-    """Class to bind to."""
+    """Class to bind to; ``bind`` needs it."""
     name: str = ""
     """Common name of the item."""
     replaces: str = ""
-    """The old tag, for ``replace``."""
+    """The old tag, for ``replace``, which needs it."""
 
 
 class Correction(Event, tag="correction"):

@@ -247,10 +247,12 @@ def _item(event: Any) -> None:
     _need(event, ("epc",), "to name the item")
 
 
+_LINK_NEEDS: dict[str, tuple[str, ...]] = {"bind": ("sku",), "replace": ("replaces",)}
+
+
 def _link(event: Any) -> None:
     _item(event)
-    if event.action == "replace":
-        _need(event, ("replaces",), "to replace a tag")
+    _need(event, _LINK_NEEDS.get(event.action, ()), f"to {event.action} a tag")
 
 
 def _correction(event: Any) -> None:

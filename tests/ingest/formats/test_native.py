@@ -60,6 +60,7 @@ def test_each_type_is_read_on_its_own_topic_and_in_a_mixture(
         ("pos_line", {"document": "x" * 129}, "bad_text"),
         ("pos_line", {"due": "tomorrow"}, "bad_time"),
         ("item_link", {"action": "replace"}, "missing_field"),
+        ("item_link", {"sku": "", "name": "Chair"}, "missing_field"),
         ("correction", {"action": "void_line"}, "missing_field"),
         ("review", {"rating": 6}, "out_of_range"),
         ("stock_count", {"quantity": "7"}, "wrong_type"),
