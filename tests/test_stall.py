@@ -139,7 +139,7 @@ class Hands:
         """Every item is linked to a class, seen in a zone, and some are on rent."""
         for start in range(0, ITEMS, 100):
             links = [
-                {"type": "item_link", "epc": epc(i), "sku": f"SKU-{i % 400}", "name": "Tent"}
+                {"type": "item_link", "epc": epc(i), "sku": f"SKU-{i % 5_000}", "name": "Tent"}
                 for i in range(start, start + 100)
             ]
             self.put("rfid3/main/events/office", links)
