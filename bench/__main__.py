@@ -28,7 +28,9 @@ from bench import (
     memory,
     presence,
     restart,
+    scoring,
     shops,
+    swaps,
 )
 from bench import journal as journal_bench
 from bench.harness import (
@@ -103,6 +105,8 @@ BENCHES = (
     Bench("disk_bytes", disk_bytes.TITLE, disk_bytes.measure, 120),
     Bench("fsync_table", fsync_table.TITLE, fsync_table.measure, 120),
     Bench("drift", drift.TITLE, drift.measure, 60),
+    Bench("scoring", scoring.TITLE, scoring.measure, 15),
+    Bench("swaps", swaps.TITLE, swaps.measure, 90),
     Bench("decode", "Bytes to events by format", measure_decode, 10),
     Bench("presence", "Cost of presence", measure_presence, 20),
     Bench("journal", "A commit by its size", measure_journal, 20),

@@ -139,7 +139,7 @@ class Scoring:
             outcome = self.registry.apply(ordinal, at_ms, payload)
             if outcome is None:
                 continue
-            log.info("model_command", done=outcome.done, reason=outcome.reason, told=payload[:200])
+            log.info("model_command", ordinal=ordinal, done=outcome.done, reason=outcome.reason)
             self._changed.set()
         if commands:
             self._asked.clear()
