@@ -57,6 +57,13 @@ def view(y: Floats, index: Floats, period: int) -> View:
     return View(z, np.maximum(level, 1e-3), period)
 
 
+def _all_keys(z: Floats) -> float:
+    """Sum over keys of a usual day; NaN where nothing was observed."""
+    days = int((~np.isnan(z)).any(axis=0).sum())
+    total = float(np.nansum(z))
+    return total / days if days and total > 0 else float("nan")
+
+
 def _mean(z: Floats, days: int) -> Floats:
     part = z[:, -days:]
     seen = ~np.isnan(part)
@@ -79,8 +86,7 @@ def origin(v: View) -> Floats:
     none = ~demand.any(axis=1)
     since = np.where(none, z.shape[1], np.argmax(demand[:, ::-1], axis=1))
     last = recent[:, -1]
-    everybody = np.nansum(z * 1.0, axis=0)
-    short, middle_all, long = (everybody[-n * season :].mean() for n in (1, 4, 13))
+    short, middle_all, long = (_all_keys(z[:, -n * season :]) for n in (1, 4, 13))
     k = len(z)
     return np.stack(
         [
@@ -94,8 +100,8 @@ def origin(v: View) -> Floats:
             filled.max(axis=1) * scale,
             np.log1p((~np.isnan(z)).sum(axis=1)),
             np.minimum(since / season, 20.0),
-            np.full(k, short / max(middle_all, 1e-9)),
-            np.full(k, middle_all / max(long, 1e-9)),
+            np.full(k, short / middle_all),
+            np.full(k, middle_all / long),
         ],
         axis=1,
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-NAMES = ("naive", "seasonal_naive", "average", "profile", "croston", "sba", "tsb")
+NAMES = ("naive", "seasonal_naive", "average", "profile", "croston", "sba", "tsb", "yearly")
 """Rows of what ``forecasts`` answers, in order."""
 
 PROFILE_SEASONS = 8
@@ -115,13 +115,63 @@ def intermittent(y: Floats, horizon: int, alpha: float) -> tuple[Floats, Floats,
     )
 
 
-def forecasts(y: Floats, horizon: int, period: int, alpha: float = 0.1) -> Floats:
-    """float64[len(NAMES), k, h]; a series without any observation gets zeros."""
+def yearly(z: Floats, horizon: int, period: int) -> Floats:
+    """The newest two seasons' level, going on as it did a year ago; flat without a year behind it.
+
+    The ratio (the half month round the same day a year ago, over the four seasons before it) is the
+    series' own, shrunk towards all series' by the number of days it stands on. ``z`` is adjusted for
+    the calendar.
+    """
+    recent = _smoothed(z, period)
+    year = YEAR_DAYS * (24 if period == 24 else 1)
+    d = z.shape[1]
+    back, reach = 4 * period, period
+    if period not in (7, 24) or d < year + back:
+        return flat(recent, horizon)
+    seen = ~np.isnan(z)
+    zero = np.zeros((len(z), 1))
+    sums = np.concatenate([zero, np.where(seen, z, 0.0).cumsum(axis=1)], axis=1)
+    days = np.concatenate([zero, seen.cumsum(axis=1)], axis=1)
+    centre = d + np.arange(horizon) - year
+    low, high = np.clip(centre - reach, 0, d), np.clip(centre + reach + 1, 0, d)
+    then, count = sums[:, high] - sums[:, low], days[:, high] - days[:, low]
+    base = (sums[:, d - year] - sums[:, d - year - back])[:, None]
+    base_count = (days[:, d - year] - days[:, d - year - back])[:, None]
+    whole = (base_count > back / 2) & (count > 0)
+    rate = np.where(whole, base / np.maximum(base_count, 1), 0.0)
+    above = np.where(whole, then, 0.0).sum(axis=0)
+    below = (rate * np.where(whole, count, 0.0)).sum(axis=0)
+    common = np.where(below > 0, above / np.where(below > 0, below, 1.0), 1.0)
+    faith = 20.0 * np.maximum(recent, 1e-9)[:, None] / np.maximum(recent.mean(), 1e-9)
+    own = (then * whole + faith * common) / (rate * count * whole + faith)
+    return np.asarray(recent[:, None] * np.clip(own, 0.3, 3.0) ** 0.8)
+
+
+YEAR_DAYS = 364
+
+
+def _smoothed(z: Floats, period: int) -> Floats:
+    """float64[k]: exponentially weighted mean with a half-life of one season."""
+    decay = 0.5 ** (np.arange(z.shape[1])[::-1] / period)
+    seen = ~np.isnan(z)
+    long = mean_of(z, 0.0)
+    return np.asarray((np.where(seen, z, 0.0) @ decay + long) / (seen @ decay + 1.0))
+
+
+def forecasts(
+    y: Floats, z: Floats, index: Floats, period: int, phases: int, alpha: float = 0.1
+) -> Floats:
+    """float64[len(NAMES), k, h]; a series without any observation gets zeros.
+
+    ``z`` is ``y`` adjusted for the calendar, ``index`` float64[k, h] that of the days ahead.
+    """
+    horizon = index.shape[1]
     rows = [
         naive(y, horizon),
-        seasonal_naive(y, horizon, period),
-        average(y, horizon, period),
-        profile(y, horizon, period),
-        *intermittent(y, horizon, alpha),
+        seasonal_naive(y, horizon, phases),
+        average(y, horizon, phases),
+        profile(y, horizon, phases),
+        *(path * index for path in intermittent(z, horizon, alpha)),
+        yearly(z, horizon, period) * index,
     ]
     return np.nan_to_num(np.stack(rows))

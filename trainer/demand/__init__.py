@@ -3,6 +3,11 @@
 from trainer.demand.model import DemandForecaster
 
 
-def forecaster(country: str = "", region: str | None = None, horizon: int = 28) -> DemandForecaster:
+def forecaster(
+    country: str = "",
+    region: str | None = None,
+    known: tuple[str, ...] = (),
+    horizon: int = 28,
+) -> DemandForecaster:
     """The product's forecaster; see ``DemandForecaster`` for the arguments."""
-    return DemandForecaster(country=country, region=region, horizon=horizon)
+    return DemandForecaster(country=country, region=region, known=known, horizon=horizon)

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-LEAN = 1.0
-SHARP = 10.0
-"""A member 10 % worse than another over the panel gets exp(-1) of its weight."""
-SHRINK_ERRORS = 60.0
+SHARP_ONE, SHARP_TENFOLD = 3.0, 2.5
+"""How sharply weights follow relative errors: of one series, and more for each tenfold of series."""
 
 
 def scales(actual: Floats) -> Floats:
@@ -26,18 +24,42 @@ def scales(actual: Floats) -> Floats:
 def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
     """float64[k, m]: weights of each series, each row adding up to 1.
 
-    ``recency`` float64[n] is how much each past day counts.
+    ``recency`` float64[n] is how much each past day counts. Past days stand in the order of time.
     """
-    seen = ~np.isnan(actual)
-    scale = scales(actual)[:, None]
-    scored = np.where(seen, recency[None], 0.0)
-    error = np.where(seen[None], forecasts - actual[None], 0.0) / scale
-    own = np.einsum("mkn,mkn,kn->mk", error, error, scored) / np.maximum(scored.sum(axis=1), 1e-9)
-    relative = np.log(own + 1e-9) - np.log(own.mean(axis=0) + 1e-9)
-    everybody = relative.mean(axis=1, keepdims=True)
-    common = np.exp(-SHARP * (everybody - everybody.min()))
-    count = seen.sum(axis=1)
-    trust = count / (count + SHRINK_ERRORS)
-    lean = np.clip(relative - everybody, -1, 1)
-    w = common * np.exp(-LEAN * trust[None] * lean)
+    k, _n = actual.shape
+    everything = _relative(forecasts, actual, recency)
+    common = everything.mean(axis=1, keepdims=True)
+    sharp = SHARP_ONE + SHARP_TENFOLD * np.log10(k)
+    trust = _persistence(forecasts, actual) if k >= 5 else 0.0
+    own = np.clip(everything - common, -2, 2)
+    score = sharp * (common - common.min()) + (SHARP_ONE + sharp * trust) * trust * own
+    w = np.exp(-(score - score.min(axis=0)))
     return np.asarray((w / w.sum(axis=0)).T)
+
+
+def _relative(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
+    """float64[m, k]: log of each member's squared error over the members' mean; 0: not scored."""
+    seen = ~np.isnan(actual)
+    scored = np.where(seen, recency[None], 0.0)
+    scale = scales(actual)[:, None]
+    error = np.where(seen[None], forecasts - actual[None], 0.0) / scale
+    days = scored.sum(axis=1)
+    own = np.einsum("mkn,mkn,kn->mk", error, error, scored) / np.maximum(days, 1e-9)
+    own = own + 1e-6
+    relative = np.log(own) - np.log(own).mean(axis=0)
+    return np.where(days > 0, relative, 0.0)
+
+
+def _persistence(forecasts: Floats, actual: Floats) -> float:
+    """How far a series' own favourites stay so: correlation of early and late leanings, 0 to 1."""
+    half = actual.shape[1] // 2
+    if half < 2:
+        return 0.0
+    even = np.ones(half)
+    early = _relative(forecasts[..., :half], actual[:, :half], even)
+    late = _relative(forecasts[..., -half:], actual[:, -half:], even)
+    early -= early.mean(axis=1, keepdims=True)
+    late -= late.mean(axis=1, keepdims=True)
+    size = np.sqrt((early**2).sum() * (late**2).sum())
+    found = float((early * late).sum() / size) if size > 0 else 0.0
+    return float(np.clip(2 * found / (1 + found), 0, 1)) if found > 0 else 0.0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import demand_rows
+from trainer.demand import members
 from trainer.demand.members import Series
 from trainer.demand.seasons import Seasons
 
@@ -17,7 +18,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ROWS_MAX = 60_000
-WINDOW_SEASONS = 60
 RATIO_MAX = 12.0
 
 
@@ -42,16 +42,11 @@ class Factors:
         return Factors(self.names, self.values[:, :days])
 
 
-def window(period: int) -> int:
-    """Observations the rows look back."""
-    return 400 * (24 if period == 24 else 1) if period in (7, 24) else 60
-
-
 def origin_rows(
     series: Series, fitted: Seasons, steps: Ints, factors: Floats
 ) -> tuple[NDArray[np.float32], Floats]:
     """Rows float32[k, n, f] of the days ``steps`` after the end of ``series``, and level x index."""
-    look = window(series.period)
+    look = members.window(series.period)
     y, moments = series.y[:, -look:], series.moments[-look:]
     later = series.moments[-1] + steps
     v = demand_rows.view(y, fitted.index(moments), series.period)

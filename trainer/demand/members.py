@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference import demand_states, demand_windows
+from edge.inference import demand_rows, demand_states, demand_windows
 from edge.inference.demand_calendar import Calendar
 from edge.inference.demand_states import Member, State
 from trainer.demand import seasons, states
@@ -16,6 +16,18 @@ Ints = NDArray[np.int64]
 
 STATE_NAMES = ("smoothing", "seasonal_smoothing", "theta", "arima")
 NAMES = (*demand_windows.NAMES, *STATE_NAMES, "boosted")
+"""Of a series with one season; see ``names``."""
+LONG = ("short_seasonal_naive", "long_seasonal_smoothing")
+"""More members where the profile is longer than the period: hours of a day within a week."""
+OWN_SEASON = (False, True, False, False, True)
+"""Which state-space members bring a season of their own and are not divided by the profile's."""
+
+
+def names(fitted: Seasons) -> tuple[str, ...]:
+    """What the rows of forecasts are called, in order."""
+    if fitted.phases == fitted.calendar.period:
+        return NAMES
+    return (*demand_windows.NAMES, LONG[0], *STATE_NAMES, LONG[1], "boosted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class StateMembers:
-    """The four state-space members, fitted at ``days``, and their states there."""
+    """The state-space members, fitted at ``days``, and their states there."""
 
     days: int
     scale: Floats
@@ -46,18 +58,18 @@ class StateMembers:
     states: list[State]
 
 
-def indices(fitted: Seasons, names_own_season: bool, moments: Ints) -> Floats:
+def indices(fitted: Seasons, own_season: bool, moments: Ints) -> Floats:
     """float64[k, n]: what a member divides by; one with a season of its own only by holidays."""
-    if names_own_season:
+    if own_season:
         shares = fitted.calendar.shares(moments)
         return np.broadcast_to(shares, (len(fitted.profile), len(moments)))
     return fitted.index(moments)
 
 
-def fit(series: Series, calendar: Calendar, known: Seasons | None = None) -> StateMembers:
-    """Fit all four on the whole of ``series``."""
+def fit(series: Series, calendar: Calendar, phases: int) -> StateMembers:
+    """Fit them all on the whole of ``series``."""
     y, moments, period = series.y, series.moments, series.period
-    profile = known or seasons.fit(y, moments, calendar)
+    profile = seasons.fit(y, moments, calendar, phases)
     scale = np.maximum(demand_windows.mean_of(y, 1.0), 1e-3)
     shut = seasons.closed_days(y, profile.phases)
     flat = _adjusted(y, profile.index(moments), scale, shut)
@@ -68,6 +80,8 @@ def fit(series: Series, calendar: Calendar, known: Seasons | None = None) -> Sta
         states.theta(flat, period),
         states.arma(flat, period),
     ]
+    if profile.phases != period:
+        fits.append(states.smoothing(own, profile.phases, states.SEASONAL))
     return StateMembers(
         y.shape[1], scale, profile, [member for member, _ in fits], [state for _, state in fits]
     )
@@ -87,17 +101,17 @@ def rolled(fitted: StateMembers, series: Series) -> StateMembers:
     shut = seasons.closed_days(series.y, fitted.seasons.phases)[since:]
     y = np.where(shut[None], np.nan, y)
     after = [
-        demand_states.roll(member, state, y, indices(fitted.seasons, i == 1, moments))
+        demand_states.roll(member, state, y, indices(fitted.seasons, OWN_SEASON[i], moments))
         for i, (member, state) in enumerate(zip(fitted.members, fitted.states, strict=True))
     ]
     return StateMembers(series.y.shape[1], fitted.scale, fitted.seasons, fitted.members, after)
 
 
 def paths(fitted: StateMembers, moments: Ints) -> Floats:
-    """float64[4, k, h]: forecasts of the observations ``moments`` after the states' last."""
+    """float64[s, k, h]: forecasts of the observations ``moments`` after the states' last."""
     return np.stack(
         [
-            demand_states.path(member, state, indices(fitted.seasons, i == 1, moments))
+            demand_states.path(member, state, indices(fitted.seasons, OWN_SEASON[i], moments))
             * fitted.scale[:, None]
             for i, (member, state) in enumerate(zip(fitted.members, fitted.states, strict=True))
         ]
@@ -105,11 +119,20 @@ def paths(fitted: StateMembers, moments: Ints) -> Floats:
 
 
 def window_paths(series: Series, fitted: Seasons, horizon: int) -> Floats:
-    """float64[7, k, h]: the members that need no fit, closed on holidays."""
-    season = fitted.phases if series.period != 7 else 7
-    ahead = fitted.calendar.shares(series.ahead(horizon))
-    return demand_windows.forecasts(series.y[:, -400 * _per_day(series) :], horizon, season) * ahead
+    """float64[w, k, h]: the members that need no fit, closed on holidays."""
+    look = window(series.period)
+    y, moments = series.y[:, -look:], series.moments[-look:]
+    later = series.ahead(horizon)
+    z = demand_rows.view(y, fitted.index(moments), series.period).z
+    paths = demand_windows.forecasts(y, z, fitted.index(later), series.period, fitted.phases)
+    shares = fitted.calendar.shares(later)
+    paths[:4] *= shares
+    if fitted.phases != series.period:
+        short = demand_windows.seasonal_naive(y, horizon, series.period)
+        paths = np.concatenate([paths, np.nan_to_num(short)[None] * shares])
+    return paths
 
 
-def _per_day(series: Series) -> int:
-    return 24 if series.period == 24 else 1
+def window(period: int) -> int:
+    """Observations that rows and members without a fit look back: what the daemon keeps."""
+    return 400 * (24 if period == 24 else 1) if period in (7, 24) else 60

@@ -1,6 +1,6 @@
 """Fit of the whole: members, weights from earlier origins, quantiles. No files, no ONNX."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from trainer.demand import blend, boosted, members, spread
 from trainer.demand.boosted import Boosted, Factors
 from trainer.demand.holiday_days import holiday_days
 from trainer.demand.members import Series, StateMembers
+from trainer.demand.seasons import phases_of
 from trainer.demand.spread import Spread
 from trainer.panel import Panel
 
@@ -30,7 +31,7 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class FittedDemand:
-    """See ``forecast``; ``weights`` float64[k, m] in the order of ``members.NAMES``."""
+    """See ``forecast``; ``weights`` float64[k, m] in the order of ``members.names``."""
 
     series: Series
     factors: Factors
@@ -39,10 +40,16 @@ class FittedDemand:
     spread: Spread
 
     def forecast(
-        self, horizon: int, levels: Sequence[float]
+        self,
+        horizon: int,
+        levels: Sequence[float],
+        ahead: Mapping[str, NDArray[np.floating]] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean float32[k, h] and quantiles float32[k, h, q] of the observations after the panel's."""
-        values = _ahead(self.factors, self.series.y.shape[1], horizon)
+        """Mean float32[k, h] and quantiles float32[k, h, q] of the observations after the panel's.
+
+        ``ahead`` gives outside influences of those days (name -> [h]) that the panel did not.
+        """
+        values = _ahead(self.factors, self.series.y.shape[1], horizon, ahead or {})
         mean = combined(member_paths(self.ladder, self.series, horizon, values), self.weights)
         return (
             mean.astype(np.float32),
@@ -50,16 +57,25 @@ class FittedDemand:
         )
 
 
-def _ahead(factors: Factors, days: int, horizon: int) -> Floats:
+def _ahead(
+    factors: Factors,
+    days: int,
+    horizon: int,
+    told: Mapping[str, NDArray[np.floating]],
+) -> Floats:
     """float64[h, e]: what is known of the days ahead, NaN where it is not."""
     out = np.full((horizon, len(factors.names)), np.nan)
     known = factors.values[:, days : days + horizon].T
     out[: len(known)] = known
+    for i, name in enumerate(factors.names):
+        if name in told:
+            values = np.asarray(told[name], np.float64)[:horizon]
+            out[: len(values), i] = values
     return out
 
 
 def member_paths(ladder: Ladder, series: Series, horizon: int, factors: Floats) -> Floats:
-    """float64[m, k, h] in the order of ``members.NAMES``."""
+    """float64[m, k, h] in the order of ``members.names``."""
     fitted = ladder.states.seasons
     now = members.rolled(ladder.states, series)
     flat = members.window_paths(series, fitted, horizon)
@@ -81,36 +97,41 @@ def combined(paths: Floats, weights: Floats) -> Floats:
 class DemandForecaster:
     """``country`` and ``region`` choose holidays; ``horizon`` is what weights are judged by.
 
-    Outside influences that run on after the panel's days are known ahead (a weather forecast) and
-    are used; others are not."""
+    Outside influences are used where they are known ahead (a weather forecast): those that run on
+    after the panel's days, and those named in ``known``; others are not.
+    """
 
     name: str = "rfid3"
     country: str = ""
     region: str | None = None
     horizon: int = 28
+    known: tuple[str, ...] = ()
     with_boosted: bool = True
     seed: int = 1
 
     def fit(self, panel: Panel, measure: str) -> FittedDemand:
         """Fit on everything in ``panel``; nothing after it is ever seen."""
         series = Series(_demand(panel, measure), panel.days.astype(np.int64), panel.period)
-        factors = _factors(panel)
+        factors = _factors(panel, self.known)
         calendar = self._calendar(series)
         d = series.y.shape[1]
         horizon = int(min(self.horizon, max(d // 5, 1)))
-        start, origins = _folds(d, horizon, series.period)
-        earlier = self._ladder(series.upto(start), factors.upto(start), calendar, horizon)
-        paths, actual, recency = [], [], []
+        start, origins = _folds(series.y, horizon)
+        phases = phases_of(series.period, start)
+        earlier = self._ladder(series.upto(start), factors.upto(start), calendar, horizon, phases)
+        paths, actual, recency, fold = [], [], [], []
         for t in origins:
             reach = min(horizon, d - t)
-            known = factors.values[:, t : t + reach].T
+            known = _ahead(factors, t, reach, {})
             paths.append(member_paths(earlier, series.upto(t), reach, known))
             actual.append(series.y[:, t : t + reach])
             recency.append(np.full(reach, 0.5 ** ((d - t - reach) / (8 * series.period))))
+            fold.append(np.full(reach, t))
         truth, past = np.concatenate(actual, axis=1), np.concatenate(paths, axis=2)
-        weight = blend.weights(past, truth, np.concatenate(recency))
-        spreads = spread.fit(combined(past, weight), truth, np.concatenate(recency))
-        ladder = self._ladder(series, factors, calendar, horizon)
+        when, of = np.concatenate(recency), np.concatenate(fold)
+        weight = blend.weights(past, truth, when)
+        spreads = spread.calibrated(combined(past, weight), truth, when, of)
+        ladder = self._ladder(series, factors, calendar, horizon, phases)
         return FittedDemand(series, factors, ladder, weight, spreads)
 
     def _calendar(self, series: Series) -> Calendar:
@@ -121,21 +142,27 @@ class DemandForecaster:
         days = holiday_days(self.country, self.region, first - 7, last + 100)
         return replace(calendar, holidays=days, closing=np.ones(len(days)))
 
-    def _ladder(self, series: Series, factors: Factors, calendar: Calendar, horizon: int) -> Ladder:
-        fitted = members.fit(series, calendar)
+    def _ladder(
+        self, series: Series, factors: Factors, calendar: Calendar, horizon: int, phases: int
+    ) -> Ladder:
+        fitted = members.fit(series, calendar, phases)
         if not self.with_boosted:
             return Ladder(fitted, None)
         trees = boosted.fit(series, fitted.seasons, factors, horizon, self.seed)
         return Ladder(fitted, trees)
 
 
-def _folds(d: int, horizon: int, period: int) -> tuple[int, list[int]]:
-    """Where the earlier ladder ends, and the origins after it that judge it."""
-    span = min(max(3 * horizon, 8 * period), d // 2)
-    start = d - span
-    last = d - horizon
-    count = min(ORIGINS, max(last - start + 1, 1))
-    return start, [int(t) for t in np.unique(np.linspace(start, last, count).astype(int))]
+def _folds(y: Floats, horizon: int) -> tuple[int, list[int]]:
+    """Where the earlier ladder ends, and the origins after it that judge it.
+
+    Counted in days of which anything is known: a gap of months has nothing to judge by.
+    """
+    days = np.flatnonzero(~np.isnan(y).all(axis=0))
+    known = len(days)
+    span = max(min(max(3 * horizon, 56), known // 2), 1)
+    last = max(known - horizon, known - span)
+    places = np.unique(np.linspace(known - span, last, ORIGINS).astype(int))
+    return int(days[places[0]]), [int(days[i]) for i in places]
 
 
 def _demand(panel: Panel, measure: str) -> Floats:
@@ -145,9 +172,11 @@ def _demand(panel: Panel, measure: str) -> Floats:
     return y if out is None else np.where(np.nan_to_num(out) > 0, np.nan, y)
 
 
-def _factors(panel: Panel) -> Factors:
+def _factors(panel: Panel, told: tuple[str, ...]) -> Factors:
     days = len(panel.days)
-    names = sorted(name for name, values in panel.factors.items() if len(values) > days)
+    names = sorted(
+        name for name, values in panel.factors.items() if name in told or len(values) > days
+    )
     if not names:
         return Factors([], np.zeros((0, days)))
     length = max(len(panel.factors[name]) for name in names)

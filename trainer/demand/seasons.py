@@ -37,8 +37,8 @@ class Seasons:
 
 
 def phases_of(period: int, days: int) -> int:
-    """Length of the profile: an hourly series with five weeks behind it has a week of hours."""
-    if period == 24 and days >= 5 * 168:
+    """Length of the profile: an hourly series with three weeks behind it has a week of hours."""
+    if period == 24 and days >= 3 * 168:
         return 168
     return period
 
@@ -55,10 +55,8 @@ def local_level(y: Floats, width: int) -> Floats:
     return (sums[:, high] - sums[:, low]) / np.maximum(count, 1)
 
 
-def fit(y: Floats, moments: Ints, calendar: Calendar) -> Seasons:
+def fit(y: Floats, moments: Ints, calendar: Calendar, phases: int) -> Seasons:
     """Profile and holiday shares from all of ``y``, recent seasons weighing more."""
-    _k, d = y.shape
-    phases = phases_of(calendar.period, d)
     ordinary = calendar.shares(moments) == 1
     known = ~np.isnan(y) & ordinary[None] & ~closed_days(y, phases)[None]
     profile = _profile(np.where(known, y, np.nan), moments % phases, phases)
