@@ -316,7 +316,12 @@ def _staged(target: Path) -> Iterator[Path]:
     try:
         yield scratch
         _flush(scratch)
-        scratch.rename(target)
+        try:
+            scratch.rename(target)
+        except OSError as error:  # somebody else was faster
+            if target.exists():
+                raise FileExistsError(f"{target} is there already") from error
+            raise
         _flush(target.parent)
     finally:
         shutil.rmtree(scratch.parent.parent, ignore_errors=True)
