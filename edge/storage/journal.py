@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
 from edge.config import Storage
@@ -42,12 +42,14 @@ from edge.storage.tables import (
     write_effects,
 )
 
+T = TypeVar("T")
+
 FILE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
 APPLICATION_ID = 0x52464A33
 """``PRAGMA application_id`` of our files: "RFJ3"."""
-SCHEMA_VERSION = 2
-_MIGRATIONS = {1: ("history.sql",)}
+SCHEMA_VERSION = 3
+_MIGRATIONS = {1: ("history.sql",), 2: ("field.sql",)}
 """Version -> what makes it the next one. Files of ``schema/``; each step is one transaction."""
 PAGE_BYTES = 1_024
 IDLE_CHECKPOINT_BYTES = 1_048_576
@@ -333,7 +335,7 @@ def fsync_directory(directory: Path) -> None:
 
 def _create(connection: sqlite3.Connection) -> None:
     """Lay out an empty file: all of it in one transaction, or nothing."""
-    schema = _schema("journal.sql") + _schema("history.sql")
+    schema = "".join(_schema(name) for name in ("journal.sql", "history.sql", "field.sql"))
     connection.executescript(
         f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id = {APPLICATION_ID};"
         f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
@@ -585,6 +587,14 @@ class Journal:
             )
         self._effects_seq = position
         self._wal_bytes += 4 * PAGE_BYTES
+
+    def write_field(self, work: Callable[[sqlite3.Connection], T], bytes_needed: int = 0) -> T:
+        """Change the tables of ``field.py`` in a transaction of its own. Errors as :meth:`append`."""
+        self._demand_room(bytes_needed)
+        with self._transaction():
+            done = work(self._connection)
+        self._wal_bytes += 4 * PAGE_BYTES + bytes_needed
+        return done
 
     def _write_effects(self, effects: Effects | None, upto_seq: int | None) -> int:
         """Inside a transaction; the effects position afterwards."""

@@ -14,7 +14,7 @@ from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, Effects, HistoryRows, Message, TimelineEntry
 from edge.storage import journal as journal_module
 from edge.storage.history import HistoryFile, HistoryReader, pack, unpack
-from edge.storage.journal import FILE_NAME, Journal, JournalReader
+from edge.storage.journal import FILE_NAME, SCHEMA_VERSION, Journal, JournalReader
 
 VERSION_1 = """
 CREATE TABLE batch (
@@ -139,7 +139,7 @@ def test_a_store_of_the_first_version_is_brought_up_and_loses_nothing(tmp_path: 
     assert journal.last().seq == 2
     assert next(iter(journal.batches(0))).messages == messages
     assert journal._connection.execute("SELECT epc FROM timeline").fetchall() == [("E1",)]
-    assert journal._connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert journal._connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     journal.append(Batch(3, 20, 22, []), told(rows(10)), 2)
     journal.close()
     again = Journal.open(old_directory, SHOP)
@@ -154,7 +154,10 @@ def test_a_step_to_the_next_version_that_fails_leaves_the_old_one(
 ) -> None:
     Journal.open(tmp_path, SHOP).close()
     old = sqlite3.connect(tmp_path / FILE_NAME)
-    old.executescript("DROP TABLE history; PRAGMA user_version = 1;")
+    old.executescript(
+        "DROP TABLE history; DROP TABLE field_kept; DROP TABLE field_score; DROP TABLE field_class;"
+        "PRAGMA user_version = 1;"
+    )
     old.close()
     real = journal_module._schema
     monkeypatch.setattr(journal_module, "_schema", lambda name: real(name) + "; SELECT nothing;")
@@ -173,9 +176,11 @@ def test_a_step_to_the_next_version_that_fails_leaves_the_old_one(
 def test_a_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
     Journal.open(tmp_path, SHOP).close()
     later = sqlite3.connect(tmp_path / FILE_NAME)
-    later.execute("PRAGMA user_version = 3")
+    later.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     later.close()
-    with pytest.raises(JournalBroken, match="version 3, this program reads up to 2"):
+    with pytest.raises(
+        JournalBroken, match=f"version {SCHEMA_VERSION + 1}, this program reads up to"
+    ):
         Journal.open(tmp_path, SHOP)
 
 

@@ -1,0 +1,171 @@
+"""Predictions that wait for what really happens, and what did. Pure: state in, arrays out.
+
+No storage and no schedule: ``pipeline_field.py`` keeps predictions at a day's close and asks here,
+once a horizon has passed, what came of them. One table says how each service learns the truth.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.features.state import FeatureState
+from edge.features.windows import DayRing
+from edge.inference.manifest import Column, Service
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+KEYS_MAX = 5_000
+"""So many keys of a service are kept a day; which, their hash says, so that it is the same every
+day and for every version."""
+DAY_UNITS = re.compile(r"units_day_(\d+)")
+SUM_UNITS = re.compile(r"units_(\d+)d")
+_LEVEL = re.compile(r"_q\d+$")
+DAYS_ASKED = (1, 7, 14, 28)
+"""Single days ahead that are judged; sums and probabilities are judged at every horizon told."""
+
+
+class Kept(Struct, frozen=True, array_like=True):
+    """What one version said at the close of one local day; arrays are little endian, C order."""
+
+    day: int
+    """The day that closed, counted from 1970-01-01."""
+    at_ms: int
+    keys: list[str]
+    columns: list[Column]
+    values: bytes
+    """float32[n, len(columns)]; NaN where nothing was said."""
+    basis: bytes
+    """int64[n]: what the truth is measured against, such as failures so far."""
+    features: list[str] = []
+    seen: bytes = b""
+    """float32[n, len(features)]: what the model saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Columns that speak of the same thing at the same horizon."""
+
+    name: str
+    horizon_days: int
+    columns: tuple[int, ...]
+
+
+Basis = Callable[[FeatureState, Ints], Ints]
+Truth = Callable[[FeatureState, Ints, Ints, int, Question], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How a service learns what happened.
+
+    ``basis(state, rows)`` is int64[n], taken when the prediction is made; ``truth(state, rows,
+    basis, day, question)`` is float64[n] once the horizon after ``day`` has passed, NaN where
+    nobody can tell.
+    """
+
+    entity: str
+    asks: Callable[[str], bool]
+    """Whether a question of this name is judged."""
+    basis: Basis
+    truth: Truth
+
+
+def questions(service: Service, columns: Sequence[Column]) -> list[Question]:
+    """The questions among a model's columns whose answers can be known, in the columns' order."""
+    judged = JUDGED.get(service)
+    groups: dict[tuple[str, int], list[int]] = {}
+    for i, column in enumerate(columns):
+        name = _LEVEL.sub("", column.name)
+        if judged is not None and column.horizon_days >= 1 and judged.asks(name):
+            groups.setdefault((name, int(column.horizon_days)), []).append(i)
+    return [Question(name, days, tuple(at)) for (name, days), at in groups.items()]
+
+
+def chosen(keys: Sequence[str], most: int = KEYS_MAX) -> list[int]:
+    """Indices of the keys that are kept: all of them, or those with the smallest hashes.
+
+    >>> chosen(["a", "b", "c"], 2) == chosen(["a", "b", "c"], 2)
+    True
+    """
+    if len(keys) <= most:
+        return list(range(len(keys)))
+    drawn = sorted(
+        range(len(keys)), key=lambda i: blake2b(keys[i].encode(), digest_size=8).digest()
+    )
+    return sorted(drawn[:most])
+
+
+# -- what happened --------------------------------------------------------------------------------
+
+
+def _no_basis(state: FeatureState, rows: Ints) -> Ints:
+    return np.zeros(len(rows), np.int64)
+
+
+def _units_of_days(state: FeatureState, rows: Ints, first_day: int, last_day: int) -> Floats:
+    """float64[n]: units rented and sold on the local days from first to last; NaN: not kept."""
+    total = np.zeros(len(rows), np.float64)
+    for name in ("rented_milli", "sold_milli"):
+        ring = state.cls.part[name]
+        assert isinstance(ring, DayRing)
+        if not (ring.holds(first_day) and last_day < state.today):
+            return np.full(len(rows), np.nan)
+        days = np.arange(first_day, last_day + 1) % ring.days
+        total += ring.ring[days[:, None], rows].sum(axis=0)
+    return total / 1000
+
+
+def _units(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Question) -> Floats:
+    first = day + (asked.horizon_days if DAY_UNITS.fullmatch(asked.name) else 1)
+    return _units_of_days(state, rows, first, day + asked.horizon_days)
+
+
+def _asks_units(name: str) -> bool:
+    day = DAY_UNITS.fullmatch(name)
+    return int(day[1]) in DAYS_ASKED if day else SUM_UNITS.fullmatch(name) is not None
+
+
+def _events(state: FeatureState, rows: Ints) -> Ints:
+    col = state.item.col
+    return np.asarray(col["failures_total"][rows] + col["repairs_total"][rows], np.int64)
+
+
+def _failed(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Question) -> Floats:
+    """1 where something broke since; an item that left the shop before it could is not known."""
+    broke = _events(state, rows) > basis
+    left = state.item.col["retired"][rows] > 0
+    return np.where(broke, 1.0, np.where(left, np.nan, 0.0))
+
+
+_FAILURE = re.compile(r"(p_event|failure)_\d+d")
+
+JUDGED: dict[Service, Judged] = {
+    "demand": Judged("class", _asks_units, _no_basis, _units),
+    "inventory": Judged("class", _asks_units, _no_basis, _units),
+    "maintenance": Judged("item", lambda name: bool(_FAILURE.fullmatch(name)), _events, _failed),
+}
+"""Services whose predictions can be held against what happened."""
+
+
+def actual(
+    service: Service, state: FeatureState, kept: Kept, asked: Question, start: int, stop: int
+) -> Floats:
+    """float64[stop - start]: what happened to ``kept.keys[start:stop]``; NaN: not known.
+
+    The horizon must have passed; a key that is gone is not known.
+    """
+    judged = JUDGED[service]
+    keys = state.tables[judged.entity].keys
+    rows = np.array([keys.get(key) for key in kept.keys[start:stop]], np.int64)
+    basis = np.frombuffer(kept.basis, "<i8")[start:stop]
+    out = np.full(len(rows), np.nan)
+    there = rows >= 0
+    if there.any():
+        out[there] = judged.truth(state, rows[there], basis[there], kept.day, asked)
+    return out

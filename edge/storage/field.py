@@ -1,0 +1,159 @@
+"""Predictions that wait for what happens, and their scores: rows of the local store. Blocking.
+
+Every write is one transaction of the caller's and may be repeated: what is there already stays.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from edge.inference.accuracy import Scores
+from edge.inference.field import Kept
+
+LEVEL = 1
+"""A day of 5,000 classes is packed in some milliseconds."""
+
+
+class Waiting(Struct, frozen=True):
+    """One row of ``field_kept``."""
+
+    service: str
+    version: str
+    role: str
+    day: int
+    kept: Kept
+
+
+class Scored(Struct, frozen=True):
+    """One row of ``field_score``."""
+
+    service: str
+    version: str
+    role: str
+    question: str
+    horizon_days: int
+    day: int
+    scores: Scores
+
+
+class ByClass(Struct, frozen=True):
+    """One row of ``field_class``, or what is added to it."""
+
+    service: str
+    version: str
+    question: str
+    class_key: str
+    n: int
+    error: float
+    absolute_error: float
+    absolute_actual: float
+    covered: int
+
+
+def keep(
+    connection: sqlite3.Connection,
+    service: str,
+    version: str,
+    role: str,
+    kept: Kept,
+    until_day: int,
+) -> None:
+    """Keep a day's predictions of one version."""
+    blob = zlib.compress(msgspec.msgpack.encode(kept), LEVEL)
+    connection.execute(
+        "INSERT OR IGNORE INTO field_kept VALUES (?, ?, ?, ?, ?, ?)",
+        (service, version, role, kept.day, until_day, blob),
+    )
+
+
+def waiting(connection: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
+    """(service, version, role, day) of everything kept, oldest first."""
+    rows = connection.execute(
+        "SELECT service, version, role, day FROM field_kept ORDER BY day, service, version, role"
+    )
+    return [(str(s), str(v), str(r), int(d)) for s, v, r, d in rows]
+
+
+def kept(connection: sqlite3.Connection, key: tuple[str, str, str, int]) -> Kept | None:
+    """One of them; ``None``: it is gone."""
+    row = connection.execute(
+        "SELECT blob FROM field_kept WHERE service = ? AND version = ? AND role = ? AND day = ?",
+        key,
+    ).fetchone()
+    return msgspec.msgpack.decode(zlib.decompress(row[0]), type=Kept) if row else None
+
+
+def judged(connection: sqlite3.Connection, key: tuple[str, str, str, int]) -> set[str]:
+    """Questions of a kept row that have been scored."""
+    rows = connection.execute(
+        "SELECT question FROM field_score"
+        " WHERE service = ? AND version = ? AND role = ? AND day = ?",
+        key,
+    )
+    return {str(row[0]) for row in rows}
+
+
+def score(connection: sqlite3.Connection, scored: Scored, by_class: Sequence[ByClass] = ()) -> None:
+    """Store one question's scores of one day; a second time changes nothing."""
+    added = connection.execute(
+        "INSERT OR IGNORE INTO field_score VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            scored.service,
+            scored.version,
+            scored.role,
+            scored.question,
+            scored.horizon_days,
+            scored.day,
+            msgspec.json.encode(scored.scores).decode(),
+        ),
+    ).rowcount
+    if added:
+        connection.executemany(_ADD, [msgspec.structs.astuple(one) for one in by_class])
+
+
+_ADD = """
+INSERT INTO field_class VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (service, version, question, class) DO UPDATE SET
+  n = n + excluded.n,
+  error = error + excluded.error,
+  absolute_error = absolute_error + excluded.absolute_error,
+  absolute_actual = absolute_actual + excluded.absolute_actual,
+  covered = covered + excluded.covered
+"""
+
+
+def trim(connection: sqlite3.Connection, closed_day: int, before_day: int) -> None:
+    """Drop what waits for nothing any more, and scores of days before ``before_day``."""
+    connection.execute("DELETE FROM field_kept WHERE until_day < ?", (closed_day,))
+    connection.execute("DELETE FROM field_score WHERE day < ?", (before_day,))
+    connection.execute(
+        "DELETE FROM field_class WHERE NOT EXISTS (SELECT 1 FROM field_score AS s"
+        " WHERE s.service = field_class.service AND s.version = field_class.version)"
+    )
+
+
+def scores(connection: sqlite3.Connection, from_day: int) -> Iterable[Scored]:
+    """Scores of predictions made from a day on."""
+    rows = connection.execute(
+        "SELECT service, version, role, question, horizon_days, day, scores FROM field_score"
+        " WHERE day >= ?",
+        (from_day,),
+    )
+    for service, version, role, question, horizon_days, day, text in rows:
+        told = msgspec.json.decode(text, type=Scores)
+        yield Scored(service, version, role, question, horizon_days, day, told)
+
+
+def worst_classes(
+    connection: sqlite3.Connection, service: str, version: str, question: str, limit: int
+) -> list[ByClass]:
+    """Classes whose errors weigh most."""
+    rows = connection.execute(
+        "SELECT * FROM field_class WHERE service = ? AND version = ? AND question = ?"
+        " ORDER BY absolute_error DESC LIMIT ?",
+        (service, version, question, limit),
+    )
+    return [ByClass(*row) for row in rows]
