@@ -2,7 +2,7 @@
 
 Only in the door's subprocess and in the trainer: parsing what a stranger wrote is a risk of its own.
 Everything is refused that is not on a list: no operator may call itself, wait, read a file, or make
-an output whose size follows from a value instead of a shape.
+an output larger than the shapes of its inputs allow, whatever the values in them.
 """
 
 import math
