@@ -29,7 +29,7 @@ from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.registry import Command, Field, Registry, Version
 from edge.inference.scorer import Role, Scorer
-from edge.inference.session import ModelUnusable, Trouble
+from edge.inference.session import ModelUnusable, Trouble, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +127,8 @@ class Scoring:
         self._stirred = asyncio.Event()
         self._changed = asyncio.Event()
         self._keeping = asyncio.Lock()
+        if any(True for _ in self.folder.published()):
+            warm_up()
         self.applied()
 
     # -- the corridor's side ------------------------------------------------------------------------

@@ -4,6 +4,8 @@ A prediction is what stands in its column; only a row that was never scored by w
 is scored there and then, which takes some microseconds.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from msgspec import Struct
 
@@ -176,7 +178,16 @@ class ServiceModels(Struct, kw_only=True):
 class LiveModels:
     """Reads the registry and the scorer's columns."""
 
-    def __init__(self, core: Core, config: Config, registry: Registry, scorer: Scorer) -> None:
+    def __init__(
+        self,
+        core: Core,
+        config: Config,
+        registry: Registry,
+        scorer: Scorer,
+        drift: Callable[[Service], dict[str, float]] = lambda service: {},
+    ) -> None:
+        """``drift`` tells how far features and answers of a service moved from training."""
+        self._drift = drift
         self._state = core.state
         self._config = config
         self._registry = registry
@@ -266,7 +277,7 @@ class LiveModels:
                 for x in reversed(history)
             ],
             latency=_latency(slot),
-            drift={},
+            drift=self._drift(service),
         )
 
     def _row(self, slot: Slot) -> ServiceRow:

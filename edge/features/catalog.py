@@ -132,10 +132,29 @@ def _day_ring(state: FeatureState, name: str) -> DayRing:
     return ring
 
 
+_FEW_DAYS = 29
+"""So many days of one row are faster added up in Python than by numpy."""
+
+
+def _day_cells(state: FeatureState, names: Names, name: str, days: int) -> list[str]:
+    """Expressions of a row's values in the newest ``days`` days, today first."""
+    ring = _day_ring(state, name)
+    cells, of = names.column(ring.ring), names.thing(ring)
+    return [f"{cells}[({of}.today-{day})%{ring.days},r]" for day in range(days)]
+
+
+def _days_one(state: FeatureState, names: Names, name: str, days: int, scale: float) -> str:
+    return f"({'+'.join(_day_cells(state, names, name, days))})*{scale!r}"
+
+
 def _days(name: str, days: int, scale: float) -> Read:
-    return Read(
-        lambda state, rows: np.asarray(_day_ring(state, name).last(rows, days) * scale, np.float64)
-    )
+    def read(state: FeatureState, rows: Ints) -> Floats:
+        return np.asarray(_day_ring(state, name).last(rows, days) * scale, np.float64)
+
+    def one(state: FeatureState, names: Names) -> str:
+        return _days_one(state, names, name, days, scale)
+
+    return Read(read, one if days <= _FEW_DAYS else None)
 
 
 def _log(name: str, window: int) -> Read:
@@ -321,7 +340,12 @@ def _price_mean(days: int) -> Read:
         moved = sum((_days(u, days, 0.001)(state, rows) for u in units), np.zeros(len(rows)))
         return np.where(moved > 0, cents / np.where(moved > 0, moved, 1), np.nan)
 
-    return Read(read)
+    def one(state: FeatureState, names: Names) -> str:
+        cents = _days_one(state, names, "revenue_cents", days, 1.0)
+        moved = "+".join(_days_one(state, names, u, days, 0.001) for u in units)
+        return f"({cents}/moved if (moved:=0.0+{moved})>0 else nan)"
+
+    return Read(read, one)
 
 
 def _stockout_days_rows(state: FeatureState, rows: Ints) -> Floats:
@@ -329,7 +353,11 @@ def _stockout_days_rows(state: FeatureState, rows: Ints) -> Floats:
     return np.asarray((ring.series(rows, 28) > 0).sum(axis=0), np.float64)
 
 
-_stockout_days = Read(_stockout_days_rows)
+def _stockout_days_one(state: FeatureState, names: Names) -> str:
+    return "+".join(f"({cell}>0)" for cell in _day_cells(state, names, "stockouts", 28))
+
+
+_stockout_days = Read(_stockout_days_rows, _stockout_days_one)
 
 
 def _utilisation(days: int) -> Read:
@@ -342,7 +370,13 @@ def _utilisation(days: int) -> Read:
         both = out + here
         return np.where(both > 0, out / np.maximum(both, 1), np.nan)
 
-    return Read(read)
+    def one(state: FeatureState, names: Names) -> str:
+        out = "+".join(_day_cells(state, names, "on_rent_close_milli", days + 1))
+        closes = _day_cells(state, names, "on_hand_close_milli", days + 1)
+        here = "+".join(f"(h if (h:={cell})>0 else 0)" for cell in closes)
+        return f"(out/both if (both:=(out:={out})+{here})>0 else nan)"
+
+    return Read(read, one)
 
 
 F = Feature

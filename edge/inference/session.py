@@ -104,6 +104,11 @@ class Session:
             raise ModelUnusable(f"the graph gives {given}, not {output.name}")
 
 
+def warm_up() -> None:
+    """Import onnxruntime, which holds the interpreter for 50 ms: better before the loop serves."""
+    import onnxruntime  # noqa: F401
+
+
 def _load(content: bytes, errors: tuple[type[Exception], ...]) -> Any:
     """A session over the bytes of a model. Raises ModelUnusable."""
     import onnxruntime as ort
