@@ -43,6 +43,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "which model answers, and why: list, show, verify, promote, rollback",
         "edge.cli.models",
     ),
+    (
+        "train",
+        "train models from history: fit, compare, publish, export, backtest, schedule",
+        "edge.cli.train",
+    ),
     ("openapi", "print the API's description (OpenAPI 3.1)", "edge.cli.openapi"),
     ("version", "print the version", "edge.cli.version"),
 )

@@ -1,0 +1,104 @@
+"""The trainer's command line: ``rfid3 train <command>`` or ``python -m trainer <command>``.
+
+A table of commands, and how failures are told. No work is done here.
+"""
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from edge.errors import ConfigError, Rfid3Error
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+PROG = "rfid3 train"
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("fit", "train models from history, each within its budget"),
+    ("compare", "a trained model beside the one that answers now"),
+    ("publish", "sign trained models and let the daemon find them"),
+    ("export", "sign a trained model into a folder, to carry it to another machine"),
+    ("backtest", "how good forecasts of demand would have been: a report in HTML"),
+    ("schedule", "train what is due, and publish what is not worse: what the nightly timer does"),
+)
+"""Name and one line of help of every command; each is a file of ``trainer/cli``."""
+
+EPILOG = """\
+examples:
+  rfid3 train fit -c config.toml                         everything there is enough data for
+  rfid3 train fit demand --rows sales.csv --mapping invoices
+  rfid3 train compare -c config.toml
+  rfid3 train publish -c config.toml
+  rfid3 train schedule --dry-run -c config.toml          what tonight would bring, and why
+
+docs/training.md begins with two years of exported invoices.
+
+exit codes: 0 done (also where a service has too little data), 1 something failed or was refused,
+2 wrong usage or configuration
+"""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of epilogs, in lines that a wide terminal has room for."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(100, shutil.get_terminal_size().columns - 2)
+        super().__init__(prog, max_help_position=26, width=width)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    made = argparse.ArgumentParser(
+        prog=PROG,
+        description="Train models from a shop's history. Nothing here touches what the daemon does.",
+        epilog=EPILOG,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, line in COMMANDS:
+        module = importlib.import_module(f"trainer.cli.{name}")
+        one = commands.add_parser(
+            name,
+            help=line,
+            description=f"{line[0].upper()}{line[1:]}.",
+            epilog=module.EPILOG,
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
+        module.add_options(one)
+        one.set_defaults(run=module.run)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    made = parser()
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = made.parse_args(given)
+    if args.command is None:
+        made.print_help()
+        return USAGE if given else OK
+    os.umask(0o027)  # what the shop sold and to whom is nobody else's business
+    try:
+        return int(args.run(args))
+    except ConfigError as error:
+        return _tell(f"The configuration has a problem:\n{error}", USAGE)
+    except Rfid3Error as error:
+        return _tell(str(error), FAILED)
+    except OSError as error:
+        return _tell(f"{error}\nCure: check the path, its permissions and the disk's space", FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _tell(text: str, code: int) -> int:
+    print(f"{PROG}: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""One function a service: from a shop's history to what the exporter takes. No learning happens here.
+
+Each module knows its own question; here they are all asked alike. ``<service>(data, settings)``
+raises TooLittle; ``measure_<service>(data, folder, manifest)`` gives the metrics of any model of that
+service, such as the active one, on the held-out days.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from edge.inference import door_run
+from edge.inference.manifest import MODEL, Manifest, Training
+from trainer.data import Data, named
+from trainer.export import Exportable
+from trainer.history import FeatureTable
+from trainer.services import Settings, TooLittle
+
+
+def training(data: Data, settings: Settings, rows: int, entities: int) -> Training:
+    """What a manifest says of its data; seconds are entered by whoever watched."""
+    return Training(
+        data=settings.data,
+        from_day=named(data.first_day),
+        to_day=named(data.last_day),
+        rows=rows,
+        entities=entities,
+        reason=settings.reason,
+    )
+
+
+# --- items: questions of trainer.hazard ----------------------------------------------------------------
+
+
+def maintenance(data: Data, settings: Settings) -> Exportable:
+    """Failures and repairs of items."""
+    from trainer import maintenance as service
+
+    return _hazard(service, data, settings)
+
+
+def measure_maintenance(data: Data, folder: Path, manifest: Manifest) -> dict[str, float]:
+    """Figures of a model of maintenance on the held-out days."""
+    from trainer import maintenance as service
+
+    return _measure_hazard(service, data, folder, manifest)
+
+
+def _hazard(service: ModuleType, data: Data, settings: Settings) -> Exportable:
+    from trainer import hazard
+
+    table: FeatureTable = service.read(data.sources, last_day=data.last_day)
+    settings.say("searching", 0.1)
+    search = {"families": hazard.FAMILIES[1:4:2], "rows_max": 8_000} if settings.quick else {}
+    try:
+        fitted = service.fit(table, **search)
+    except hazard.TooLittleKnown as error:
+        raise TooLittle(str(error)) from error
+    made: Exportable = fitted.exportable(
+        training(data, settings, len(fitted.fitted.problem), len(table.keys))
+    )
+    return made
+
+
+def _measure_hazard(
+    service: ModuleType, data: Data, folder: Path, manifest: Manifest
+) -> dict[str, float]:
+    from trainer import hazard
+
+    problem = service.problem(service.read(data.sources, last_day=data.last_day))
+    if not set(manifest.features) <= set(problem.features):
+        return {}
+    judged = problem.where(problem.cutoffs >= data.split_day).only(manifest.features)
+    session = door_run.load((folder / MODEL).read_bytes())
+    given = door_run.run(session, manifest.outputs, {"x": judged.x}, "held-out days")["y"]
+    answers = given[:, : len(problem.edges)].astype(np.float64)
+    found = hazard.figures(judged, answers)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
