@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+DATA ?=
 KILLS ?= 200
 N ?= 5000
 SEED ?= 1
@@ -22,7 +23,7 @@ export PIP_ROOT_USER_ACTION = ignore
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench torture hostile wheels lint types layers setup lock upgrade clean stale
+.PHONY: help demo run test check bench backtest torture hostile wheels lint types layers setup lock upgrade clean stale
 .DELETE_ON_ERROR:
 # One after the other: the goals share one virtual environment and apt.
 .NOTPARALLEL:
@@ -58,6 +59,10 @@ layers: $(DONE)/dev
 
 bench: $(DONE)/bench mosquitto  ## The figures, as tables and JSON
 	@$(BIN)/python -m bench $(ARGS)
+
+backtest: $(DONE)/bench  ## Forecasts against public tables in DATA=folder, e.g. ARGS="--quick"
+	@test -n "$(DATA)" || { echo 'Say where the tables are: make backtest DATA=folder'; exit 1; }
+	@$(BIN)/python -m bench.backtest --data "$(DATA)" $(ARGS)
 
 torture: $(DONE)/dev mosquitto  ## kill -9 under load, KILLS=200 times from SEED=1
 	@$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED) $(ARGS)
