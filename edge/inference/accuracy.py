@@ -150,6 +150,27 @@ def _probabilities(columns: Sequence[Column], answers: Floats, y: Floats) -> Sco
     )
 
 
+def by_group(
+    columns: Sequence[Column], predicted: Floats, actual: Floats, groups: NDArray[np.int64], n: int
+) -> NDArray[np.float64]:
+    """float64[n, 5]: predictions, error, absolute error, absolute actual, covered, by group.
+
+    ``groups``: int64[rows], 0 … n-1. The same sums as ``judge``, for many groups at once.
+    """
+    y, answers = np.asarray(actual, np.float64), np.asarray(predicted, np.float64)
+    usable = ~(np.isnan(y) | np.isnan(answers).any(axis=1))
+    y, answers, groups = y[usable], answers[usable], groups[usable]
+    levels = {c.quantile: i for i, c in enumerate(columns) if c.quantile is not None}
+    point = next((i for i, c in enumerate(columns) if c.quantile is None), levels.get(0.5))
+    error = answers[:, point] - y if point is not None else np.zeros(len(y))
+    covered = np.zeros(len(y))
+    if len(levels) > 1:
+        low, high = answers[:, levels[min(levels)]], answers[:, levels[max(levels)]]
+        covered = ((y >= low) & (y <= high)).astype(np.float64)
+    parts = (np.ones(len(y)), error, np.abs(error), np.abs(y), covered)
+    return np.stack([np.bincount(groups, part, minlength=n) for part in parts], axis=1)
+
+
 def figures(scores: Scores) -> dict[str, float]:
     """The figures people read, by name; one that has nothing to stand on is left out."""
     n = scores.n

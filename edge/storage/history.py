@@ -36,7 +36,7 @@ APPLICATION_ID = 0x52464A48
 """``PRAGMA application_id`` of a file of imported history: "RFJH"."""
 FILE_VERSION = 1
 TRIM_CHUNKS = 32
-ENTITIES = ("class", "item", "factor")
+ENTITIES = ("class", "item", "factor", "basket", "pair")
 
 _INSERT = "INSERT OR IGNORE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)"
 

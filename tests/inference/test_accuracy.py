@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.inference.accuracy import Scores, figures, judge
+from edge.inference.accuracy import Scores, by_group, figures, judge
 from edge.inference.manifest import Column
 
 UNITS = [
@@ -86,6 +86,21 @@ def test_figures_of_a_probability_are_those_of_its_single_predictions(
         inside = [(p, y) for p, y in rows if min(int(p * 10), 9) == i]
         error += abs(sum(p for p, _ in inside) - sum(y for _, y in inside))
     assert found["calibration_error"] == pytest.approx(error / len(rows), abs=1e-9)
+
+
+@given(st.lists(st.tuples(row, st.integers(0, 3)), max_size=20))
+def test_sums_by_group_are_those_of_each_group_alone(
+    rows: list[tuple[tuple[float, ...], int]],
+) -> None:
+    table = np.array([r for r, _ in rows], np.float64).reshape(len(rows), 5)
+    groups = np.array([g for _, g in rows], np.int64)
+    found = by_group(UNITS, table[:, :4], table[:, 4], groups, 4)
+    for g in range(4):
+        alone = judged([r for r, of in rows if of == g])
+        expected = (
+            alone.n, alone.error, alone.absolute_error, alone.absolute_actual, alone.covered
+        )  # fmt: skip
+        assert found[g].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_median_is_the_point_forecast_where_no_mean_is_told() -> None:

@@ -1,0 +1,197 @@
+"""The record of predictions: kept at a day's close, judged by what happened, told to the registry."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.core import Core
+from edge.inference.field import KEYS_MAX, Kept, chosen, questions
+from edge.inference.manifest import Column
+from edge.inference.scorer import Scorer
+from edge.pipeline_field import RULE_VERSION, FieldRecord
+from edge.records import Message
+from edge.storage import field as tables
+from edge.storage.journal import Journal
+from edge.storage.writer import JournalWriter
+from tests.corridor import run
+from tests.inference import models
+from tests.streams import DAY, START_MS, config
+
+ITEMS = 30
+
+
+def told(core: Core, kind: str, at_ms: int, /, **event: object) -> None:
+    payload = msgspec.json.encode({"type": kind, "at": at_ms} | event)
+    core.step([Message(f"rfid3/main/{kind}/t", payload, at_ms)], core.next_ordinal)
+
+
+def pass_day(core: Core) -> int:
+    """Let the present day close; its number."""
+    day = core.state.today
+    core.advance(core.state.days.end_ms(day))
+    core.advance(core.state.days.end_ms(day) + 1)
+    assert core.state.today == day + 1
+    return day
+
+
+@asynccontextmanager
+async def recorder(directory: Path, core: Core, **model: object):
+    settings = config()
+    journal = Journal.open(directory, settings.storage)
+    writer = JournalWriter(journal)
+    scorer = Scorer(core.state, models.SETTINGS, lambda *_: None)
+    scorer.use("maintenance", models.loaded(core.state, **model))
+    await scorer.beat()
+    try:
+        yield FieldRecord(core, scorer, writer), writer, scorer
+    finally:
+        await writer.close()
+
+
+def a_shop() -> Core:
+    core = Core(config())
+    for i in range(ITEMS):
+        told(core, "item_scan", START_MS + i, epc=f"E{i:04d}", scan_type="Rental", sku=f"S{i % 3}")
+    return core
+
+
+def test_a_probability_is_held_against_what_broke_within_its_days(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, scorer):
+            day = pass_day(core)
+            await record.close(day)
+            key = ("maintenance", VERSION, "shown", day)
+            kept = await writer.read(lambda c: tables.kept(c, key))
+            assert kept is not None
+            assert sorted(kept.keys) == [f"E{i:04d}" for i in range(ITEMS)]
+            rows = np.array([core.state.item.keys.get(epc) for epc in kept.keys])
+            seen, answers, _ = scorer.seen("maintenance", rows)
+            assert (kept.values, kept.seen) == (answers.tobytes(), seen.tobytes())
+            said = answers[np.argsort(kept.keys), 0].astype(np.float64)
+            for i in (3, 7, 11):
+                told(core, "maintenance", core.now_ms + i, epc=f"E{i:04d}", kind="failure")
+            told(core, "item_link", core.now_ms + 20, epc="E0005", action="retire")
+            for _ in range(6):
+                await record.close(pass_day(core))
+                assert "failure_7d" not in record.scores("maintenance", VERSION)
+            await record.close(pass_day(core))
+            broke = np.array([i in (3, 7, 11) for i in range(ITEMS)], float)
+            known = np.array([i != 5 for i in range(ITEMS)])
+            found = record.scores("maintenance", VERSION)["failure_7d"]
+            assert found["n"] == ITEMS - 1
+            assert found["brier"] == pytest.approx(((said - broke)[known] ** 2).mean(), rel=1e-5)
+            measured = record.measured("maintenance", VERSION)
+            assert measured is not None
+            assert measured.rows == ITEMS - 1
+            assert measured.loss == pytest.approx(found["brier"])
+            assert measured.baseline_loss == pytest.approx(
+                record.scores("maintenance", RULE_VERSION)["failure_7d"]["brier"]
+            )
+            worst = await writer.read(
+                lambda c: tables.worst_classes(c, "maintenance", VERSION, "failure_7d", 10)
+            )
+            assert {one.class_key for one in worst} == {f"main\x1fS{i}" for i in range(3)}
+            assert sum(one.n for one in worst) == ITEMS - 1
+
+    run(main)
+
+
+VERSION = "20261121T000000Z-00000000"
+
+
+def test_a_second_close_and_a_restart_count_nothing_twice(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, _, _):
+            for _ in range(8):
+                day = pass_day(core)
+                await record.close(day)
+                await record.close(day)
+            before = record.scores("maintenance", VERSION)
+            assert before["failure_7d"]["n"] == ITEMS
+        async with recorder(tmp_path, core) as (again, _, _):
+            await again.restore()
+            assert again.scores("maintenance", VERSION) == before
+            await again.close(core.state.today - 1)
+            assert again.scores("maintenance", VERSION) == before
+
+    run(main)
+
+
+def test_nothing_is_kept_for_a_day_that_closed_while_nobody_was_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, _):
+            day = pass_day(core)
+            core.advance(core.now_ms + DAY // 4)
+            await record.close(day)
+            assert await writer.read(tables.waiting) == []
+
+    run(main)
+
+
+def test_the_record_follows_the_days_by_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, _):
+            pass_day(core)
+            task = asyncio.create_task(record.run())
+            async with asyncio.timeout(10):
+                while len(await writer.read(tables.waiting)) < 2:
+                    await asyncio.sleep(0.005)
+            task.cancel()
+            kept = await writer.read(tables.waiting)
+            assert {role for _, _, role, _ in kept} == {"shown", "rule"}
+
+    run(main)
+
+
+def test_quantiles_and_mean_of_one_horizon_are_one_question() -> None:
+    columns = [
+        Column(name=name, unit="units", horizon_days=days, quantile=level)
+        for name, days, level in (
+            ("units_day_7", 7, None),
+            ("units_day_7_q10", 7, 0.1),
+            ("units_7d", 7, None),
+            ("units_7d_q90", 7, 0.9),
+            ("units_day_8", 8, None),
+            ("confidence", 0, None),
+        )
+    ]
+    found = questions("demand", columns)
+    assert [(q.name, q.columns) for q in found] == [("units_day_7", (0, 1)), ("units_7d", (2, 3))]
+
+
+def test_the_keys_that_are_kept_are_the_same_whoever_else_comes() -> None:
+    keys = [f"K{i}" for i in range(KEYS_MAX + 100)]
+    first = {keys[i] for i in chosen(keys)}
+    assert len(first) == KEYS_MAX
+    second = {keys[i] for i in chosen(keys[: KEYS_MAX + 50])}
+    assert first & set(keys[: KEYS_MAX + 50]) <= second
+
+
+def test_units_are_those_of_the_days_after(tmp_path: Path) -> None:
+    from edge.inference.field import actual
+
+    core = a_shop()
+    day = pass_day(core)
+    sold = [4.0, 0.0, 2.5, 1.0]
+    for n, units in enumerate(sold):
+        if units:
+            told(core, "pos_line", core.now_ms + 1, document=f"D{n}", kind="sale", sku="S0",
+                 quantity=units, line=1)  # fmt: skip
+        pass_day(core)
+    columns = [
+        Column(name="units_day_3", unit="units", horizon_days=3),
+        Column(name="units_4d", unit="units", horizon_days=4),
+    ]
+    kept = Kept(day, 0, ["main\x1fS0", "main\x1fgone"], columns, b"", b"\0" * 16)
+    asked = {q.name: q for q in questions("inventory", columns)}
+    total = actual("demand", core.state, kept, asked["units_4d"], 0, 2)
+    assert total.tolist()[0] == sum(sold)
+    assert np.isnan(total[1])
