@@ -6,7 +6,6 @@ from the daemon's own state at a day's close (``edge.features.history``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -254,46 +253,19 @@ def feature_table(
     """
     numbers: dict[str, int] = {}
     texts: dict[str, list[str]] = {}
-    pieces: list[tuple[Any, ...]] = []
-    better: list[tuple[int, Ints, Ints, Floats]] = []
-    for number, source in enumerate(sources):
+    rows: list[_Rows] = []
+    better: list[_Better] = []
+    for origin, source in enumerate(sources):
         for chunk in source.chunks(entity, first_day, last_day):
             key = _numbered(chunk, numbers, texts)
-            pieces.append(
-                (
-                    key,
-                    np.full(len(key), chunk.day, np.int64),
-                    np.full(len(key), number, np.int64),
-                    _columns(chunk, features),
-                    _amounts(chunk, measures),
-                    np.stack([_level(chunk, n) for n in levels], axis=1)
-                    if levels
-                    else np.zeros((len(key), 0), np.int64),
-                )
-            )
+            rows.append(_rows(chunk, key, origin, features, measures, levels))
             if measures:
-                better += [
-                    (
-                        number,
-                        key,
-                        np.full(len(key), chunk.day - back),
-                        _amounts(chunk, measures, back),
-                    )
-                    for back in range(1, len(chunk.amounts))
-                ]
-    none = np.zeros(0, np.int64)
-    empty = (none, none, none, np.zeros((0, len(features)), np.float32),
-             np.zeros((0, len(measures)), np.float32), np.zeros((0, len(levels)), np.int64))  # fmt: skip
-    key, day, origin, x, amounts, heights = (
-        np.concatenate(part) for part in zip(*(pieces or [empty]), strict=True)
-    )
-    order = np.lexsort((np.arange(len(key)), day, key))
-    key, day = key[order], day[order]
-    newest = np.ones(len(key), np.bool_)
-    newest[:-1] = (key[1:] != key[:-1]) | (day[1:] != day[:-1])
-    order, key, day = order[newest], key[newest], day[newest]
-    amounts = amounts[order]
-    _correct(amounts, key, day, origin[order], better)
+                better += _better(chunk, key, origin, measures)
+    rows.append(_no_rows(len(features), len(measures), len(levels)))
+    key, day, origins, x, amounts, heights = (np.concatenate(c) for c in zip(*rows, strict=True))
+    order = _newest_of_each(key, day)
+    key, day, amounts = key[order], day[order], amounts[order]
+    _correct(amounts, key, day, origins[order], better)
     return FeatureTable(
         entity=entity,
         keys=list(numbers),
@@ -307,6 +279,52 @@ def feature_table(
     )
 
 
+_Rows = tuple[Ints, Ints, Ints, Floats, Floats, Ints]
+"""key, day and source int64[n]; features, day measures float32[n, …]; levels int64[n, …]."""
+_Better = tuple[int, Ints, Ints, Floats]
+"""source, key and day int64[n], day measures float32[n, m]: what a later row says of a day before."""
+
+
+def _rows(
+    chunk: Chunk,
+    key: Ints,
+    origin: int,
+    features: Sequence[str],
+    measures: Sequence[str],
+    levels: Sequence[str],
+) -> _Rows:
+    n = len(key)
+    heights = np.empty((n, len(levels)), np.int64)
+    for i, name in enumerate(levels):
+        heights[:, i] = chunk.heights[chunk.levels.index(name)]
+    x = np.empty((n, len(features)), np.float32)
+    for i, name in enumerate(features):
+        x[:, i] = chunk.column(name)
+    day, source = np.full(n, chunk.day, np.int64), np.full(n, origin, np.int64)
+    return key, day, source, x, _amounts(chunk, measures), heights
+
+
+def _no_rows(f: int, m: int, levels: int) -> _Rows:
+    none, wide = np.zeros(0, np.int64), np.zeros((0, f), np.float32)
+    return none, none, none, wide, np.zeros((0, m), np.float32), np.zeros((0, levels), np.int64)
+
+
+def _better(chunk: Chunk, key: Ints, origin: int, measures: Sequence[str]) -> list[_Better]:
+    return [
+        (origin, key, np.full(len(key), chunk.day - back), _amounts(chunk, measures, back))
+        for back in range(1, len(chunk.amounts))
+    ]
+
+
+def _newest_of_each(key: Ints, day: Ints) -> Ints:
+    """int64[n] in the order of (key, day): of equal ones the row that came last."""
+    order = np.lexsort((np.arange(len(key)), day, key))
+    key, day = key[order], day[order]
+    last = np.ones(len(key), np.bool_)
+    last[:-1] = (key[1:] != key[:-1]) | (day[1:] != day[:-1])
+    return np.asarray(order[last], np.int64)
+
+
 def _numbered(chunk: Chunk, numbers: dict[str, int], texts: dict[str, list[str]]) -> Ints:
     key = np.array([numbers.setdefault(k, len(numbers)) for k in chunk.keys], np.int64)
     for name, words in chunk.texts.items():
@@ -316,17 +334,6 @@ def _numbered(chunk: Chunk, numbers: dict[str, int], texts: dict[str, list[str]]
             if word:
                 known[number] = word
     return key
-
-
-def _columns(chunk: Chunk, features: Sequence[str]) -> Floats:
-    out = np.empty((len(chunk.keys), len(features)), np.float32)
-    for i, name in enumerate(features):
-        out[:, i] = chunk.column(name)
-    return out
-
-
-def _level(chunk: Chunk, name: str) -> Ints:
-    return np.asarray(chunk.heights[chunk.levels.index(name)])
 
 
 def _amounts(chunk: Chunk, measures: Sequence[str], back: int = 0) -> Floats:
@@ -344,7 +351,7 @@ def _correct(
     key: Ints,
     day: Ints,
     origin: Ints,
-    better: Sequence[tuple[int, Ints, Ints, Floats]],
+    better: Sequence[_Better],
 ) -> None:
     """Put in what later rows of the same source know better; of several, the last.
 
