@@ -51,7 +51,7 @@ class MemoryModels:
 
     def model(self, service: Service) -> ServiceModels:
         return ServiceModels(
-            service=self.row(service), versions=[], history=[], latency=[], drift={}
+            service=self.row(service), versions=[], history=[], latency=[], scores={}, drift=[]
         )
 
     def outcome(self, request: str) -> Outcome | None:
