@@ -1,0 +1,236 @@
+"""Two families that give log odds of several stages: bent lines, and small boosted trees. No choice here.
+
+A stage is a yes-or-no question to some of the rows (``trainer.survival.Stage``); all stages share
+the features and become columns of one graph. Which family and how rich is chosen in ``hazard.py``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.onnx_graph import Graph
+from trainer.onnx_trees import add_ensemble
+from trainer.survival import Stage
+
+Floats = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+KNOT_LEVELS = (0.3, 0.6, 0.9)
+ENDS = (0.005, 0.995)
+"""Beyond these quantiles of training a feature counts as being there: nobody knows what follows."""
+
+
+class Scorer(Protocol):
+    """Fitted log odds."""
+
+    def __call__(self, x: Float32) -> Floats:
+        """float64[n, k] for float32[n, f]."""
+        ...
+
+    def add(self, graph: Graph, x: str) -> str:
+        """Append the nodes; the name of float32[n, k]."""
+        ...
+
+
+class Family(Protocol):
+    """One candidate of the search."""
+
+    @property
+    def kind(self) -> str:
+        """As the manifest calls it."""
+        ...
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Hyper-parameters by name."""
+        ...
+
+    def fit(self, x: Float32, stages: Sequence[Stage]) -> Scorer:
+        """Every stage must have rows of both answers."""
+        ...
+
+
+# --- bent lines --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bends:
+    """x -> basis: each feature within its ends, bent at its knots, and whether it is missing.
+
+    ``f`` features, ``b`` bends, ``m`` features that may be missing.
+    """
+
+    low: Float32
+    """float32[f]"""
+    high: Float32
+    """float32[f]"""
+    fill: Float32
+    """float32[f]: the median stands for what is missing."""
+    feature: NDArray[np.int64]
+    """int64[b]: which feature each bend is of."""
+    knot: Float32
+    """float32[b]: the bend is max(x − knot, 0)."""
+    scale: Float32
+    """float32[b]: it is divided by its spread."""
+    missing: NDArray[np.int64]
+    """int64[m]"""
+
+    @classmethod
+    def of(cls, x: Float32) -> "Bends":
+        """Knots at quantiles of what is known."""
+        f = x.shape[1]
+        low, high, fill = (np.zeros(f, np.float32) for _ in range(3))
+        feature: list[int] = []
+        knot: list[float] = []
+        for i in range(f):
+            known = x[:, i][np.isfinite(x[:, i])]
+            if not len(known):
+                continue
+            low[i], fill[i], high[i] = np.quantile(known, [ENDS[0], 0.5, ENDS[1]])
+            levels = np.unique(np.quantile(known, KNOT_LEVELS).astype(np.float32))
+            inner = levels[(levels > low[i]) & (levels < high[i])]
+            if high[i] > low[i]:
+                at = [float(low[i]), *inner.tolist()]
+                feature += [i] * len(at)
+                knot += at
+        made = cls(
+            low, high, fill, np.array(feature, np.int64), np.array(knot, np.float32),
+            np.ones(len(knot), np.float32), np.flatnonzero(np.isnan(x).any(axis=0)),
+        )  # fmt: skip
+        spread = made(x)[:, : len(knot)].std(axis=0)
+        scale = np.where(spread > 1e-9, spread, 1.0).astype(np.float32)
+        return cls(low, high, fill, made.feature, made.knot, scale, made.missing)
+
+    def __call__(self, x: Float32) -> Floats:
+        """float64[n, b + m]"""
+        whole = np.clip(np.where(np.isnan(x), self.fill, x), self.low, self.high)
+        over = np.maximum(whole[:, self.feature].astype(np.float64) - self.knot, 0.0) / self.scale
+        return np.concatenate([over, np.isnan(x[:, self.missing])], axis=1)
+
+    def add(self, graph: Graph, x: str) -> str:
+        """Append the nodes; the name of float32[n, b + m]."""
+        gone = graph.node("IsNaN", x)
+        whole = graph.node("Where", gone, graph.constant(self.fill), x)
+        above = graph.node("Max", whole, graph.constant(self.low))
+        within = graph.node("Min", above, graph.constant(self.high))
+        each = graph.node("Gather", within, graph.axis(*self.feature.tolist()), axis=1)
+        beyond = graph.node("Sub", each, graph.constant(self.knot))
+        over = graph.node("Div", graph.node("Relu", beyond), graph.constant(self.scale))
+        if not len(self.missing):
+            return over
+        some = graph.node("Gather", gone, graph.axis(*self.missing.tolist()), axis=1)
+        return graph.node("Concat", over, graph.node("Cast", some, to=1), axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BentLine:
+    """z = intercept + coefficients · bends(x)."""
+
+    bends: Bends
+    coefficients: Float32
+    """float32[b + m, k]"""
+    intercept: Float32
+    """float32[k]"""
+
+    def __call__(self, x: Float32) -> Floats:
+        """float64[n, k]"""
+        return np.asarray(self.bends(x) @ self.coefficients + self.intercept, np.float64)
+
+    def add(self, graph: Graph, x: str) -> str:
+        """Append the nodes."""
+        basis = self.bends.add(graph, x)
+        weights = graph.constant(self.coefficients), graph.constant(self.intercept)
+        return graph.node("Gemm", basis, *weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """Logistic regression on bent features, ridge ``1 / (2 c)``.
+
+    Source of the basis: linear splines, Harrell, Regression Modeling Strategies (2015), section 2.4.
+    """
+
+    c: float
+    kind: str = "logistic_splines"
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Hyper-parameters."""
+        return {"c": self.c}
+
+    def fit(self, x: Float32, stages: Sequence[Stage]) -> BentLine:
+        """A line a stage, the bends shared."""
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        bends = Bends.of(x)
+        basis = bends(x)
+        lines = []
+        with threadpool_limits(1):
+            for stage in stages:
+                # Bends of one feature resemble each other: without second derivatives it takes forever.
+                line = LogisticRegression(C=self.c, solver="newton-cholesky", max_iter=50, tol=1e-4)
+                line.fit(basis[stage.rows], stage.happened, stage.weight)
+                lines.append((line.coef_[0], line.intercept_[0]))
+        coefficients, intercept = (np.array(part) for part in zip(*lines, strict=True))
+        return BentLine(bends, coefficients.T.astype(np.float32), intercept.astype(np.float32))
+
+
+# --- boosted trees -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Boosted trees, a model a stage."""
+
+    models: list[Any]
+
+    def __call__(self, x: Float32) -> Floats:
+        """float64[n, k]"""
+        return np.stack([model.decision_function(x) for model in self.models], axis=1)
+
+    def add(self, graph: Graph, x: str) -> str:
+        """Append the nodes."""
+        return add_ensemble(graph, x, self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """scikit-learn's histogram gradient boosting, small enough for microseconds at the edge."""
+
+    trees: int
+    leaves: int
+    rate: float = 0.1
+    least_rows: int = 40
+    ridge: float = 5.0
+    kind: str = "gradient_boosting"
+
+    @property
+    def told(self) -> dict[str, float]:
+        """Hyper-parameters."""
+        return {"trees": self.trees, "leaves": self.leaves, "learning_rate": self.rate,
+                "min_rows_in_leaf": self.least_rows, "ridge": self.ridge}  # fmt: skip
+
+    def fit(self, x: Float32, stages: Sequence[Stage]) -> Trees:
+        """One thread: beside other work, threads that wait for each other took fifty times as long."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
+
+        models = []
+        with threadpool_limits(1):
+            for stage in stages:
+                model = HistGradientBoostingClassifier(
+                    max_iter=self.trees,
+                    max_leaf_nodes=self.leaves,
+                    learning_rate=self.rate,
+                    min_samples_leaf=self.least_rows,
+                    l2_regularization=self.ridge,
+                    early_stopping=False,
+                    random_state=0,
+                )
+                weight = stage.weight / stage.weight.mean()
+                models.append(model.fit(x[stage.rows], stage.happened, sample_weight=weight))
+        return Trees(models)
