@@ -29,6 +29,7 @@ from edge.inference.door import Limits
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
 from edge.pipeline import Pipeline
+from edge.pipeline_field import FieldRecord
 from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
 from edge.sdnotify import Notifier
@@ -56,6 +57,7 @@ class Daemon:
     bound: Bound | None
     scoring: Scoring | None = None
     models: LiveModels | None = None
+    record: FieldRecord | None = None
 
 
 @asynccontextmanager
@@ -91,8 +93,11 @@ async def running(
             corridor = tasks.create_task(daemon.pipeline.run(), name="corridor")
             if daemon.source is not None:
                 door = tasks.create_task(daemon.source.run(), name="mqtt")
-            if daemon.scoring is not None:
-                scoring = tasks.create_task(daemon.scoring.run(), name="models")
+            beside = [
+                tasks.create_task(part.run(), name=name)
+                for name, part in (("models", daemon.scoring), ("field", daemon.record))
+                if part is not None
+            ]
             try:
                 yield daemon
             finally:
@@ -100,10 +105,10 @@ async def running(
                     door.cancel()
                     with suppress(asyncio.CancelledError):
                         await door
-                if daemon.scoring is not None:
-                    scoring.cancel()
+                for task in beside:
+                    task.cancel()
                     with suppress(asyncio.CancelledError):
-                        await scoring
+                        await task
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
@@ -166,15 +171,17 @@ def _assemble(
         pipeline.source = source
     health = Health(pipeline, source, writer, inbox, config, clock)
     scoring = _scoring(config, pipeline, writer, directory)
-    models = None
+    models = record = None
     if scoring is not None:
-        models = LiveModels(recovered.core, config, scoring.registry, scoring.scorer)
+        record = FieldRecord(recovered.core, scoring.scorer, writer)
+        scoring.registry.field = record.measured
+        models = LiveModels(recovered.core, config, scoring.registry, scoring.scorer, record)
 
     def counters() -> Counters:
         return health.counters() | (models.counters() if models is not None else {})
 
     view = LiveView(recovered.core, config, counters)
-    return Daemon(pipeline, source, view, health, None, scoring, models)
+    return Daemon(pipeline, source, view, health, None, scoring, models, record)
 
 
 def _scoring(

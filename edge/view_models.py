@@ -4,7 +4,7 @@ A prediction is what stands in its column; only a row that was never scored by w
 is scored there and then, which takes some microseconds.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -13,7 +13,8 @@ from edge.config import Config
 from edge.core import Core
 from edge.features import catalog
 from edge.features.business import class_key
-from edge.inference.manifest import Column, Manifest, Service
+from edge.inference.drift import Moved
+from edge.inference.manifest import Column, Manifest, Service, stem
 from edge.inference.predict import SERVICES
 from edge.inference.registry import Measured, Outcome, Registry, State, Version
 from edge.inference.scorer import SIZES, Contribution, Scorer, Slot
@@ -171,8 +172,21 @@ class ServiceModels(Struct, kw_only=True):
     """Changes of state, the newest first."""
     latency: list[LatencyRow]
     """What scoring takes."""
-    drift: dict[str, float]
-    """Feature or answer -> how far it moved from training; empty: not measured yet."""
+    scores: dict[str, dict[str, float]]
+    """Question -> how good the active version has been over the last days, by figure; empty: nothing
+    has happened yet that it can be held against."""
+    drift: list[Moved]
+    """What the newest look at features and answers says, the most surprising first."""
+
+
+class Record(Protocol):
+    """What the field says of models; ``edge.pipeline_field`` keeps it."""
+
+    drift: dict[Service, list[Moved]]
+
+    def scores(self, service: Service, version: str) -> dict[str, dict[str, float]]:
+        """Question -> figure -> value."""
+        ...
 
 
 class LiveModels:
@@ -184,14 +198,13 @@ class LiveModels:
         config: Config,
         registry: Registry,
         scorer: Scorer,
-        drift: Callable[[Service], dict[str, float]] = lambda service: {},
+        record: Record,
     ) -> None:
-        """``drift`` tells how far features and answers of a service moved from training."""
-        self._drift = drift
         self._state = core.state
         self._config = config
         self._registry = registry
         self._scorer = scorer
+        self._record = record
         self._stale_ms = int(config.models.feature_stale_h * HOUR_MS)
 
     def entity(self, service: Service) -> str:
@@ -269,6 +282,7 @@ class LiveModels:
             self._registry.versions[service].values(), key=lambda v: v.version, reverse=True
         )
         history = self._registry.history[service]
+        active = self._registry.active(service)
         return ServiceModels(
             service=self._row(slot),
             versions=[self._version(version) for version in versions],
@@ -277,7 +291,8 @@ class LiveModels:
                 for x in reversed(history)
             ],
             latency=_latency(slot),
-            drift=self._drift(service),
+            scores=self._record.scores(service, active.version) if active else {},
+            drift=self._record.drift.get(service, []),
         )
 
     def _row(self, slot: Slot) -> ServiceRow:
@@ -325,6 +340,7 @@ class LiveModels:
             now[f"{name}_active"] = int(slot.active is not None)
             now[f"{name}_beside"] = int(slot.candidate is not None)
             now[f"{name}_batch_rows"] = slot.size
+            now[f"{name}_drifted"] = sum(m.drifted for m in self._record.drift.get(name, ()))
             told = self._registry.active(name)
             measured = self._registry.field(name, told.version) if told else None
             if measured is not None and measured.coverage is not None:
@@ -394,28 +410,30 @@ def confidence(columns: list[Column], values: list[float | None]) -> float | Non
 
 
 def answers(columns: list[Column], values: list[float | None]) -> list[Answer]:
-    """One answer a column that is no quantile; quantiles of its horizon and unit are its interval.
+    """One answer a column that is no quantile; the quantiles about the same thing are its interval.
 
-    Where there are quantiles only, the one nearest the median is the answer.
+    A quantile speaks of the column whose name it continues (``units_7d_q90``), else of every column
+    of its horizon and unit. Where there are quantiles only, the one nearest the median answers.
     """
-    made: list[Answer] = []
-    groups: dict[tuple[float, str], list[tuple[float, str, float | None]]] = {}
-    for column, value in zip(columns, values, strict=True):
-        where = (column.horizon_days, column.unit)
-        if column.quantile is not None:
-            groups.setdefault(where, []).append((column.quantile, column.name, value))
-        elif column.name != "confidence":
-            made.append(
-                Answer(
-                    name=column.name,
-                    unit=column.unit,
-                    horizon_days=column.horizon_days,
-                    value=value,
-                )
+    told = list(zip(columns, values, strict=True))
+    made = [
+        Answer(name=c.name, unit=c.unit, horizon_days=c.horizon_days, value=value)
+        for c, value in told
+        if c.quantile is None and c.name != "confidence"
+    ]
+    names = {answer.name for answer in made}
+    groups: dict[tuple[float, str, str], list[tuple[float, str, float | None]]] = {}
+    for c, value in told:
+        if c.quantile is not None:
+            about = stem(c.name) if stem(c.name) in names else ""
+            groups.setdefault((c.horizon_days, c.unit, about), []).append(
+                (c.quantile, c.name, value)
             )
-    for (horizon, unit), quantiles in groups.items():
+    for (horizon, unit, about), quantiles in groups.items():
         quantiles.sort(key=lambda q: q[0])
-        mine = [a for a in made if (a.horizon_days, a.unit) == (horizon, unit)]
+        mine = [
+            a for a in made if (a.horizon_days, a.unit) == (horizon, unit) and about in ("", a.name)
+        ]
         if not mine:
             middle = min(quantiles, key=lambda q: abs(q[0] - 0.5))
             mine = [Answer(name=middle[1], unit=unit, horizon_days=horizon, value=middle[2])]

@@ -50,7 +50,9 @@ class Moved(Struct, frozen=True, kw_only=True):
     """What one look says about one feature or output column."""
 
     name: str
+    """Feature or output column."""
     n: int
+    """Rows looked at."""
     p_value: float
     """Of the strongest of the three questions, corrected for there being three."""
     what: str

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
-from edge.inference.manifest import Column, Service
+from edge.inference.manifest import Column, Service, stem
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +25,6 @@ KEYS_MAX = 5_000
 day and for every version."""
 DAY_UNITS = re.compile(r"units_day_(\d+)")
 SUM_UNITS = re.compile(r"units_(\d+)d")
-_LEVEL = re.compile(r"_q\d+$")
 DAYS_ASKED = (1, 7, 14, 28)
 """Single days ahead that are judged; sums and probabilities are judged at every horizon told."""
 
@@ -81,7 +80,7 @@ def questions(service: Service, columns: Sequence[Column]) -> list[Question]:
     judged = JUDGED.get(service)
     groups: dict[tuple[str, int], list[int]] = {}
     for i, column in enumerate(columns):
-        name = _LEVEL.sub("", column.name)
+        name = stem(column.name)
         if judged is not None and column.horizon_days >= 1 and judged.asks(name):
             groups.setdefault((name, int(column.horizon_days)), []).append(i)
     return [Question(name, days, tuple(at)) for (name, days), at in groups.items()]

@@ -5,6 +5,7 @@ manifest's bytes, so that one signature covers all. Nothing in it is believed be
 (``door.py``).
 """
 
+import re
 from typing import Literal, get_args
 
 import msgspec
@@ -143,6 +144,18 @@ class Entities(Struct, frozen=True, kw_only=True, array_like=True):
     columns: list[str]
     values: bytes
     """float32[len(keys), len(columns)], little endian, C order."""
+
+
+_LEVEL = re.compile(r"_q\d+$")
+
+
+def stem(name: str) -> str:
+    """What a column speaks of, without its level.
+
+    >>> stem("units_7d_q90"), stem("units_7d")
+    ('units_7d', 'units_7d')
+    """
+    return _LEVEL.sub("", name)
 
 
 def decode_manifest(content: bytes) -> Manifest:
