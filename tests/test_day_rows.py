@@ -127,7 +127,7 @@ def test_live_rows_replayed_rows_and_imported_rows_are_the_same_bits(
     run_async(main)
     assert not whole
     live = stored(tmp_path / "live")
-    assert {entity for entity, _, _ in live} == {"class", "item", "factor"}
+    assert {entity for entity, _, _ in live} == {"class", "item", "factor", "basket", "pair"}
     assert max(chunk for _, _, chunk in live) >= 1
     assert kept(replay(tmp_path / "live", shop)[1].history) == live
     assert kept(replay(tmp_path / "live", shop, slice_=3)[1].history) == live
@@ -221,7 +221,7 @@ def test_every_row_is_what_the_oracle_says(pace: str, seed: int, many: int) -> N
     oracle.zone_of_entry = oracle_for(shop).zone_of_entry
     tell(oracle, shop, messages)
     for chunk in chunks(fed(shop, messages, [64])):
-        if chunk.entity == "factor":
+        if chunk.entity not in BY_ENTITY:
             continue
         page = oracle.pages[of_day(chunk.day)][chunk.entity]
         for i, key in enumerate(chunk.keys):
@@ -430,7 +430,7 @@ def test_a_day_that_ends_in_a_quiet_shop_is_written_soon(tmp_path: Path) -> None
             clock.set(live.core.day_end_ms() + SECOND)
             await until(lambda: live.core.state.now_ms == clock.now_ms())
             await live.pipeline.flush()
-            assert [entity for entity, _, _ in stored(tmp_path)] == ["class"]
+            assert "class" in {entity for entity, _, _ in stored(tmp_path)}
 
     run_async(partial(main))
 
@@ -446,4 +446,5 @@ def test_more_rows_than_a_chunk_holds_are_cut() -> None:
         ]
         core.step([Message("rfid3/main/events/s", json.dumps(lines).encode(), START_MS)], start)
     rows = core.advance(core.day_end_ms()).effects.history
-    assert [(one.chunk, len(one.keys)) for one in rows] == [(0, 2_048), (1, 2_048), (2, 3)]
+    cut = [(one.chunk, len(one.keys)) for one in rows if one.entity == "class"]
+    assert cut == [(0, 2_048), (1, 2_048), (2, 3)]

@@ -161,7 +161,8 @@ def _row(rows: HistoryRows) -> tuple[object, ...]:
 def trim_history(connection: sqlite3.Connection, before_day: int) -> int:
     """Remove one slice of the chunks of days before ``before_day``; how many went."""
     removed = 0
-    for entity in ENTITIES:
+    entities = connection.execute("SELECT DISTINCT entity FROM history").fetchall()
+    for (entity,) in entities:
         removed += connection.execute(
             "DELETE FROM history WHERE rowid IN (SELECT rowid FROM history"
             " WHERE entity = ? AND day < ? ORDER BY day, chunk LIMIT ?)",
