@@ -175,7 +175,7 @@ def rows(
     dates: calendar.Calendar,
     phases: int,
     factors: Floats,
-) -> Floats:
+) -> NDArray[np.float32]:
     """float32[k, n, f]: everything of each series and each day ahead.
 
     ``moments`` int64[n] are the observations ahead, ``factors`` float64[n, e] what is known of them.

@@ -70,4 +70,4 @@ def path(member: Member, state: State, c: Floats) -> Floats:
         power = np.matmul(power, power)
     level = np.matmul(rows[:, :horizon], state.x[:, :, None])[:, :, 0]
     season = state.s[:, np.arange(horizon) % period]
-    return np.maximum((level + season) * c, 0)
+    return np.asarray(np.maximum((level + season) * c, 0))

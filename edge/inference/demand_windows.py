@@ -144,7 +144,7 @@ def yearly(z: Floats, horizon: int, period: int) -> Floats:
     common = np.where(below > 0, above / np.where(below > 0, below, 1.0), 1.0)
     faith = 20.0 * np.maximum(recent, 1e-9)[:, None] / np.maximum(recent.mean(), 1e-9)
     own = (then * whole + faith * common) / (rate * count * whole + faith)
-    return np.asarray(recent[:, None] * np.clip(own, 0.3, 3.0) ** 0.8)
+    return np.asarray(recent[:, None] * np.clip(own, 0.4, 2.5) ** 0.6)
 
 
 YEAR_DAYS = 364

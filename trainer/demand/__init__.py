@@ -1,6 +1,13 @@
 """Demand a class, store and day: a ladder of forecasters, weighted by how each has done lately."""
 
+from typing import TYPE_CHECKING
+
 from trainer.demand.model import DemandForecaster
+
+if TYPE_CHECKING:
+    from trainer.data import Data
+    from trainer.export import Exportable
+    from trainer.services import Settings
 
 
 def forecaster(
@@ -11,3 +18,10 @@ def forecaster(
 ) -> DemandForecaster:
     """The product's forecaster; see ``DemandForecaster`` for the arguments."""
     return DemandForecaster(country=country, region=region, known=known, horizon=horizon)
+
+
+def fit(data: "Data", settings: "Settings") -> "Exportable":
+    """The service's fit: see ``trainer.demand.artifact``. Raises TooLittle."""
+    from trainer.demand import artifact
+
+    return artifact.fit(data, settings)

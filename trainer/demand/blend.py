@@ -18,7 +18,7 @@ def scales(actual: Floats) -> Floats:
     """float64[k]: usual size of a series' days, for errors to be compared across series."""
     seen = ~np.isnan(actual)
     square = np.where(seen, actual, 0.0) ** 2
-    return np.sqrt(square.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)) + 1e-3
+    return np.asarray(np.sqrt(square.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)) + 1e-3)
 
 
 def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:

@@ -60,6 +60,7 @@ def fit(
 ) -> Boosted | None:
     """Trees on targets within ``series`` only; ``None`` when there is too little to learn from."""
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     k, d = series.y.shape
     rng = np.random.default_rng(seed)
@@ -98,7 +99,8 @@ def fit(
         random_state=seed,
     )
     x[:, np.isnan(x).all(axis=0)] = 0  # the binning refuses a column without a value
-    model.fit(x, np.minimum(target, RATIO_MAX))
+    with threadpool_limits(1):  # two threads that wait for each other on a busy box cost tenfold
+        model.fit(x, np.minimum(target, RATIO_MAX))
     return Boosted(model, demand_rows.names(factors.names), factors.names)
 
 
@@ -118,7 +120,7 @@ def _steps(rng: np.random.Generator, reach: int, per: int) -> Ints:
         return np.arange(1, reach + 1)
     draw = np.exp(rng.uniform(0, np.log(reach + 1), per * 2)).astype(int)
     mixed = np.concatenate([draw[: per // 2], rng.integers(1, reach + 1, per - per // 2)])
-    return np.clip(mixed, 1, reach)
+    return np.asarray(np.clip(mixed, 1, reach))
 
 
 def path(
@@ -127,5 +129,8 @@ def path(
     """float64[k, h]: expected demand; ``factors`` float64[h, e]."""
     rows, base = origin_rows(series, fitted, np.arange(1, horizon + 1), factors)
     k, h, f = rows.shape
-    ratio = boosted.mean.predict(rows.reshape(k * h, f)).reshape(k, h)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        ratio = boosted.mean.predict(rows.reshape(k * h, f)).reshape(k, h)
     return np.asarray(ratio * base)

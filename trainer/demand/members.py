@@ -44,7 +44,7 @@ class Series:
 
     def ahead(self, horizon: int) -> Ints:
         """int64[h]: the observations after the last."""
-        return self.moments[-1] + 1 + np.arange(horizon)
+        return np.asarray(self.moments[-1] + 1 + np.arange(horizon))
 
 
 @dataclass(frozen=True, slots=True)

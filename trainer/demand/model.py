@@ -38,6 +38,7 @@ class FittedDemand:
     ladder: Ladder
     weights: Floats
     spread: Spread
+    week_spread: Spread
 
     def forecast(
         self,
@@ -132,7 +133,9 @@ class DemandForecaster:
         weight = blend.weights(past, truth, when)
         spreads = spread.calibrated(combined(past, weight), truth, when, of)
         ladder = self._ladder(series, factors, calendar, horizon, phases)
-        return FittedDemand(series, factors, ladder, weight, spreads)
+        past_mean = combined(past, weight)
+        week = spread.calibrated(*_weekly(past_mean, truth, when, of))
+        return FittedDemand(series, factors, ladder, weight, spreads, week)
 
     def _calendar(self, series: Series) -> Calendar:
         calendar = Calendar(series.period)
@@ -165,10 +168,31 @@ def _folds(y: Floats, horizon: int) -> tuple[int, list[int]]:
     return int(days[places[0]]), [int(days[i]) for i in places]
 
 
+def _weekly(
+    mean: Floats, actual: Floats, recency: Floats, fold: NDArray[np.int64]
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """The same of sums over seven days of one origin, for quantiles of weeks."""
+    starts = [
+        int(first) + 7 * i
+        for one in np.unique(fold)
+        for first in [np.flatnonzero(fold == one)[0]]
+        for i in range(int((fold == one).sum()) // 7)
+    ]
+    if not starts:
+        return mean, actual, recency, fold
+    days = np.array(starts)[:, None] + np.arange(7)
+    return (
+        mean[:, days].sum(axis=2),
+        actual[:, days].sum(axis=2),
+        recency[days].mean(axis=1),
+        fold[days[:, 0]],
+    )
+
+
 def _demand(panel: Panel, measure: str) -> Floats:
     """float64[k, d]: a day on which the stock ran out tells nothing of demand."""
     y = np.maximum(panel.measures[measure].astype(np.float64), 0)
-    out = panel.measures.get("stockouts")
+    out = panel.measures.get("stockout")
     return y if out is None else np.where(np.nan_to_num(out) > 0, np.nan, y)
 
 

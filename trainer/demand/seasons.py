@@ -28,7 +28,7 @@ class Seasons:
     @property
     def phases(self) -> int:
         """Length of the profile."""
-        return self.profile.shape[1]
+        return int(self.profile.shape[1])
 
     def index(self, moments: Ints) -> Floats:
         """float64[k, n]: index of each series on each of the observations."""
@@ -52,7 +52,7 @@ def local_level(y: Floats, width: int) -> Floats:
     low = np.clip(np.arange(d) - width // 2, 0, max(d - width, 0))
     high = np.minimum(low + width, d)
     count = counts[:, high] - counts[:, low]
-    return (sums[:, high] - sums[:, low]) / np.maximum(count, 1)
+    return np.asarray((sums[:, high] - sums[:, low]) / np.maximum(count, 1))
 
 
 def fit(y: Floats, moments: Ints, calendar: Calendar, phases: int) -> Seasons:

@@ -114,4 +114,4 @@ def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
     for i in range(len(levels)):
         ratio = np.interp(at, spread.knots, table[:, i])
         out[..., i] = np.maximum(mean * (1 + (ratio - 1) * spread.width[:, None]), 0)
-    return np.maximum.accumulate(out, axis=2)
+    return np.sort(out, axis=2)

@@ -1,0 +1,302 @@
+"""Demand at the edge: from a class's last 400 days to the inputs of the demand graph, and back.
+
+The trainer leaves each class's parameters and states at the last day it saw; here they are rolled on
+to today by a pure function of the history that is kept anyway, so nothing more has to be saved.
+Also the adaptive correction of intervals. No fitting, no files, no clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.features.state import FeatureState
+from edge.features.windows import DayRing
+from edge.inference import demand_rows, demand_states, demand_windows
+from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_states import DIM, Member, State
+from edge.inference.model import SIDE as CONSTANTS
+from edge.inference.model import Loaded
+from edge.inference.tabular import interpret as interpret
+
+Floats = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+PERIOD = 7
+HORIZON_DAYS = 91
+DAILY_QUANTILE_DAYS = 28
+WEEKS = HORIZON_DAYS // 7
+LEVELS = (0.1, 0.5, 0.9)
+STATE_MEMBERS = ("smoothing", "seasonal_smoothing", "theta", "arima")
+OWN_SEASON = (False, True, False, False)
+MEMBERS = (*demand_windows.NAMES, *STATE_MEMBERS, "boosted")
+WINDOW_DAYS = 400
+
+_MEMBER = DIM * DIM + DIM + DIM + 1
+_STATE = DIM + PERIOD
+
+
+def _layout() -> dict[str, slice]:
+    sizes = {
+        "scale": 1,
+        "width": 1,
+        "week_width": 1,
+        "weights": len(MEMBERS),
+        "profile": PERIOD,
+        **{f"{name}_member": _MEMBER for name in STATE_MEMBERS},
+        **{f"{name}_state": _STATE for name in STATE_MEMBERS},
+    }
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {
+        name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)
+    }
+
+
+LAYOUT = _layout()
+"""Part of a class's constants -> its columns in ``entities.msgpack``."""
+SIDE = [f"{name}_{i}" for name, part in LAYOUT.items() for i in range(part.stop - part.start)]
+STATES = slice(LAYOUT["smoothing_state"].start, LAYOUT["arima_state"].stop)
+"""Where the states stand: the part that ``next`` renews."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What the manifest says for all classes together: ``trained_day`` is the last day seen."""
+
+    trained_day: int
+    calendar: Calendar
+    factors: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_extra(extra: Mapping[str, list[float] | list[str] | int]) -> "Constants":
+        """From the manifest's ``extra["demand"]``, decoded."""
+        holidays = np.asarray(extra["holidays"], np.int64)
+        closing = np.asarray(extra["closing"], np.float64)
+        factors = extra["factors"]
+        day = extra["trained_day"]
+        assert isinstance(factors, list), extra
+        assert isinstance(day, int), extra
+        return Constants(day, Calendar(PERIOD, holidays, closing), tuple(map(str, factors)))
+
+    def extra(self) -> dict[str, list[int] | list[float] | list[str] | int]:
+        """What ``from_extra`` takes."""
+        return {
+            "trained_day": self.trained_day,
+            "holidays": self.calendar.holidays.tolist(),
+            "closing": self.calendar.closing.tolist(),
+            "factors": list(self.factors),
+        }
+
+
+def member_of(s: Floats, name: str) -> Member:
+    """A member's parameters out of rows of constants ``s`` [n, len(SIDE)]."""
+    part = s[:, LAYOUT[f"{name}_member"]]
+    a, w, g, gamma = np.split(part, [DIM * DIM, DIM * DIM + DIM, _MEMBER - 1], axis=1)
+    return Member(a.reshape(-1, DIM, DIM), w, g, gamma[:, 0])
+
+
+def state_of(s: Floats, name: str) -> State:
+    """A member's state out of rows of constants."""
+    part = s[:, LAYOUT[f"{name}_state"]]
+    return State(part[:, :DIM], part[:, DIM:])
+
+
+def put_member(s: Floats, name: str, member: Member, state: State) -> None:
+    """The reverse: write both into rows of constants."""
+    n = len(s)
+    flat = (member.a.reshape(n, -1), member.w, member.g, member.gamma[:, None])
+    s[:, LAYOUT[f"{name}_member"]] = np.concatenate(flat, axis=1)
+    s[:, LAYOUT[f"{name}_state"]] = np.concatenate([state.x, state.s], axis=1)
+
+
+def inputs(
+    constants: Constants,
+    s: Float32,
+    y: Floats,
+    today: int,
+    factors: Floats | None = None,
+) -> dict[str, Float32]:
+    """Inputs of the graph by name, all float32 with n rows.
+
+    ``s`` [n, len(SIDE)] the classes' constants, ``y`` float64[n, d] their demand of the days up to
+    and with ``today``, NaN where not observed (no class yet, or out of stock). ``factors``
+    float64[HORIZON_DAYS, e]: outside influences of the days ahead, where known.
+    """
+    side = s.astype(np.float64)
+    moments = np.arange(today - y.shape[1] + 1, today + 1)
+    later = today + 1 + np.arange(HORIZON_DAYS)
+    profile = side[:, LAYOUT["profile"]]
+    flat = profile[:, moments % PERIOD] * constants.calendar.shares(moments)
+    ahead = profile[:, later % PERIOD] * constants.calendar.shares(later)
+    own = np.broadcast_to(constants.calendar.shares(moments), flat.shape)
+    own_ahead = np.broadcast_to(constants.calendar.shares(later), ahead.shape)
+    scaled = y / side[:, LAYOUT["scale"]]
+    fresh = min(max(today - constants.trained_day, 0), y.shape[1])
+    rolled = _rolled(side, scaled, flat, own, fresh)
+    newest = np.full((len(s), 3), np.nan)
+    if fresh:
+        newest = np.stack([scaled[:, -1], flat[:, -1], own[:, -1]], axis=1)
+    v = demand_rows.view(y, flat, PERIOD)
+    known = np.zeros((HORIZON_DAYS, 0)) if factors is None else factors
+    rows = demand_rows.rows(
+        v, ahead, np.arange(1, HORIZON_DAYS + 1), later, constants.calendar, PERIOD, known
+    )
+    return {
+        "s": rolled.astype(np.float32),
+        "newest": newest.astype(np.float32),
+        "index": np.concatenate([ahead, own_ahead], axis=1).astype(np.float32),
+        "other": _others(side, y, v.z, ahead, own_ahead).astype(np.float32),
+        "rows": rows.reshape(len(s), -1),
+        "base": (v.level[:, None] * ahead).astype(np.float32),
+    }
+
+
+def _rolled(side: Floats, y: Floats, flat: Floats, own: Floats, fresh: int) -> Floats:
+    """The constants with states rolled to the day before the newest; the graph does the last step.
+
+    Where nothing happened since the training, the newest day is told as not observed and the
+    rotation of a day is undone beforehand, by leaving the states a day behind.
+    """
+    out = side.copy()
+    days = y.shape[1]
+    if not fresh:
+        return _behind(out)
+    part = slice(days - fresh, days - 1)
+    for name, has_own in zip(STATE_MEMBERS, OWN_SEASON, strict=True):
+        member = member_of(side, name)
+        index = own if has_own else flat
+        state = demand_states.roll(member, state_of(side, name), y[:, part], index[:, part])
+        put_member(out, name, member, state)
+    return out
+
+
+def _behind(out: Floats) -> Floats:
+    """States such that one step without an observation gives those there are."""
+    for name in STATE_MEMBERS:
+        member, state = member_of(out, name), state_of(out, name)
+        # A step without an observation is x = A x and a rotation: both undone.
+        x = np.linalg.pinv(member.a) @ state.x[:, :, None]
+        put_member(out, name, member, State(x[:, :, 0], np.roll(state.s, 1, axis=1)))
+    return out
+
+
+def _others(side: Floats, y: Floats, z: Floats, ahead: Floats, shares: Floats) -> Floats:
+    """float64[n, h]: weighted sum of the members that need no state."""
+    paths = demand_windows.forecasts(y, z, ahead, PERIOD, PERIOD)
+    paths[:4] *= shares
+    weights = side[:, LAYOUT["weights"]][:, : len(demand_windows.NAMES)]
+    return np.asarray(np.einsum("mnh,nm->nh", paths, weights))
+
+
+# -- at the daemon ----------------------------------------------------------------------------------
+
+UNITS = ("rented_milli", "sold_milli")
+
+
+def history(state: FeatureState, rows: Ints) -> Floats:
+    """float64[n, d]: units a day of the last days, today last; NaN before the first, or sold out."""
+    days = [_ring(state, name).series(rows, WINDOW_DAYS) for name in UNITS]
+    y = np.maximum(sum(days[1:], days[0]), 0).T / 1000
+    begun = np.logical_or.accumulate(y > 0, axis=1)
+    sold_out = _ring(state, "stockouts").series(rows, WINDOW_DAYS).T > 0
+    return np.where(begun & ~sold_out, y, np.nan)
+
+
+def _ring(state: FeatureState, name: str) -> DayRing:
+    ring = state.cls.part[name]
+    assert isinstance(ring, DayRing), name
+    return ring
+
+
+def prepare(state: FeatureState, rows: Ints, model: Loaded) -> None:
+    """Fill the first n rows of the model's inputs for classes ``rows`` int64[n], at a day's close.
+
+    About a quarter of a millisecond a class: ask for a few rows at a time.
+    """
+    assert model.side is not None, model.name
+    into = model.session.inputs
+    key = state.cls.keys.key
+    model.side.put([key(row) for row in rows.tolist()], into[CONSTANTS])
+    extra = msgspec.json.decode(model.manifest.extra["demand"])
+    constants = Constants.from_extra(extra)
+    today = _ring(state, UNITS[0]).today
+    unknown = np.full((HORIZON_DAYS, len(constants.factors)), np.nan)
+    n = len(rows)
+    given = inputs(constants, into[CONSTANTS][:n], history(state, rows), today, unknown)
+    for name, values in given.items():
+        if name in into:
+            into[name][:n] = values
+
+
+# -- intervals that follow what happens -------------------------------------------------------------
+
+STEP = 0.05
+OFFSET_LOW, OFFSET_HIGH = -1.0, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Conformal:
+    """Corrections of the widths: ``offset`` float32[3] multiplies them by its exponential.
+
+    ``coverage`` is the share of actuals within 10 % and 90 %, ``days`` how many updates it stands on.
+    """
+
+    offset: Float32
+    coverage: float = 0.8
+    days: int = 0
+
+
+def begun() -> Conformal:
+    """Before anything was observed."""
+    return Conformal(np.zeros(len(LEVELS), np.float32))
+
+
+def adapted(now: Conformal, actual: Floats, quantiles: Floats) -> Conformal:
+    """After one day's actuals [n] and the quantiles [n, 3] that were told for it.
+
+    Each side widens by ``STEP`` times the share missed beyond its 10 %, and narrows otherwise. A low
+    quantile of 0 cannot be missed, so it does not count. NaN actuals (out of stock) do not either.
+    Source: Gibbs & Candès, Adaptive conformal inference under distribution shift (2021).
+    """
+    told = ~np.isnan(actual) & ~np.isnan(quantiles).any(axis=1)
+    if not told.any():
+        return now
+    y, q = actual[told], quantiles[told]
+    low, high = y < q[:, 0], y > q[:, 2]
+    moved = now.offset.astype(np.float64)
+    can = q[:, 0] > 0
+    if can.any():
+        moved[0] += STEP * (low[can].mean() - LEVELS[0])
+    moved[2] += STEP * (high.mean() - (1 - LEVELS[2]))
+    within = float((~low & ~high).mean())
+    weight = max(1 / (now.days + 1), 1 / 28)
+    return replace(
+        now,
+        offset=np.clip(moved, OFFSET_LOW, OFFSET_HIGH).astype(np.float32),
+        coverage=now.coverage + weight * (within - now.coverage),
+        days=now.days + 1,
+    )
+
+
+# -- who answers ------------------------------------------------------------------------------------
+
+Source = Literal["ensemble", "historical_average", "manual", "nothing"]
+"""Who made a forecast, in order of preference; every one but the first is flagged as a fallback."""
+OBSERVED_DAYS_MIN = 7
+
+
+def source(has_model: bool, observed_days: int, manual: float | None) -> Source:
+    """Who answers for a class with so many observed days.
+
+    >>> source(True, 30, None), source(False, 30, 2.0), source(False, 0, 2.0)
+    ('ensemble', 'historical_average', 'manual')
+    """
+    if has_model and observed_days >= OBSERVED_DAYS_MIN:
+        return "ensemble"
+    if observed_days >= OBSERVED_DAYS_MIN:
+        return "historical_average"
+    return "manual" if manual is not None else "nothing"

@@ -1,0 +1,107 @@
+"""The whole ladder: no look ahead, sane answers on odd histories, sums that add up."""
+
+import numpy as np
+import pytest
+
+from trainer.demand import forecaster
+from trainer.demand.blend import weights
+from trainer.demand.rollups import rolled_up, shared_out
+from trainer.demand.spread import fit, quantiles
+from trainer.panel import Panel
+
+FIRST = 18_000
+
+
+def shop(keys: int = 12, days: int = 150, seed: int = 1) -> Panel:
+    rng = np.random.default_rng(seed)
+    level = rng.gamma(1.0, 6.0, keys)[:, None]
+    week = np.array([1.2, 1.0, 0.8, 1.0, 1.5, 0.0, 0.5])[np.arange(days) % 7]
+    y = rng.poisson(level * week).astype(np.float32)
+    y[0, :60] = np.nan
+    return Panel([str(i) for i in range(keys)], np.arange(FIRST, FIRST + days), {"units": y})
+
+
+def test_nothing_after_the_cutoff_changes_a_forecast() -> None:
+    panel = shop()
+    other = Panel(panel.keys, panel.days, {"units": panel.measures["units"].copy()})
+    other.measures["units"][:, 120:] = 1e6
+    cut = FIRST + 119
+    told = [
+        forecaster("GB").fit(p.upto(cut), "units").forecast(14, (0.1, 0.9)) for p in (panel, other)
+    ]
+    np.testing.assert_array_equal(told[0][0], told[1][0])
+    np.testing.assert_array_equal(told[0][1], told[1][1])
+
+
+def test_odd_series_get_finite_forecasts_in_order() -> None:
+    panel = shop()
+    y = panel.measures["units"]
+    y[1] = 0
+    y[2] = np.nan
+    y[3, 100:] = np.nan
+    y[4, :-1] = np.nan
+    mean, q = forecaster().fit(panel, "units").forecast(91, (0.05, 0.1, 0.5, 0.9, 0.95))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(q).all()
+    assert (mean >= 0).all()
+    assert (q >= 0).all()
+    assert (np.diff(q, axis=2) >= 0).all()
+    assert mean[1].max() < 0.1
+
+
+@pytest.mark.parametrize("days", [8, 15, 40])
+def test_a_short_history_is_enough_for_an_answer(days: int) -> None:
+    panel = shop(days=150).upto(FIRST + days - 1)
+    mean, _ = forecaster().fit(panel, "units").forecast(28, (0.5,))
+    assert np.isfinite(mean).all()
+
+
+def test_a_closed_weekday_is_forecast_as_closed() -> None:
+    mean, q = forecaster().fit(shop(keys=30, days=210), "units").forecast(14, (0.9,))
+    closed = (np.arange(210, 224) % 7) == 5
+    assert mean[:, closed].max() < 0.05 * mean[:, ~closed].mean()
+    assert q[:, closed].max() < 1
+
+
+def test_a_day_without_stock_is_not_a_day_without_demand() -> None:
+    panel = shop(keys=8, days=160)
+    out = np.zeros_like(panel.measures["units"])
+    out[5, 100:] = 1
+    panel.measures["units"][5, 100:] = 0
+    blind = forecaster().fit(panel, "units").forecast(7, (0.5,))[0][5].sum()
+    panel.measures["stockout"] = out
+    told = forecaster().fit(panel, "units").forecast(7, (0.5,))[0][5].sum()
+    assert told > 2 * blind
+
+
+def test_weights_favour_who_was_right_and_add_up_to_one() -> None:
+    rng = np.random.default_rng(5)
+    actual = rng.poisson(5, (20, 60)).astype(float)
+    good, bad = np.full((20, 60), 5.0), np.full((20, 60), 15.0)
+    w = weights(np.stack([good, bad]), actual, np.ones(60))
+    np.testing.assert_allclose(w.sum(axis=1), 1)
+    assert (w[:, 0] > 0.95).all()
+
+
+def test_quantiles_of_poisson_counts_cover_what_they_say() -> None:
+    rng = np.random.default_rng(6)
+    mean = rng.gamma(1, 10, (60, 1)) * np.ones((1, 200))
+    past, future = rng.poisson(mean).astype(float), rng.poisson(mean)
+    q = quantiles(fit(mean, past, np.ones(200)), mean, (0.1, 0.9))
+    within = ((future >= q[..., 0]) & (future <= q[..., 1])).mean()
+    assert 0.76 < within < 0.88
+
+
+def test_roll_ups_add_up() -> None:
+    rng = np.random.default_rng(7)
+    mean = rng.gamma(1, 5, (6, 4))
+    q = np.stack([mean * 0.5, mean, mean * 2], axis=2)
+    labels = list("aabbbc")
+    names, total, wide = rolled_up(mean, q, labels)
+    assert names == ["a", "b", "c"]
+    np.testing.assert_allclose(total[1], mean[2:5].sum(axis=0))
+    np.testing.assert_allclose(wide[2], q[5])
+    added = q[:2].sum(axis=0)
+    assert (wide[0, :, 2] <= added[:, 2] + 1e-9).all()
+    assert (wide[0, :, 2] >= total[0]).all()
+    np.testing.assert_allclose(shared_out(mean[0], np.array([1.0, 3.0])).sum(axis=0), mean[0])
