@@ -49,7 +49,7 @@ def measure(context: Context) -> Result:
         figures += windows.coverage(name, window) + windows.against_static(name, window)
     at = tuple(range(d - MONTHS, d - AHEAD + 1))[:: context.size(1, 1, 5)]
     monthly = backtest.run(panel, "units", Plan(at, AHEAD, stock.LEVELS),
-                           [*others, Product(horizon=AHEAD)],
+                           [*others, Product(horizon=MONTHS)],
                            windows.saying(context, 0.4, 1.0))  # fmt: skip
     costs = stock_rows(monthly)
     tables["Stock, units a part and month"] = costs

@@ -61,12 +61,12 @@ class FittedPeer:
                 "y": long,
             }
         )
-        model = _model(self.name, self.period, horizon)
+        model = _model(self.name, self.period, horizon)  # its text is its column's name
         fallback = _model("SeasonalNaive", self.period, horizon)
         found = StatsForecast([model], freq=1, n_jobs=1, fallback_model=fallback).forecast(
             h=horizon, df=frame, level=_percent(levels)
         )
-        return _columns(found, self.name, (k, horizon), levels)
+        return _columns(found, str(model), (k, horizon), levels)
 
 
 def _long(y: NDArray[np.float64], horizon: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

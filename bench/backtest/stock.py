@@ -23,7 +23,7 @@ LEAD_STEPS = 2
 HOLDING = 1.0
 BACKORDER = 9.0
 CRITICAL = BACKORDER / (BACKORDER + HOLDING)
-LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 DRAWS = 400
 
 
@@ -41,15 +41,16 @@ class Cost:
 def order_up_to(quantiles: Floats, levels: Sequence[float], share: float = CRITICAL) -> Floats:
     """Quantile ``share`` of the sum over steps: float[k] of quantiles float[k, h, q], in whole units.
 
-    Months are drawn on their own, each from its quantiles joined by straight lines; the same draws
-    for every series and forecaster. Beyond the outermost levels demand is that level's quantile.
+    Months are drawn on their own, each from its quantiles joined by straight lines and rounded to
+    whole units, as demand comes; the same draws for every series and forecaster. Beyond the
+    outermost levels demand is that level's quantile.
     """
     steps = quantiles.shape[1]
     order = np.random.default_rng(11)
     total = np.zeros((len(quantiles), DRAWS))
     for step in range(steps):
         drawn = (order.permutation(DRAWS) + 0.5) / DRAWS
-        total += _inverse(quantiles[:, step], np.asarray(levels), drawn)
+        total += np.round(_inverse(quantiles[:, step], np.asarray(levels), drawn))
     return np.ceil(np.quantile(total, share, axis=1) - 1e-6)
 
 
