@@ -25,6 +25,7 @@ from edge.clock import Clock, SystemClock
 from edge.config import Config
 from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
+from edge.inference import starter
 from edge.inference.door import Limits
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
@@ -195,7 +196,7 @@ def _scoring(
         pipeline.core,
         pipeline.tell,
         SignedDoor(directory / "keys" / "trusted", Limits.of(config.models)),
-        Path(config.models.directory or directory / "models"),
+        models_directory(config),
         writer.journal_id,
     )
     pipeline.on_applied = scoring.applied
@@ -231,10 +232,25 @@ async def _serve(config: Config) -> int:
             where = daemon.bound.url if daemon.bound else "off"
             log.info("ready", api=where, broker=f"{config.mqtt.host}:{config.mqtt.port}")
             notifier.ready(f"API at {where}")
+            starters = asyncio.create_task(_starters(config), name="starters")
             await _watch(daemon, notifier, stopped)
+            await starters
             log.info("stopping")
             notifier.stopping()
     return 0
+
+
+async def _starters(config: Config) -> None:
+    """Where a service has no model at all, the one that is shipped begins; beside all else."""
+    if config.models.enabled:
+        directory = Path(config.storage.directory)
+        models = models_directory(config)
+        await asyncio.to_thread(starter.install, models, directory / "keys")
+
+
+def models_directory(config: Config) -> Path:
+    """Where models are looked for."""
+    return Path(config.models.directory or Path(config.storage.directory) / "models")
 
 
 async def _watch(daemon: Daemon, notifier: Notifier, stopped: asyncio.Event) -> None:
