@@ -70,6 +70,9 @@ torture: $(DONE)/dev mosquitto  ## kill -9 under load, KILLS=200 times from SEED
 hostile: $(DONE)/dev  ## Spoilt and hostile models at the door, N=5000 of them from SEED=1
 	@$(BIN)/python -m tests.hostile --number $(N) --seed $(SEED) $(ARGS)
 
+starter: $(DONE)/dev  ## Train the models that are shipped for a first start anew, into models/
+	@$(BIN)/python -m tools.starter $(ARGS)
+
 wheels: $(DONE)/lock  ## Do the pins have wheels for Python 3.11-3.13 on x86-64 and aarch64?
 	$(BIN)/python tools/check_wheels.py
 

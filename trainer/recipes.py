@@ -77,3 +77,20 @@ def _measure_hazard(
     answers = given[:, : len(problem.edges)].astype(np.float64)
     found = hazard.figures(judged, answers)
     return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def quality(data: Data, settings: Settings) -> Exportable:
+    """Grades of items ahead."""
+    from trainer import quality as service
+
+    return _hazard(service, data, settings)
+
+
+# --- classes -------------------------------------------------------------------------------------------
+
+
+def demand(data: Data, settings: Settings) -> Exportable:
+    """Units a class and day."""
+    from trainer import demand as service
+
+    return service.fit(data, settings)
