@@ -207,6 +207,10 @@ class Limits(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most customers."""
     lines_max: int = 65_536
     """Most recent document lines kept for voids and business duplicates."""
+    pairs_max: int = 16_384
+    """Most pairs of classes counted a day; beyond it the rarest give way, within a known error."""
+    baskets_max: int = 1_024
+    """Most documents open at once for counting pairs; beyond it the longest silent is closed."""
     unknown_expiry_days: int = 7
     """A tag nobody linked is forgotten after so many days unseen."""
     item_expiry_days: int = 400

@@ -277,6 +277,8 @@ RULES: Mapping[str, Rule] = {
     "limits.readers_max": between(1, 65_536),
     "limits.customers_max": between(1, 10 * MB),
     "limits.lines_max": between(1, 16_777_216),
+    "limits.pairs_max": between(16, 1_048_576),
+    "limits.baskets_max": between(1, 65_536),
     "limits.unknown_expiry_days": between(1, 3_650),
     "limits.item_expiry_days": between(1, 36_500),
     "limits.dead_letters_max": between(1, 10 * MB),

@@ -109,7 +109,7 @@ class HistoryRows(Struct, kw_only=True):
     """
 
     entity: str
-    """class, item or factor."""
+    """class, item, factor, basket or pair."""
     day: int
     """Local day that closed, counted from 1970-01-01."""
     chunk: int

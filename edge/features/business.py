@@ -384,6 +384,8 @@ def _pos_line(state: FeatureState, event: PosLine, arrival_ms: int) -> bool:
     )
     _book(state, row, line, arrival_ms, +1, line.at_ms)
     _remember(state, line_key(event.store, event.document, event.line, event.sku), line)
+    if event.kind != "return":
+        state.pairs.add(event.store, event.document, row, arrival_ms)
     if event.customer:
         _customer(state, row, line, arrival_ms)
     if event.epc and event.kind == "rental" and event.due:
@@ -469,6 +471,7 @@ def _void(state: FeatureState, event: PosLine | Correction, arrival_ms: int) -> 
     row = state.cls.keys.get(told.class_key)
     if row >= 0:
         _book(state, row, told, arrival_ms, -1, _ms(event.at))
+        state.pairs.take_back(event.store, event.document, row)
     customer_row = state.customer.keys.get(told.customer) if told.customer else -1
     if customer_row >= 0:
         _customer_book(state, customer_row, told, -1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.features.catalog import BY_ENTITY, catalogue_hash, matrix
 from edge.features.layout import CLASS_DAYS, HISTORY_DAYS
+from edge.features.pairs import TOTALS
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
 from edge.features.words import GROUP_OF_STATUS, GROUPS
@@ -48,6 +49,11 @@ CLASS_LEVELS = (
 ITEM_LEVELS = ("status_group", "retired")
 """``status_group`` counts ``edge.features.words.GROUPS``."""
 FACTOR_MEASURES = ("mean_milli",)
+BASKET_MEASURES = (*TOTALS, "unseen")
+"""Of a store (its key has no SKU): its documents, and the most that a pair may be in that is not told.
+Of a class: ``documents`` with it."""
+PAIR_MEASURES = ("documents", "error")
+"""Of a pair (store, SKU, SKU): at most so many documents held both, and at least so many less."""
 
 _SHORTEST_DAY_MS = 23 * 3_600_000
 
@@ -65,7 +71,7 @@ def day_rows(state: FeatureState) -> Iterator[HistoryRows | None]:
     """The rows of the day whose last moment it is, by chunk; ``None`` after each slice of work.
 
     Classes: all. Items: those with any event on the day, and those whose weekly turn it is.
-    Factors: all that were told. The same state gives the same rows, bit for bit.
+    Factors: all that were told. Documents and pairs: those that closed on the day. The same state gives the same rows, bit for bit.
     """
     assert state.now_ms == state.day_end_ms() - 1, (state.now_ms, state.today)
     if quiet_days(state) > QUIET_DAYS:
@@ -75,6 +81,8 @@ def day_rows(state: FeatureState) -> Iterator[HistoryRows | None]:
     rows = state.factor.keys.live()
     if len(rows):
         yield _factors(state, rows)
+    yield from _documents(state)
+    yield from _pairs(state)
 
 
 def quiet_days(state: FeatureState) -> float:
@@ -181,3 +189,53 @@ def _factors(state: FeatureState, rows: Ints) -> HistoryRows:
         days=days,
         amounts=mean[:, None, :].astype("<i8").tobytes(),
     )
+
+
+def _documents(state: FeatureState) -> Iterator[HistoryRows | None]:
+    """Each store's documents of the day, and those of each class."""
+    pairs, key = state.pairs, state.cls.keys.key
+    unseen = pairs.unseen()
+    stores = sorted(pairs.totals)
+    rows = np.flatnonzero(pairs.single)
+    keys = [f"{store}\x1f" for store in stores] + [key(row) for row in rows.tolist()]
+    amounts = np.zeros((len(BASKET_MEASURES), len(keys)), np.int64)
+    for i, store in enumerate(stores):
+        amounts[:, i] = (*pairs.totals[store], unseen)
+    amounts[0, len(stores) :] = pairs.single[rows]
+    yield from _counted(state, "basket", keys, BASKET_MEASURES, amounts)
+
+
+def _pairs(state: FeatureState) -> Iterator[HistoryRows | None]:
+    """The pairs of the day's documents."""
+    a, b, count, error = state.pairs.kept()
+    key, amounts = state.cls.keys.key, np.stack([count, error])
+    for chunk, low in enumerate(range(0, len(a), CHUNK_ROWS)):
+        part = slice(low, low + CHUNK_ROWS)
+        both = zip(a[part].tolist(), b[part].tolist(), strict=True)
+        keys = [f"{key(x)}\x1f{key(y).partition(chr(0x1F))[2]}" for x, y in both]
+        yield None
+        yield from _counted(state, "pair", keys, PAIR_MEASURES, amounts[:, part], chunk)
+
+
+def _counted(
+    state: FeatureState,
+    entity: str,
+    keys: list[str],
+    measures: tuple[str, ...],
+    amounts: Ints,
+    first: int = 0,
+) -> Iterator[HistoryRows | None]:
+    """Rows of whole numbers of this day alone; nothing where there are none."""
+    for chunk, low in enumerate(range(0, len(keys), CHUNK_ROWS), first):
+        part = slice(low, low + CHUNK_ROWS)
+        yield HistoryRows(
+            entity=entity,
+            day=state.today,
+            chunk=chunk,
+            catalogue=catalogue_hash(),
+            keys=keys[part],
+            measures=measures,
+            days=1,
+            amounts=np.ascontiguousarray(amounts[:, part], "<i8").tobytes(),
+        )
+        yield None

@@ -18,6 +18,7 @@ from edge.config import Limits
 from edge.features.days import LocalDays
 from edge.features.decay import DecayedCount
 from edge.features.layout import HOUR_MS, MINUTE_MS, item_pool, tables
+from edge.features.pairs import CLASSES_MAX, Pairs
 from edge.features.read_windows import ReadWindows
 from edge.features.reads import Reads
 from edge.features.windows import DayRing
@@ -80,6 +81,7 @@ class FeatureState:
         self.store = self.tables["store"]
         self.status = self.tables["status"]
         self.factor = self.tables["factor"]
+        self.pairs = Pairs(self.cls, limits, lateness_ms)
 
     # -- time -----------------------------------------------------------------------------------
 
@@ -122,6 +124,7 @@ class FeatureState:
         for table in self.tables.values():
             table.roll(now_ms, self.today)
         self.pool.roll(now_ms)
+        self.pairs.roll(now_ms)
 
     def count(self, name: str, by: int = 1) -> None:
         """Raise a counter."""
@@ -173,6 +176,7 @@ class FeatureState:
     def _close_day(self) -> Ints:
         """Write the day's closing levels, begin the next, forget what has long been silent."""
         end_ms = self.days.end_ms(self.today)
+        self.pairs.clear()
         high = self.cls.keys.high
         for name, level in self.closing_levels().items():
             ring = self.cls.part[name]
@@ -217,6 +221,7 @@ class FeatureState:
         keys = {self.cls.keys.key(row) for row in gone.tolist()}
         self.lines = {k: line for k, line in self.lines.items() if line.class_key not in keys}
         self.reserved = {k: r for k, r in self.reserved.items() if r.class_key not in keys}
+        self.pairs.forget(gone)
         self.cls.release(gone)
 
     def _forget_customers(self, now_ms: int) -> None:
@@ -258,6 +263,9 @@ class FeatureState:
             more_arrays, more_blobs = table.save()
             arrays |= {f"{name}.{k}": a for k, a in more_arrays.items()}
             blobs |= {f"{name}.{k}": b for k, b in more_blobs.items()}
+        more_arrays, more_blobs = self.pairs.save()
+        arrays |= {f"pairs.{k}": a for k, a in more_arrays.items()}
+        blobs |= {f"pairs.{k}": b for k, b in more_blobs.items()}
         blobs["rest"] = msgspec.msgpack.encode(
             (self.now_ms, self.today, self.counters, self.lines, self.reserved)
         )
@@ -272,6 +280,7 @@ class FeatureState:
             if f"{name}.keys" in blobs:  # else of a version that had no such table: starts empty
                 table.load(take_under(f"{name}.", arrays), _under(f"{name}.", blobs))
         self.pool.load(take_under("pool.", arrays))
+        self.pairs.load(take_under("pairs.", arrays), _under("pairs.", blobs))
         rest = msgspec.msgpack.decode(
             blobs["rest"],
             type=tuple[int, int, dict[str, int], dict[str, Line], dict[str, Reserved]],
@@ -287,6 +296,7 @@ class FeatureState:
             self.limits.items_max - len(self.item.keys) :
         ]
         out["pool"] = self.pool.canonical(rows)
+        out["pairs"] = self.pairs.canonical(ranks["class"])
         out["rest"] = {
             "now_ms": self.now_ms,
             "today": self.today,
@@ -310,7 +320,7 @@ class FeatureState:
         """``parts`` states, each key in the one its hash names.
 
         References stay whole: a part also holds an empty row for every key its rows point at.
-        Counters, lines and reservations go to part 0.
+        Counters, lines, reservations and pairs go to part 0.
         """
         return [_take(self, self.empty(), part, parts) for part in range(parts)]
 
@@ -320,7 +330,8 @@ class FeatureState:
         states = list(states)
         whole = states[0].empty()
         for state in states:
-            _absorb(whole, state, {n: t.keys.live() for n, t in state.tables.items()})
+            remap = _absorb(whole, state, {n: t.keys.live() for n, t in state.tables.items()})
+            whole.pairs.absorb(state.pairs, remap["class"])
             for name, value in state.counters.items():
                 whole.count(name, value)
             whole.lines |= state.lines
@@ -367,15 +378,19 @@ def _take(source: FeatureState, target: FeatureState, part: int, parts: int) -> 
     for name, table in source.tables.items():
         live = table.keys.live()
         rows[name] = live[table.keys.hashes[live] % np.uint64(parts) == part]
-    _absorb(target, source, rows)
+    remap = _absorb(target, source, rows)
     if part == 0:
+        target.pairs.absorb(source.pairs, remap["class"])
         target.counters = dict(source.counters)
         target.lines = dict(source.lines)
         target.reserved = dict(source.reserved)
     return target
 
 
-def _absorb(target: FeatureState, source: FeatureState, rows: Mapping[str, Ints]) -> None:
+def _absorb(
+    target: FeatureState, source: FeatureState, rows: Mapping[str, Ints]
+) -> dict[str, Ints]:
+    """Add rows; table -> our row of each of the source's rows, -1 where it was not asked for."""
     remap: dict[str, Ints] = {}
     for name, table in source.tables.items():
         mine = target.tables[name]
@@ -390,11 +405,13 @@ def _absorb(target: FeatureState, source: FeatureState, rows: Mapping[str, Ints]
         target.tables[name].absorb(table, chosen, remap[name][chosen], remap)
     items = rows["item"]
     target.pool.absorb(source.pool, items, remap["item"][items])
+    return remap
 
 
 # What Python takes beside the columns, measured: a key of 24 characters with its row and hash, a
 # row's short text, an entry of a log after a restart, a document line or reservation.
 _KEY_BYTES, _TEXT_BYTES, _LOG_BYTES, _LINE_BYTES = 176, 200, 48, 520
+_BASKET_BYTES = 400 + 2 * 80 * CLASSES_MAX  # an open document with as many classes as it may have
 
 
 def memory_table(limits: Limits) -> list[tuple[str, int, int]]:
@@ -405,10 +422,13 @@ def memory_table(limits: Limits) -> list[tuple[str, int, int]]:
         for t in made.values()
     ]
     pool = item_pool(limits)
+    pairs = Pairs(made["class"], limits, 0)
     log, lines = 2 * limits.rental_log_max, 2 * limits.lines_max
     return [
         *table,
         ("windows of active items", pool.size, pool.nbytes()),
         ("rentals and returns of items", log, log * _LOG_BYTES),
         ("document lines and reservations", lines, lines * _LINE_BYTES),
+        ("pairs of the day", pairs.slots, pairs.nbytes()),
+        ("open documents", limits.baskets_max, limits.baskets_max * _BASKET_BYTES),
     ]
