@@ -28,7 +28,11 @@ def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
     """
     k, _n = actual.shape
     everything = _relative(forecasts, actual, recency)
-    common = everything.mean(axis=1, keepdims=True)
+    # A series without any demand in the folds says nothing: whoever forecasts nothing is perfect.
+    telling = (np.nan_to_num(actual) > 0).any(axis=1)
+    everything = np.where(telling, everything, 0.0)
+    common = everything.sum(axis=1, keepdims=True) / max(int(telling.sum()), 1)
+    everything = np.where(telling, everything, common)
     sharp = SHARP_ONE + SHARP_TENFOLD * np.log10(k)
     trust = _persistence(forecasts, actual) if k >= 5 else 0.0
     own = np.clip(everything - common, -2, 2)
@@ -38,15 +42,14 @@ def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
 
 
 def _relative(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
-    """float64[m, k]: log of each member's squared error over the members' mean; 0: not scored."""
+    """float64[m, k]: log of each member's squared error over the members' mean; 0: unknown."""
     seen = ~np.isnan(actual)
     scored = np.where(seen, recency[None], 0.0)
     scale = scales(actual)[:, None]
     error = np.where(seen[None], forecasts - actual[None], 0.0) / scale
     days = scored.sum(axis=1)
     own = np.einsum("mkn,mkn,kn->mk", error, error, scored) / np.maximum(days, 1e-9)
-    own = own + 1e-6
-    relative = np.log(own) - np.log(own).mean(axis=0)
+    relative = np.log(own / np.maximum(own.mean(axis=0), 1e-9) + 0.001)
     return np.where(days > 0, relative, 0.0)
 
 
