@@ -25,8 +25,9 @@ Bools = NDArray[np.bool_]
 
 LEVELS = (0.1, 0.5, 0.9)
 BUSY_UNITS = 20.0
-"""Mean demand a step over the last :data:`BUSY_STEPS` above which a series counts as busy."""
-BUSY_STEPS = 56
+"""Mean demand of the same phase (weekday, hour) over the last :data:`BUSY_SEASONS` above which a
+step counts as busy: on a day on which a shop is always shut, no interval can be wrong."""
+BUSY_SEASONS = 8
 
 
 class Fitted(Protocol):
@@ -129,7 +130,7 @@ class Truth:
     kinds: NDArray[np.int64]
     """int[k] into ``metrics.KINDS``, by what was known at the first origin."""
     busy: Bools
-    """bool[o, k]: more than :data:`BUSY_UNITS` a step just before the origin."""
+    """bool[o, k, h]: more than :data:`BUSY_UNITS` at such steps just before the origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def truth(panel: Panel, measure: str, plan: Plan) -> Truth:
     known = [y[:, :n] for n in plan.origins]
     existed = np.stack([(~np.isnan(k)).any(axis=1) for k in known])
     came = np.stack([y[:, n : n + plan.horizon] for n in plan.origins])
-    recent = np.stack([metrics.mean_known(k[:, -BUSY_STEPS:], axis=1) for k in known])
+    recent = np.stack([_recent(k, panel.period, plan.horizon) for k in known])
     return Truth(
         np.where(existed[..., None], came, np.nan),
         np.stack([metrics.difference_scale(k) for k in known]),
@@ -184,6 +185,14 @@ def truth(panel: Panel, measure: str, plan: Plan) -> Truth:
         metrics.kinds(known[0]),
         np.nan_to_num(recent) > BUSY_UNITS,
     )
+
+
+def _recent(y: Floats, period: int, horizon: int) -> Floats:
+    """Mean of the same phase over the last seasons known, for each step ahead: float[k, h]."""
+    last = y[:, -BUSY_SEASONS * period :]
+    phases = (last.shape[1] + np.arange(horizon)) % period
+    means = [metrics.mean_known(last[:, phase::period], axis=1) for phase in range(period)]
+    return np.stack(means, axis=1)[:, phases]
 
 
 def run_one(panel: Panel, measure: str, plan: Plan, forecaster: Forecaster) -> Run:
@@ -263,7 +272,7 @@ class Part:
 def parts(backtest: Backtest, bands: Sequence[tuple[int, int]] = ()) -> list[Part]:
     """All; each band of steps (first, last, from 1); each kind of series; busy and quiet ones."""
     steps = np.arange(1, backtest.plan.horizon + 1)
-    kinds, busy = backtest.truth.kinds, backtest.truth.busy[..., None]
+    kinds, busy = backtest.truth.kinds, backtest.truth.busy
     made = [Part("all", np.ones((1, 1, 1), dtype=bool))]
     made += [
         Part(f"steps {a}-{b}", ((steps >= a) & (steps <= b))[None, None])

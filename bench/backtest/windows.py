@@ -75,7 +75,7 @@ def versus(
 
 
 def coverage(name: str, found: Backtest, judged: str = NAME) -> list[Figure]:
-    """Coverage of all, and of series busier than ``backtest.BUSY_UNITS`` within both its limits."""
+    """Coverage of all, and of steps busier than ``backtest.BUSY_UNITS`` within both its limits."""
     run = found.run(judged)
     whole = backtest.score(found, run)["coverage"]
     busy = next(p for p in backtest.parts(found) if p.name.startswith("over"))

@@ -174,7 +174,14 @@ def test_a_series_counts_only_where_it_existed_at_the_origin() -> None:
     assert np.isnan(found.actual[0, 2]).all()
     assert not np.isnan(found.actual[1, 2]).any()
     assert np.isnan(found.actual[:, 3]).all()
-    assert found.busy[1].tolist() == [False, False, False, False, True]
+
+
+def test_a_step_is_busy_by_the_same_weekdays_before_it() -> None:
+    busy = backtest.truth(made(), "units", Plan((30, 56), 14)).busy
+    assert busy.shape == (2, 5, 14)
+    assert not busy[:, :4].any()
+    shut = (np.array([[30], [56]]) + np.arange(14)) % 7 == 6
+    np.testing.assert_array_equal(busy[:, 4], ~shut)
 
 
 def test_parts_of_one_cut_hold_every_forecast_once() -> None:
