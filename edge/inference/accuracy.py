@@ -28,6 +28,8 @@ class Scores(Struct, kw_only=True):
     """Sums over predictions whose actual is known. They add up: see ``add``."""
 
     n: int = 0
+    points: int = 0
+    """Predictions with a point forecast or a probability: what the errors are sums over."""
     error: float = 0.0
     """Sum of predicted less actual: the bias."""
     absolute_error: float = 0.0
@@ -61,7 +63,7 @@ class Scores(Struct, kw_only=True):
 
 
 _PLAIN = (
-    *("n", "error", "absolute_error", "squared_error", "absolute_actual"),
+    *("n", "points", "error", "absolute_error", "squared_error", "absolute_actual"),
     *("interval_n", "covered", "interval_width", "interval_score", "brier"),
 )
 
@@ -80,12 +82,11 @@ def judge(columns: Sequence[Column], predicted: Floats, actual: Floats) -> Score
 
     ``predicted``: [n, len(columns)]; ``actual``: [n], NaN where it is not known, 0 or 1 for
     probabilities. The point forecast is the column without a level, else the median; a question
-    with neither has quantiles judged alone.
+    with neither has quantiles judged alone. An answer that is no finite number is none: one of them
+    would make every sum infinite, for good.
     """
-    known = ~np.isnan(np.asarray(actual, np.float64))
-    y = np.asarray(actual, np.float64)[known]
-    answers = np.asarray(predicted, np.float64)[known]
-    usable = ~np.isnan(answers).any(axis=1)
+    y, answers = np.asarray(actual, np.float64), np.asarray(predicted, np.float64)
+    usable = np.isfinite(y) & np.isfinite(answers).all(axis=1)
     y, answers = y[usable], answers[usable]
     if any(is_probability(column) for column in columns):
         return _probabilities(columns, answers, y)
@@ -97,10 +98,11 @@ def _point(columns: Sequence[Column], answers: Floats, y: Floats) -> Scores:
     levels = [column.quantile for column in columns]
     at = next((levels.index(level) for level in (None, 0.5) if level in levels), None)
     if at is None:
-        return Scores(n=len(y), absolute_actual=float(np.abs(y).sum()))
+        return Scores(n=len(y))
     error = answers[:, at] - y
     return Scores(
         n=len(y),
+        points=len(y),
         error=float(error.sum()),
         absolute_error=float(np.abs(error).sum()),
         squared_error=float((error * error).sum()),
@@ -134,13 +136,14 @@ def _quantiles(columns: Sequence[Column], answers: Floats, y: Floats) -> Scores:
 def _probabilities(columns: Sequence[Column], answers: Floats, y: Floats) -> Scores:
     at = next(i for i, column in enumerate(columns) if is_probability(column))
     said = answers[:, at]
-    bins = np.minimum((said * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    bins = np.clip(said * CALIBRATION_BINS, 0, CALIBRATION_BINS - 1).astype(np.int64)
     n = np.bincount(bins, minlength=CALIBRATION_BINS)
     total = np.bincount(bins, weights=said, minlength=CALIBRATION_BINS)
     happened = np.bincount(bins, weights=y, minlength=CALIBRATION_BINS)
     error = said - y
     return Scores(
         n=len(y),
+        points=len(y),
         error=float(error.sum()),
         absolute_error=float(np.abs(error).sum()),
         squared_error=float((error * error).sum()),
@@ -158,7 +161,7 @@ def by_group(
     ``groups``: int64[rows], 0 … n-1. The same sums as ``judge``, for many groups at once.
     """
     y, answers = np.asarray(actual, np.float64), np.asarray(predicted, np.float64)
-    usable = ~(np.isnan(y) | np.isnan(answers).any(axis=1))
+    usable = np.isfinite(y) & np.isfinite(answers).all(axis=1)
     y, answers, groups = y[usable], answers[usable], groups[usable]
     levels = {c.quantile: i for i, c in enumerate(columns) if c.quantile is not None}
     point = next((i for i, c in enumerate(columns) if c.quantile is None), levels.get(0.5))
@@ -176,14 +179,18 @@ def figures(scores: Scores) -> dict[str, float]:
     n = scores.n
     if not n:
         return {"n": 0.0}
-    out = {"n": float(n), "bias": scores.error / n}
+    out = {"n": float(n)}
+    if scores.points:
+        out["bias"] = scores.error / scores.points
     if scores.probabilities:
         return out | {
             "brier": scores.brier / n,
             "base_rate": sum(b[2] for b in scores.probabilities) / n,
             "calibration_error": sum(abs(b[1] - b[2]) for b in scores.probabilities) / n,
         }
-    out |= {"mae": scores.absolute_error / n, "rmse": math.sqrt(scores.squared_error / n)}
+    if scores.points:
+        out["mae"] = scores.absolute_error / scores.points
+        out["rmse"] = math.sqrt(scores.squared_error / scores.points)
     if scores.absolute_actual > 0:
         out["wape"] = scores.absolute_error / scores.absolute_actual
         out["accuracy"] = 1 - out["wape"]

@@ -112,3 +112,23 @@ def test_scores_survive_a_table_as_json() -> None:
     scores = judged([(1, 0, 1, 2, 1.5), (3, 1, 2, 4, 9)])
     assert msgspec.json.decode(msgspec.json.encode(scores), type=Scores) == scores
     assert figures(Scores()) == {"n": 0.0}
+
+
+def test_one_infinite_answer_spoils_no_sum() -> None:
+    actual = np.array([1.0, 2.0, np.inf])
+    told = np.array([[1.0, 0.0, 1.0, 2.0], [np.inf, 0.0, 1.0, 2.0], [1.0, 0.0, 1.0, 2.0]])
+    scores = judge(UNITS, told, actual)
+    assert scores == judge(UNITS, told[:1], actual[:1])
+    assert msgspec.json.decode(msgspec.json.encode(scores), type=Scores) == scores
+    assert by_group(UNITS, told, actual, np.zeros(3, np.int64), 1)[0].tolist() == [1, 0, 0, 1, 1]
+
+
+def test_a_probability_below_nothing_counts_in_the_lowest_bin() -> None:
+    scores = judge(RISK, np.array([[-0.25], [1.25]]), np.array([0.0, 1.0]))
+    assert [scores.probabilities[i][0] for i in (0, 9)] == [1, 1]
+
+
+def test_quantiles_without_a_point_have_no_error_rather_than_none_at_all() -> None:
+    told = judge([UNITS[1], UNITS[3]], np.array([[0.0, 2.0]]), np.array([5.0]))
+    assert figures(told).keys() & {"bias", "mae", "rmse", "wape", "accuracy"} == set()
+    assert figures(told)["coverage"] == 0.0
