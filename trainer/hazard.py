@@ -22,7 +22,7 @@ from edge.errors import Rfid3Error
 from trainer import calibrate, metrics, survival
 from trainer.calibrate import Calibration, Scored
 from trainer.onnx_graph import Graph
-from trainer.scores import Boosting, Family, Logistic, Scorer
+from trainer.scores import Boosting, Family, Logistic, Picked, Scorer
 from trainer.survival import Followed, Stage
 
 Ints = NDArray[np.int64]
@@ -42,13 +42,16 @@ CLOSE = 0.003
 PERMUTED_ROWS = 4_000
 
 FAMILIES: tuple[Family, ...] = (
+    Logistic(c=0.001),
     Logistic(c=0.01),
-    Logistic(c=0.1),
     Boosting(trees=30, leaves=4),
     Boosting(trees=40, leaves=8),
-    Boosting(trees=60, leaves=16),
 )
-"""The search, simplest first."""
+"""The search, simplest first; each also without running totals, where there are any."""
+RUNNING = ("_total", "age_days")
+"""Ends of the names of features that only grow. They tell heavy use from light, but in a young
+history they also tell the date, and what they teach of it does not go on; folds of later days show
+which weighs more."""
 
 
 class TooLittleKnown(Rfid3Error):
@@ -119,6 +122,16 @@ class Problem:
         happened, weight = survival.labels(self.followed, self.edges[step])
         return happened, weight * self.weight if len(self.weight) else weight
 
+    def complete(self, step: int) -> Mask:
+        """bool[n]: cut early enough for the step to be over when the history ends.
+
+        After that an event can be seen but not its absence, and no weight makes up for nobody.
+        """
+        if self.label_days or not len(self):
+            return np.ones(len(self), np.bool_)
+        history_ends = float((self.cutoffs + self.followed.watched).max())
+        return np.asarray(self.cutoffs + self.edges[step] <= history_ends)
+
     def events(self, step: int) -> tuple[int, int]:
         """(different occasions that it happened by the end of this step, that it did not)."""
         happened, weight = self.outcome(step)
@@ -179,7 +192,7 @@ class Fitted:
     baselines: dict[str, dict[str, float]]
     importances: dict[str, float]
     bins: list[tuple[float, float, int]]
-    """Calibration of the last step on the judged examples."""
+    """Calibration of the last step that was over for judged examples."""
 
     @property
     def hyperparameters(self) -> dict[str, str | int | float | bool | None]:
@@ -193,12 +206,14 @@ def fit(
     alone: Sequence[str] = (),
     families: Sequence[Family] = FAMILIES,
     rows_max: int = ROWS_MAX,
+    drop: bool = True,
 ) -> Fitted:
     """Choose, calibrate, judge, and fit on all.
 
-    ``alone``: features each of which is a baseline by itself. Raises TooLittleKnown.
+    ``alone``: features each of which is a baseline by itself; ``drop``: leave out features that
+    never differ. Raises TooLittleKnown.
     """
-    problem = thinned(informative(problem), rows_max)
+    problem = thinned(informative(problem) if drop else problem, rows_max)
     enough(problem)
     first, last = int(problem.cutoffs.min()), int(problem.cutoffs.max())
     split = last - round((last - first) * JUDGED_SHARE)
@@ -208,28 +223,31 @@ def fit(
     folds = list(_folds(seen, problem, first, split))
     if not folds:
         raise TooLittleKnown(f"{problem.service}: too short a time, or events only at its end")
-    trials = [_trial(family, folds) for family in families]
+    trials = [_trial(family, folds) for family in candidates(families, problem.features)]
     family = _best(trials)
     calibration, compared = _calibrated(family, folds)
-    model = Model(family.fit(seen.x, seen.stages()), calibration)
-    answers = model(judged.x)
     baselines = {"base_rate": figures(judged, _rate(seen, len(judged)))}
     for name in alone:
         if name in problem.features:
             one = Boosting(trees=40, leaves=8).fit(seen.only([name]).x, seen.stages())
             told = Model(one, calibrate.identity(len(problem.edges)))(judged.only([name]).x)
             baselines[f"{name}_alone"] = figures(judged, told)
+    learner = family
+    if drop and isinstance(family, Picked):  # then the edge need not gather the rest
+        kept = [problem.features[i] for i in family.columns]
+        problem, seen, judged = problem.only(kept), seen.only(kept), judged.only(kept)
+        learner = family.family
+    model = Model(learner.fit(seen.x, seen.stages()), calibration)
+    answers = model(judged.x)
     found = figures(judged, answers)
     if not found["brier"] < baselines["base_rate"]["brier"]:
         raise TooLittleKnown(
             f"{problem.service}: on later days no better than the base rate (Brier "
             f"{found['brier']:.4f} against {baselines['base_rate']['brier']:.4f})"
         )
-    happened, weight = judged.outcome(len(problem.edges) - 1)
-    known = weight > 0
     return Fitted(
         problem=problem,
-        model=Model(family.fit(problem.x, problem.stages()), calibration),
+        model=Model(learner.fit(problem.x, problem.stages()), calibration),
         family=family,
         trials=trials,
         calibrations=compared,
@@ -238,8 +256,27 @@ def fit(
         metrics=found,
         baselines=baselines,
         importances=_importances(model, judged),
-        bins=metrics.calibration(happened[known], answers[known, -1]).triples(),
+        bins=_bins(judged, answers),
     )
+
+
+def _bins(judged: Problem, answers: Floats) -> list[tuple[float, float, int]]:
+    """Of the last step that was over for anybody whose answer is known."""
+    for step in reversed(range(len(judged.edges))):
+        over = judged.complete(step)
+        happened, weight = judged.where(over).outcome(step)
+        known = weight > 0
+        if known.any():
+            return metrics.calibration(happened[known], answers[over, step][known]).triples()
+    return []
+
+
+def candidates(families: Sequence[Family], features: Sequence[str]) -> list[Family]:
+    """Each family without running totals, then with all features."""
+    steady = tuple(i for i, name in enumerate(features) if not name.endswith(RUNNING))
+    if len(steady) in (0, len(features)):
+        return list(families)
+    return [*(Picked(family, steady, "running totals") for family in families), *families]
 
 
 def informative(problem: Problem) -> Problem:
@@ -338,10 +375,12 @@ def _calibrated(
 
 def _scored(scorer: Scorer, judge: Problem) -> list[Scored]:
     z = scorer(judge.x)
-    return [
-        Scored(z[stage.rows, i], stage.happened, stage.weight)
-        for i, stage in enumerate(judge.stages())
-    ]
+    made = []
+    for i in range(len(judge.edges)):
+        over = judge.complete(i)
+        stage = judge.where(over).stages()[i]
+        made.append(Scored(z[over, i][stage.rows], stage.happened, stage.weight))
+    return made
 
 
 def _rate(seen: Problem, n: int) -> Floats:
@@ -357,18 +396,21 @@ def figures(judged: Problem, answers: Floats) -> dict[str, float]:
     """By step: Brier, PR-AUC, share of events, precision at half the events, calibration error.
 
     ``brier`` and ``pr_auc_over_rate`` are means over the steps; a step without events is left out.
-    Precision and PR-AUC are over those whose answer is known.
+    Only examples cut early enough for the step to be over; precision, PR-AUC and calibration over
+    those whose answer is known.
     """
     found: dict[str, float] = {}
     lifts, scores = [], []
     for step, name in enumerate(judged.names):
-        happened, weight = judged.outcome(step)
+        over = judged.complete(step)
+        happened, weight = judged.where(over).outcome(step)
         known = weight > 0
         if not happened[known].any():
             continue
-        y, p = happened[known], answers[known, step]
+        told = answers[over, step]
+        y, p = happened[known], told[known]
         found[f"rate_{name}"] = float(y.mean())
-        found[f"brier_{name}"] = survival.brier(happened, answers[:, step], weight)
+        found[f"brier_{name}"] = survival.brier(happened, told, weight)
         found[f"pr_auc_{name}"] = metrics.pr_auc(y, p)
         found[f"precision_at_half_{name}"] = metrics.precision_at_recall(y, p, 0.5)
         found[f"calibration_error_{name}"] = metrics.calibration(y, p).error
@@ -388,13 +430,9 @@ def _importances(model: Model, judged: Problem) -> dict[str, float]:
     chance = np.random.default_rng(0)
     if len(judged) > PERMUTED_ROWS:
         judged = judged.where(chance.choice(len(judged), PERMUTED_ROWS, replace=False))
-    outcomes = [judged.outcome(step) for step in range(len(judged.edges))]
 
     def wrong(x: Float32) -> float:
-        told = model(x)
-        return float(np.nanmean(
-            [survival.brier(y, told[:, i], w) for i, (y, w) in enumerate(outcomes)]
-        ))  # fmt: skip
+        return figures(judged, model(x))["brier"]
 
     before = wrong(judged.x)
     rises = []

@@ -5,7 +5,9 @@ the features and become columns of one graph. Which family and how rich is chose
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +23,21 @@ Float32 = NDArray[np.float32]
 KNOT_LEVELS = (0.3, 0.6, 0.9)
 ENDS = (0.005, 0.995)
 """Beyond these quantiles of training a feature counts as being there: nobody knows what follows."""
+
+
+@cache
+def _threads() -> Any:
+    import sklearn.ensemble  # noqa: F401  # its libraries must be loaded to be found
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Fit and predict in one thread: beside other work, threads that wait for each other took fifty
+    times as long."""
+    made: AbstractContextManager[Any] = _threads().limit(limits=1)
+    return made
 
 
 class Scorer(Protocol):
@@ -44,7 +61,7 @@ class Family(Protocol):
         ...
 
     @property
-    def told(self) -> dict[str, float]:
+    def told(self) -> dict[str, str | float]:
         """Hyper-parameters by name."""
         ...
 
@@ -157,19 +174,18 @@ class Logistic:
     kind: str = "logistic_splines"
 
     @property
-    def told(self) -> dict[str, float]:
+    def told(self) -> dict[str, str | float]:
         """Hyper-parameters."""
         return {"c": self.c}
 
     def fit(self, x: Float32, stages: Sequence[Stage]) -> BentLine:
         """A line a stage, the bends shared."""
         from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         bends = Bends.of(x)
         basis = bends(x)
         lines = []
-        with threadpool_limits(1):
+        with one_thread():
             for stage in stages:
                 # Bends of one feature resemble each other: without second derivatives it takes forever.
                 line = LogisticRegression(C=self.c, solver="newton-cholesky", max_iter=50, tol=1e-4)
@@ -190,7 +206,8 @@ class Trees:
 
     def __call__(self, x: Float32) -> Floats:
         """float64[n, k]"""
-        return np.stack([model.decision_function(x) for model in self.models], axis=1)
+        with one_thread():
+            return np.stack([model.decision_function(x) for model in self.models], axis=1)
 
     def add(self, graph: Graph, x: str) -> str:
         """Append the nodes."""
@@ -209,18 +226,17 @@ class Boosting:
     kind: str = "gradient_boosting"
 
     @property
-    def told(self) -> dict[str, float]:
+    def told(self) -> dict[str, str | float]:
         """Hyper-parameters."""
         return {"trees": self.trees, "leaves": self.leaves, "learning_rate": self.rate,
                 "min_rows_in_leaf": self.least_rows, "ridge": self.ridge}  # fmt: skip
 
     def fit(self, x: Float32, stages: Sequence[Stage]) -> Trees:
-        """One thread: beside other work, threads that wait for each other took fifty times as long."""
+        """A model a stage."""
         from sklearn.ensemble import HistGradientBoostingClassifier
-        from threadpoolctl import threadpool_limits
 
         models = []
-        with threadpool_limits(1):
+        with one_thread():
             for stage in stages:
                 model = HistGradientBoostingClassifier(
                     max_iter=self.trees,
@@ -234,3 +250,45 @@ class Boosting:
                 weight = stage.weight / stage.weight.mean()
                 models.append(model.fit(x[stage.rows], stage.happened, sample_weight=weight))
         return Trees(models)
+
+
+# --- some of the features ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PickedScorer:
+    """A scorer that sees some columns only."""
+
+    scorer: Scorer
+    columns: tuple[int, ...]
+
+    def __call__(self, x: Float32) -> Floats:
+        """float64[n, k]"""
+        return self.scorer(x[:, self.columns])
+
+    def add(self, graph: Graph, x: str) -> str:
+        """Append the nodes."""
+        return self.scorer.add(graph, graph.node("Gather", x, graph.axis(*self.columns), axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A family on some columns: what the rest would tell may not hold tomorrow."""
+
+    family: Family
+    columns: tuple[int, ...]
+    left_out: str
+
+    @property
+    def kind(self) -> str:
+        """The family's."""
+        return self.family.kind
+
+    @property
+    def told(self) -> dict[str, str | float]:
+        """The family's, and what is left out."""
+        return {**self.family.told, "left_out": self.left_out}
+
+    def fit(self, x: Float32, stages: Sequence[Stage]) -> PickedScorer:
+        """On the columns."""
+        return PickedScorer(self.family.fit(x[:, self.columns], stages), self.columns)
