@@ -15,7 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.backtest import bike_sharing, carparts, city_bike_rentals, m4_hourly, online_retail
+from bench.backtest import (
+    ai4i,
+    bike_sharing,
+    carparts,
+    city_bike_rentals,
+    m4_hourly,
+    machine_maintenance,
+    online_retail,
+)
 from bench.backtest.tables.files import TableMissing
 from bench.backtest.windows import Page
 from bench.harness import RESULTS, Bar, Bench, Context, Run, accept, machine, named, read, show
@@ -31,6 +39,8 @@ BENCHES = (
     Bench("bike_sharing", bike_sharing.TITLE, bike_sharing.measure, 150),
     Bench("m4_hourly", m4_hourly.TITLE, m4_hourly.measure, 60),
     Bench("carparts", carparts.TITLE, carparts.measure, 120),
+    Bench("machine_maintenance", machine_maintenance.TITLE, machine_maintenance.measure, 60),
+    Bench("ai4i", ai4i.TITLE, ai4i.measure, 60),
 )
 """Every table, in the order in which they run, with about how many seconds each takes."""
 
