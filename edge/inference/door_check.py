@@ -337,7 +337,9 @@ def main() -> None:
     trusted, _ = keys.trusted_keys(Path(order.trusted))
     for folder in order.folders:
         verdict = verdict_of(Path(folder), trusted, order.limits)
-        sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
+        # On one line: a service's own constants (``extra``) come as they stand in the manifest.
+        line = msgspec.json.format(msgspec.json.encode(verdict), indent=-1)
+        sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
 
 
