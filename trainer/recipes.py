@@ -57,8 +57,9 @@ def _hazard(service: ModuleType, data: Data, settings: Settings) -> Exportable:
         fitted = service.fit(table, **search)
     except hazard.TooLittleKnown as error:
         raise TooLittle(str(error)) from error
+    learnt: hazard.Fitted = fitted.grades if hasattr(fitted, "grades") else fitted.fitted
     made: Exportable = fitted.exportable(
-        training(data, settings, len(fitted.fitted.problem), len(table.keys))
+        training(data, settings, len(learnt.problem), len(table.keys))
     )
     return made
 

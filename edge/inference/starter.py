@@ -30,7 +30,7 @@ PATIENCE_S = 120.0
 
 
 class StarterDamaged(Rfid3Error):
-    """A shipped file is not what was shipped."""
+    """A shipped file is not what was shipped, or the subprocess that signs failed."""
 
 
 def shipped() -> Path:
@@ -52,29 +52,29 @@ def install(models: Path, keys: Path) -> None:
 
     What goes wrong is told and leaves the services to their simple rules.
     """
-    wanted = needed(models)
-    if not wanted:
-        return
-    order = [str(path.absolute()) for path in (shipped(), models, keys)]
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    wanted: list[Service] = []
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "edge.inference.starter", *order],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        wanted = needed(models)
+        if wanted:
+            _run([str(path.absolute()) for path in (shipped(), models, keys)])
+            log.info("starter_models", services=wanted)
+    except (OSError, subprocess.SubprocessError, StarterDamaged) as error:
         log.warning("starter_models_missing", services=wanted, reason=str(error))
-        return
+
+
+def _run(order: list[str]) -> None:
+    """Raises OSError, TimeoutExpired, StarterDamaged with its last word."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "edge.inference.starter", *order],
+        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     if done.returncode != 0:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        log.warning("starter_models_missing", services=wanted, reason="".join(last))
-        return
-    log.info("starter_models", services=wanted)
+        raise StarterDamaged(done.stderr.decode(errors="replace").strip()[-500:])
 
 
 def copy(source: Path, models: Path, keys: Path) -> list[Path]:
@@ -133,6 +133,16 @@ def _appear(target: Path, content: dict[str, bytes]) -> Path:
     return target
 
 
+def main(words: list[str]) -> int:
+    """The subprocess."""
+    source, models, keys = (Path(word) for word in words)
+    try:
+        copy(source, models, keys)
+    except (OSError, Rfid3Error) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    for path in copy(*(Path(word) for word in sys.argv[1:4])):
-        print(path)
+    sys.exit(main(sys.argv[1:]))

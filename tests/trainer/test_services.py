@@ -1,0 +1,147 @@
+"""The table of services: what is too little is told, not raised through; what is due has its reason."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.errors import Rfid3Error
+from edge.inference.manifest import SERVICES, Manifest
+from edge.inference.predict import SERVICES as AT_EDGE
+from edge.inference.registry import ACTIVE
+from tests.inference import models
+from trainer.compare import compare, may_publish
+from trainer.data import Data, named, numbered
+from trainer.schedule import Due, Signals, due
+from trainer.services import RECIPES, Recipe, Settings, TooLittle, chosen
+from trainer.standing import Standing
+
+
+@dataclass
+class Days:
+    """Stands where ``Data`` is asked for its days only."""
+
+    days: dict[str, list[int]]
+    split_day: int = 0
+    sources: list[object] = field(default_factory=list)
+
+
+def test_every_service_has_a_recipe_of_the_edges_entity() -> None:
+    assert set(RECIPES) == set(SERVICES)
+    for name, recipe in RECIPES.items():
+        assert recipe.entity == AT_EDGE[name].entity, name
+        assert recipe.baselines
+        assert recipe.every_days >= 1
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+def test_too_few_days_are_told_with_what_is_needed(recipe: Recipe) -> None:
+    few = Days({"class": list(range(5)), "item": list(range(5))})
+    with pytest.raises(TooLittle, match=f"5 days .* {recipe.days_min} are needed"):
+        recipe.fit(few, Settings())  # type: ignore[arg-type]
+
+
+def test_a_service_that_is_none_is_named() -> None:
+    assert [r.name for r in chosen(["quality", "demand"])] == ["demand", "quality"]
+    with pytest.raises(Rfid3Error, match="no service weather"):
+        chosen(["weather"])
+
+
+@pytest.mark.parametrize("span", [1, 2, 5, 7, 99, 100, 731])
+def test_at_least_a_fifth_of_the_span_is_held_out(span: int) -> None:
+    data = Data([])
+    data.__dict__["days"] = {"class": [100, 100 + span - 1], "item": []}
+    held_out = data.last_day - data.split_day + 1
+    assert span * 0.2 <= held_out <= span * 0.2 + 1
+
+
+def test_days_have_names() -> None:
+    assert numbered(named(20_000)) == 20_000
+
+
+# --- which is due -------------------------------------------------------------------------------------
+
+
+def manifest(to_day: int, **told: object) -> Manifest:
+    made = models.manifest("demand", columns=models.chances(2), **told)  # type: ignore[arg-type]
+    training = msgspec.structs.replace(made.training, to_day=named(to_day))
+    return msgspec.structs.replace(made, training=training)
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setattr(Recipe, "installed", True)
+    return RECIPES["maintenance"]
+
+
+def plan(
+    recipe: Recipe, trained_to: int | None, last_day: int, complaint: str = "", **noticed: float
+) -> Due:
+    newest = None if trained_to is None else manifest(trained_to)
+    standing = Standing(recipe.name, None, None, newest, complaint)
+    signals = {recipe.name: Signals(**noticed)}  # type: ignore[arg-type]
+    (told,) = due([recipe], {recipe.name: standing}, {"class": -1, "item": last_day}, signals)
+    return told
+
+
+def test_a_service_without_a_model_of_the_shops_own_is_due(recipe: Recipe) -> None:
+    assert plan(recipe, None, 100).reason == "schedule"
+
+
+def test_without_history_nothing_is_due(recipe: Recipe) -> None:
+    assert plan(recipe, None, -1).reason is None
+
+
+def test_a_model_is_trained_again_when_enough_days_are_new_to_it(recipe: Recipe) -> None:
+    assert plan(recipe, 100, 100 + recipe.every_days - 1).reason is None
+    assert plan(recipe, 100, 100 + recipe.every_days).reason == "schedule"
+
+
+def test_what_the_daemon_took_back_is_trained_again_early(recipe: Recipe) -> None:
+    assert plan(recipe, 100, 101, "worse than the simple rule by 9%").reason == "accuracy"
+    assert plan(recipe, 100, 100, "worse than the simple rule by 9%").reason is None
+
+
+def test_drift_and_corrections_are_reasons(recipe: Recipe) -> None:
+    assert plan(recipe, 100, 101, drifted=0.3).reason == "drift"
+    assert plan(recipe, 100, 101, drifted=0.1).reason is None
+    assert plan(recipe, 100, 101, corrections=3).reason == "feedback"
+
+
+# --- which is better ----------------------------------------------------------------------------------
+
+
+def told(pinball: float, rule: float, active: float | None = None) -> Manifest:
+    baselines = {"naive": {"pinball": rule}}
+    if active is not None:
+        baselines[ACTIVE] = {"pinball": active}
+    return manifest(100, metrics={"pinball": pinball}, baselines=baselines)
+
+
+def test_the_same_later_rows_decide_where_there_are_any() -> None:
+    compared = compare(told(0.9, 2.0, active=1.0), told(0.1, 2.0))
+    assert compared.gain == pytest.approx(0.1)
+    assert "same later days" in compared.by
+
+
+def test_else_each_is_held_against_the_simple_rules_that_both_know() -> None:
+    compared = compare(told(1.0, 2.0), told(1.2, 2.0))
+    assert compared.gain == pytest.approx(0.5 - 0.4)
+    other = manifest(100, metrics={"mae": 1.0}, baselines={"naive": {"mae": 2.0}})
+    assert compare(told(1.0, 2.0), other).gain is None
+
+
+def test_a_worse_model_is_not_published_beyond_the_margin() -> None:
+    active = told(1.0, 2.0)
+    assert may_publish(compare(told(1.02, 2.0), active), active, 0.02) == ""
+    assert "worse" in may_publish(compare(told(1.2, 2.0), active), active, 0.02)
+    assert may_publish(compare(told(3.0, 2.0), None), None, 0.02) == ""
+
+
+def test_no_service_is_fitted_from_nothing(tmp_path: Path) -> None:
+    with Data([]) as data:
+        assert data.last_day == -1
+        for recipe in RECIPES.values():
+            with pytest.raises(TooLittle):
+                recipe.fit(data, Settings())
