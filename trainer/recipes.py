@@ -95,3 +95,24 @@ def demand(data: Data, settings: Settings) -> Exportable:
     from trainer import demand as service
 
     return service.fit(data, settings)
+
+
+def pricing(data: Data, settings: Settings) -> Exportable:
+    """Demand's answer to a price."""
+    from trainer import pricing as service
+
+    return service.fit(data, settings)
+
+
+def packs(data: Data, settings: Settings) -> Exportable:
+    """What is taken together."""
+    from trainer import packs as service
+
+    return service.fit(data, settings)
+
+
+def inventory(data: Data, settings: Settings) -> Exportable:
+    """Velocity classes and demand over a lead time."""
+    from trainer import velocity as service
+
+    return service.fit(data, settings)
