@@ -25,6 +25,7 @@ from edge.errors import Rfid3Error
 from edge.features.catalog import catalogue_hash
 from edge.inference import door_check, door_run, keys
 from edge.inference.door import Limits, Refused
+from edge.inference.drift import Bins, bins_of
 from edge.inference.manifest import (
     ENTITIES,
     GOLDEN,
@@ -92,6 +93,9 @@ class Exportable:
     calibration: Sequence[tuple[float, float, int]] = ()
     feature_quantiles: Mapping[str, Sequence[float]] = field(default_factory=dict)
     output_quantiles: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    feature_bins: Mapping[str, Bins] = field(default_factory=dict)
+    """For the drift test (``binned``)."""
+    output_bins: Mapping[str, Bins] = field(default_factory=dict)
     notes: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """A service's own constants: whatever JSON can hold."""
@@ -162,6 +166,11 @@ def quantiles21(x: NDArray[Any], names: Sequence[str]) -> dict[str, list[float]]
     return {
         name: np.quantile(values, levels).tolist() for name, values in seen.items() if len(values)
     }
+
+
+def binned(x: NDArray[Any], names: Sequence[str]) -> dict[str, Bins]:
+    """For the manifest: each column's training values as counts."""
+    return {name: bins_of(np.asarray(x[:, i], np.float64)) for i, name in enumerate(names)}
 
 
 # --- the parts of a folder ---------------------------------------------------------------------------
@@ -283,6 +292,8 @@ def _manifest(
         calibration=list(fitted.calibration),
         feature_quantiles={name: list(v) for name, v in fitted.feature_quantiles.items()},
         output_quantiles={name: list(v) for name, v in fitted.output_quantiles.items()},
+        feature_bins=dict(fitted.feature_bins),
+        output_bins=dict(fitted.output_bins),
         libraries=dict(_libraries()),
         notes=fitted.notes,
         extra={name: msgspec.Raw(msgspec.json.encode(v)) for name, v in fitted.extra.items()},

@@ -20,7 +20,7 @@ from edge.inference.predict import MAINTENANCE_DAYS
 from edge.storage.history import HistoryReader
 from trainer import hazard, survival
 from trainer.examples import Rises, examples, watched_until
-from trainer.export import Exportable, golden_rows, quantiles21
+from trainer.export import Exportable, binned, golden_rows, quantiles21
 from trainer.hazard import Fitted, Problem
 from trainer.history import FeatureTable, feature_table
 from trainer.onnx_graph import Graph
@@ -245,6 +245,7 @@ def exportable(
 ) -> Exportable:
     """What the manifest says of any model of ``trainer.hazard``."""
     x = found.problem.x
+    answers = predict(x)
     return Exportable(
         service=service,
         kind=found.family.kind,
@@ -261,6 +262,8 @@ def exportable(
         importances=found.importances,
         calibration=found.bins,
         feature_quantiles=quantiles21(x, found.problem.features),
-        output_quantiles=quantiles21(predict(x), [column.name for column in columns]),
+        output_quantiles=quantiles21(answers, [column.name for column in columns]),
+        feature_bins=binned(x, found.problem.features),
+        output_bins=binned(answers, [column.name for column in columns]),
         notes=notes,
     )
