@@ -31,6 +31,7 @@ from bench import (
     scoring,
     shops,
     swaps,
+    train_time,
 )
 from bench import journal as journal_bench
 from bench.harness import (
@@ -107,6 +108,7 @@ BENCHES = (
     Bench("drift", drift.TITLE, drift.measure, 60),
     Bench("scoring", scoring.TITLE, scoring.measure, 15),
     Bench("swaps", swaps.TITLE, swaps.measure, 90),
+    Bench("train_time", train_time.TITLE, train_time.measure, 600),
     Bench("decode", "Bytes to events by format", measure_decode, 10),
     Bench("presence", "Cost of presence", measure_presence, 20),
     Bench("journal", "A commit by its size", measure_journal, 20),

@@ -5,6 +5,7 @@ raises TooLittle; ``measure_<service>(data, folder, manifest)`` gives the metric
 service, such as the active one, on the held-out days.
 """
 
+import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -92,27 +93,25 @@ def quality(data: Data, settings: Settings) -> Exportable:
 
 def demand(data: Data, settings: Settings) -> Exportable:
     """Units a class and day."""
-    from trainer import demand as service
-
-    return service.fit(data, settings)
+    return _of("demand", data, settings)
 
 
 def pricing(data: Data, settings: Settings) -> Exportable:
     """Demand's answer to a price."""
-    from trainer import pricing as service
-
-    return service.fit(data, settings)
+    return _of("pricing", data, settings)
 
 
 def packs(data: Data, settings: Settings) -> Exportable:
     """What is taken together."""
-    from trainer import packs as service
-
-    return service.fit(data, settings)
+    return _of("packs", data, settings)
 
 
 def inventory(data: Data, settings: Settings) -> Exportable:
     """Velocity classes and demand over a lead time."""
-    from trainer import velocity as service
+    return _of("velocity", data, settings)
 
-    return service.fit(data, settings)
+
+def _of(module: str, data: Data, settings: Settings) -> Exportable:
+    """What the module's own ``fit`` gives."""
+    made: Exportable = importlib.import_module(f"trainer.{module}").fit(data, settings)
+    return made
