@@ -412,7 +412,7 @@ def confidence(columns: list[Column], values: list[float | None]) -> float | Non
 def answers(columns: list[Column], values: list[float | None]) -> list[Answer]:
     """One answer a column that is no quantile; the quantiles about the same thing are its interval.
 
-    A quantile speaks of the column whose name it continues (``units_7d_q90``), else of every column
+    A quantile speaks of the column whose name it continues (``units_week_1_p90``), else of every column
     of its horizon and unit. Where there are quantiles only, the one nearest the median answers.
     """
     told = list(zip(columns, values, strict=True))

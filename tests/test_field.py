@@ -1,18 +1,24 @@
 """The record of predictions: kept at a day's close, judged by what happened, told to the registry."""
 
 import asyncio
+import itertools
+import sqlite3
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from edge import pipeline_field
 from edge.core import Core
+from edge.features.keys import key_hash
 from edge.inference.field import KEYS_MAX, Kept, chosen, questions
 from edge.inference.manifest import Column
 from edge.inference.scorer import Scorer
-from edge.pipeline_field import RULE_VERSION, FieldRecord
+from edge.pipeline_field import FieldRecord
+from edge.pipeline_scores import RULE_VERSION
 from edge.records import Message
 from edge.storage import field as tables
 from edge.storage.journal import Journal
@@ -156,23 +162,27 @@ def test_quantiles_and_mean_of_one_horizon_are_one_question() -> None:
         Column(name=name, unit="units", horizon_days=days, quantile=level)
         for name, days, level in (
             ("units_day_7", 7, None),
-            ("units_day_7_q10", 7, 0.1),
-            ("units_7d", 7, None),
-            ("units_7d_q90", 7, 0.9),
+            ("units_day_7_p10", 7, 0.1),
+            ("units_week_1", 7, None),
+            ("units_week_1_p90", 7, 0.9),
             ("units_day_8", 8, None),
             ("confidence", 0, None),
         )
     ]
     found = questions("demand", columns)
-    assert [(q.name, q.columns) for q in found] == [("units_day_7", (0, 1)), ("units_7d", (2, 3))]
+    assert [(q.name, q.columns) for q in found] == [
+        ("units_day_7", (0, 1)),
+        ("units_week_1", (2, 3)),
+    ]
 
 
 def test_the_keys_that_are_kept_are_the_same_whoever_else_comes() -> None:
-    keys = [f"K{i}" for i in range(KEYS_MAX + 100)]
-    first = {keys[i] for i in chosen(keys)}
+    hashes = np.array([key_hash(f"K{i}") for i in range(KEYS_MAX + 100)], np.uint64)
+    first, fewer = set(chosen(hashes).tolist()), hashes[: KEYS_MAX + 50]
     assert len(first) == KEYS_MAX
-    second = {keys[i] for i in chosen(keys[: KEYS_MAX + 50])}
-    assert first & set(keys[: KEYS_MAX + 50]) <= second
+    assert first == set(np.argsort(hashes)[:KEYS_MAX].tolist())
+    assert first & set(range(len(fewer))) <= set(chosen(fewer).tolist())
+    assert chosen(hashes[:7]).tolist() == list(range(7))
 
 
 def test_units_are_those_of_the_days_after(tmp_path: Path) -> None:
@@ -189,9 +199,152 @@ def test_units_are_those_of_the_days_after(tmp_path: Path) -> None:
     columns = [
         Column(name="units_day_3", unit="units", horizon_days=3),
         Column(name="units_4d", unit="units", horizon_days=4),
+        Column(name="units_week_1", unit="units", horizon_days=7),
     ]
     kept = Kept(day, 0, ["main\x1fS0", "main\x1fgone"], columns, b"", b"\0" * 16)
     asked = {q.name: q for q in questions("inventory", columns)}
     total = actual("demand", core.state, kept, asked["units_4d"], 0, 2)
     assert total.tolist()[0] == sum(sold)
     assert np.isnan(total[1])
+
+
+def test_kept_rows_stay_in_line_while_slices_grow_and_shrink(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, scorer):
+            slot, real = scorer.slots["maintenance"], scorer.seen
+            sizes = itertools.cycle([3, 7, 1, 16, 2])
+            slot.size = 5
+
+            def seen(*asked: Any) -> Any:
+                found = real(*asked)
+                slot.size = next(sizes)  # as the scorer's own pace may do between two slices
+                return found
+
+            scorer.seen = seen  # type: ignore[method-assign]
+            day = pass_day(core)
+            await record.close(day)
+            kept = await writer.read(
+                lambda c: tables.kept(c, ("maintenance", VERSION, "shown", day))
+            )
+            assert kept is not None
+            rows = core.state.item.keys.lookup(kept.keys)
+            assert len(set(rows.tolist())) == ITEMS
+            assert kept.values == real("maintenance", rows)[1].tobytes()
+
+    run(main)
+
+
+def test_a_row_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, _):
+            for _ in range(8):
+                await record.close(pass_day(core))
+
+            def spoil(journal: Journal) -> None:
+                def work(connection: sqlite3.Connection) -> None:
+                    connection.execute("UPDATE field_kept SET blob = substr(blob, 1, 40)")
+                    connection.execute("UPDATE field_score SET scores = '{\"n\": null}'")
+
+                journal.write_field(work)
+
+            await writer.run(spoil)
+        async with recorder(tmp_path, core) as (again, writer, _):
+            await again.restore()
+            assert again.scores("maintenance", VERSION) == {}
+            day = pass_day(core)
+            await again.close(day)
+            found = await writer.read(
+                lambda c: tables.kept(c, ("maintenance", VERSION, "shown", day))
+            )
+            assert found is not None
+
+    run(main)
+
+
+def test_a_long_horizon_is_told_for_as_many_days_as_a_short_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core, o=5) as (record, _, _):
+            for _ in range(30):
+                await record.close(pass_day(core))
+            told = record.scores("maintenance", VERSION)
+            assert told["failure_28d"]["n"] == 2 * ITEMS
+            assert told["failure_7d"]["n"] == 23 * ITEMS
+        async with recorder(tmp_path, core, o=5) as (again, _, _):
+            await again.restore()
+            assert again.scores("maintenance", VERSION) == told
+
+    run(main)
+
+
+def test_what_broke_since_is_unknown_once_another_day_has_closed(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, _, _):
+            await record.close(pass_day(core))
+            for _ in range(7):
+                last = pass_day(core)
+            told(core, "maintenance", core.now_ms + 1, epc="E0003", kind="failure")
+            last = pass_day(core)
+            await record.close(last)
+            assert record.scores("maintenance", VERSION)["failure_7d"] == {"n": 0.0}
+
+    run(main)
+
+
+def test_who_was_beside_and_is_shown_on_one_day_is_kept_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, scorer):
+            candidate = models.loaded(core.state, 2, seed=1, version=OTHER)
+            scorer.use("maintenance", scorer.slots["maintenance"].active, candidate)
+            await scorer.beat()
+            day = pass_day(core)
+            await record.close(day)
+            scorer.use("maintenance", candidate)
+            await record.close(day)
+            waiting = await writer.read(tables.waiting)
+            assert [(version, role) for _, version, role, _ in waiting] == [
+                (VERSION, "shown"),
+                (OTHER, "beside"),
+                (RULE_VERSION, "rule"),
+            ]
+
+    run(main)
+
+
+OTHER = "20261122T000000Z-00000000"
+
+
+def test_a_full_disk_makes_the_record_wait_and_lets_it_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_field, "LOOK_S", 0.002)
+    monkeypatch.setattr(pipeline_field, "FULL_S", 0.004)
+
+    async def main() -> None:
+        core = a_shop()
+        async with recorder(tmp_path, core) as (record, writer, _):
+            pass_day(core)
+            asked = []
+
+            def full(directory: Path) -> int:
+                asked.append(directory)
+                return 0
+
+            await writer.run(lambda journal: setattr(journal, "_free_bytes", full))
+            task = asyncio.create_task(record.run())
+            async with asyncio.timeout(10):
+                while len(asked) < 3:
+                    await asyncio.sleep(0.001)
+            assert await writer.read(tables.waiting) == []
+            await writer.run(lambda journal: setattr(journal, "_free_bytes", lambda _: 1 << 40))
+            async with asyncio.timeout(10):
+                while len(await writer.read(tables.waiting)) < 2:
+                    await asyncio.sleep(0.001)
+            assert not task.done()
+            task.cancel()
+
+    run(main)

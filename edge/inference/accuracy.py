@@ -42,6 +42,11 @@ class Scores(Struct, kw_only=True):
     interval_n: int = 0
     """Predictions with an interval: the lowest and the highest quantile told."""
     covered: int = 0
+    under: int = 0
+    """Actuals below the low quantile, where that is above the least there can be."""
+    under_n: int = 0
+    over: int = 0
+    """Actuals above the high quantile."""
     interval_width: float = 0.0
     interval_score: float = 0.0
     probabilities: list[tuple[int, float, float]] = field(default_factory=list)
@@ -64,7 +69,16 @@ class Scores(Struct, kw_only=True):
 
 _PLAIN = (
     *("n", "points", "error", "absolute_error", "squared_error", "absolute_actual"),
-    *("interval_n", "covered", "interval_width", "interval_score", "brier"),
+    *(
+        "interval_n",
+        "covered",
+        "under",
+        "under_n",
+        "over",
+        "interval_width",
+        "interval_score",
+        "brier",
+    ),
 )
 
 
@@ -123,11 +137,16 @@ def _quantiles(columns: Sequence[Column], answers: Floats, y: Floats) -> Scores:
     low_y, high_y = answers[:, levels[low]], answers[:, levels[high]]
     outside = np.maximum(low_y - y, 0) / low + np.maximum(y - high_y, 0) / (1 - high)
     width = high_y - low_y
+    least = next((c.lowest for c in columns if c.quantile == low), None)
+    can = low_y > least if least is not None else np.ones(len(y), np.bool_)
     return Scores(
         pinball=pinball,
         below=below,
         interval_n=len(y),
         covered=int(((y >= low_y) & (y <= high_y)).sum()),
+        under=int((y < low_y)[can].sum()),
+        under_n=int(can.sum()),
+        over=int((y > high_y).sum()),
         interval_width=float(width.sum()),
         interval_score=float((width + outside).sum()),
     )

@@ -8,6 +8,7 @@ Also the adaptive correction of intervals. No fitting, no files, no clock.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
-from edge.inference import demand_rows, demand_states, demand_windows
+from edge.inference import demand_rows, demand_states, demand_windows, tabular
 from edge.inference.demand_calendar import Calendar
 from edge.inference.demand_states import DIM, Member, State
 from edge.inference.model import SIDE as CONSTANTS
@@ -198,11 +199,12 @@ UNITS = ("rented_milli", "sold_milli")
 
 
 def history(state: FeatureState, rows: Ints) -> Floats:
-    """float64[n, d]: units a day of the last days, today last; NaN before the first, or sold out."""
-    days = [_ring(state, name).series(rows, WINDOW_DAYS) for name in UNITS]
+    """float64[n, d]: units of the last closed days, the newest last; NaN before the first sale, or
+    sold out. The present day is not among them: it has only begun."""
+    days = [_ring(state, name).series(rows, WINDOW_DAYS)[:-1] for name in UNITS]
     y = np.maximum(sum(days[1:], days[0]), 0).T / 1000
     begun = np.logical_or.accumulate(y > 0, axis=1)
-    sold_out = _ring(state, "stockouts").series(rows, WINDOW_DAYS).T > 0
+    sold_out = _ring(state, "stockouts").series(rows, WINDOW_DAYS)[:-1].T > 0
     return np.where(begun & ~sold_out, y, np.nan)
 
 
@@ -215,21 +217,36 @@ def _ring(state: FeatureState, name: str) -> DayRing:
 def prepare(state: FeatureState, rows: Ints, model: Loaded) -> None:
     """Fill the first n rows of the model's inputs for classes ``rows`` int64[n], at a day's close.
 
-    About a quarter of a millisecond a class: ask for a few rows at a time.
+    About a quarter of a millisecond a class: ask for a few rows at a time. A model that asks for
+    features of the catalogue instead gets those.
     """
+    if "demand" not in model.manifest.extra:
+        tabular.prepare(state, rows, model)
+        return
     assert model.side is not None, model.name
     into = model.session.inputs
     key = state.cls.keys.key
     model.side.put([key(row) for row in rows.tolist()], into[CONSTANTS])
-    extra = msgspec.json.decode(model.manifest.extra["demand"])
-    constants = Constants.from_extra(extra)
-    today = _ring(state, UNITS[0]).today
+    constants = _constants(model)
+    closed = _ring(state, UNITS[0]).today - 1
     unknown = np.full((HORIZON_DAYS, len(constants.factors)), np.nan)
     n = len(rows)
-    given = inputs(constants, into[CONSTANTS][:n], history(state, rows), today, unknown)
+    given = inputs(constants, into[CONSTANTS][:n], history(state, rows), closed, unknown)
     for name, values in given.items():
         if name in into:
             into[name][:n] = values
+
+
+_known: WeakKeyDictionary[Loaded, Constants] = WeakKeyDictionary()
+
+
+def _constants(model: Loaded) -> Constants:
+    """What its manifest says, read once."""
+    found = _known.get(model)
+    if found is None:
+        found = Constants.from_extra(msgspec.json.decode(model.manifest.extra["demand"]))
+        _known[model] = found
+    return found
 
 
 # -- intervals that follow what happens -------------------------------------------------------------
@@ -266,13 +283,17 @@ def adapted(now: Conformal, actual: Floats, quantiles: Floats) -> Conformal:
     if not told.any():
         return now
     y, q = actual[told], quantiles[told]
-    low, high = y < q[:, 0], y > q[:, 2]
-    moved = now.offset.astype(np.float64)
-    can = q[:, 0] > 0
-    if can.any():
-        moved[0] += STEP * (low[can].mean() - LEVELS[0])
-    moved[2] += STEP * (high.mean() - (1 - LEVELS[2]))
+    low, high, can = y < q[:, 0], y > q[:, 2], q[:, 0] > 0
+    under = float(low[can].mean()) if can.any() else LEVELS[0]
     within = float((~low & ~high).mean())
+    return missed(now, under, float(high.mean()), within)
+
+
+def missed(now: Conformal, under: float, over: float, within: float) -> Conformal:
+    """The same from shares: of actuals below a low quantile above 0, above the high one, and inside."""
+    moved = now.offset.astype(np.float64)
+    moved[0] += STEP * (under - LEVELS[0])
+    moved[2] += STEP * (over - (1 - LEVELS[2]))
     weight = max(1 / (now.days + 1), 1 / 28)
     return replace(
         now,

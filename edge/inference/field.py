@@ -7,7 +7,6 @@ once a horizon has passed, what came of them. One table says how each service le
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from msgspec import Struct
@@ -19,14 +18,18 @@ from edge.inference.manifest import Column, Service, stem
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Hashes = NDArray[np.uint64]
 
 KEYS_MAX = 5_000
-"""So many keys of a service are kept a day; which, their hash says, so that it is the same every
+"""So many keys of a service are kept a day; which, their hashes say, so that they are the same every
 day and for every version."""
 DAY_UNITS = re.compile(r"units_day_(\d+)")
+WEEK_UNITS = re.compile(r"units_week_(\d+)")
 SUM_UNITS = re.compile(r"units_(\d+)d")
 DAYS_ASKED = (1, 7, 14, 28)
-"""Single days ahead that are judged; sums and probabilities are judged at every horizon told."""
+"""Single days ahead that are judged."""
+WEEKS_ASKED = (1, 2, 4, 13)
+"""Weeks ahead that are judged; sums and probabilities are judged at every horizon told."""
 
 
 class Kept(Struct, frozen=True, array_like=True):
@@ -86,18 +89,17 @@ def questions(service: Service, columns: Sequence[Column]) -> list[Question]:
     return [Question(name, days, tuple(at)) for (name, days), at in groups.items()]
 
 
-def chosen(keys: Sequence[str], most: int = KEYS_MAX) -> list[int]:
-    """Indices of the keys that are kept: all of them, or those with the smallest hashes.
+def chosen(hashes: Hashes, most: int = KEYS_MAX) -> Ints:
+    """Ascending indices of the keys that are kept: all, or those with the smallest hashes.
 
-    >>> chosen(["a", "b", "c"], 2) == chosen(["a", "b", "c"], 2)
-    True
+    ``hashes``: uint64[n], of the keys (``edge.features.keys``).
+
+    >>> chosen(np.array([5, 1, 9, 3], np.uint64), 2).tolist()
+    [1, 3]
     """
-    if len(keys) <= most:
-        return list(range(len(keys)))
-    drawn = sorted(
-        range(len(keys)), key=lambda i: blake2b(keys[i].encode(), digest_size=8).digest()
-    )
-    return sorted(drawn[:most])
+    if len(hashes) <= most:
+        return np.arange(len(hashes))
+    return np.sort(np.argpartition(hashes, most - 1)[:most])
 
 
 # -- what happened --------------------------------------------------------------------------------
@@ -121,13 +123,19 @@ def _units_of_days(state: FeatureState, rows: Ints, first_day: int, last_day: in
 
 
 def _units(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Question) -> Floats:
-    first = day + (asked.horizon_days if DAY_UNITS.fullmatch(asked.name) else 1)
-    return _units_of_days(state, rows, first, day + asked.horizon_days)
+    """Of one day, of the seven days that end a week ahead, or of all days until then."""
+    spans = ((DAY_UNITS, 1), (WEEK_UNITS, 7), (SUM_UNITS, asked.horizon_days))
+    days = next(span for name, span in spans if name.fullmatch(asked.name))
+    last = day + asked.horizon_days
+    return _units_of_days(state, rows, last - days + 1, last)
 
 
 def _asks_units(name: str) -> bool:
     day = DAY_UNITS.fullmatch(name)
-    return int(day[1]) in DAYS_ASKED if day else SUM_UNITS.fullmatch(name) is not None
+    if day:
+        return int(day[1]) in DAYS_ASKED
+    week = WEEK_UNITS.fullmatch(name)
+    return int(week[1]) in WEEKS_ASKED if week else SUM_UNITS.fullmatch(name) is not None
 
 
 def _events(state: FeatureState, rows: Ints) -> Ints:
@@ -136,7 +144,12 @@ def _events(state: FeatureState, rows: Ints) -> Ints:
 
 
 def _failed(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Question) -> Floats:
-    """1 where something broke since; an item that left the shop before it could is not known."""
+    """1 where something broke since; an item that left the shop before it could is not known.
+
+    Failures are counted, not dated: once another day has closed nobody can tell.
+    """
+    if state.today - 1 > day + asked.horizon_days:
+        return np.full(len(rows), np.nan)
     broke = _events(state, rows) > basis
     left = state.item.col["retired"][rows] > 0
     return np.where(broke, 1.0, np.where(left, np.nan, 0.0))

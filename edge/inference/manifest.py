@@ -146,14 +146,14 @@ class Entities(Struct, frozen=True, kw_only=True, array_like=True):
     """float32[len(keys), len(columns)], little endian, C order."""
 
 
-_LEVEL = re.compile(r"_q\d+$")
+_LEVEL = re.compile(r"_[pq]\d+$")
 
 
 def stem(name: str) -> str:
     """What a column speaks of, without its level.
 
-    >>> stem("units_7d_q90"), stem("units_7d")
-    ('units_7d', 'units_7d')
+    >>> stem("units_week_1_p90"), stem("units_week_1")
+    ('units_week_1', 'units_week_1')
     """
     return _LEVEL.sub("", name)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
-from edge.inference import tabular
+from edge.inference import demand, tabular
 from edge.inference.manifest import Column, Entity, Service
 from edge.inference.model import Loaded
 
@@ -51,6 +51,8 @@ class ServiceAtEdge:
     fallback: Fallback
     when: Literal["touched", "day"] = "touched"
     """``touched``: rows that something happened to; ``day``: every row, at each day's close."""
+    slice_first: int = 16
+    """Rows of the first slice of a model, while nobody knows yet how long it takes."""
     prepare: Callable[[FeatureState, Ints, Loaded], None] = tabular.prepare
     interpret: Callable[[Loaded, int], Floats] = tabular.interpret
 
@@ -58,6 +60,10 @@ class ServiceAtEdge:
     def plain(self) -> bool:
         """Whether the short way for one row may be taken."""
         return self.prepare is tabular.prepare and self.interpret is tabular.interpret
+
+
+def _units(*told: tuple[str, int]) -> tuple[Column, ...]:
+    return tuple(Column(name=n, unit="units", horizon_days=d, lowest=0.0) for n, d in told)
 
 
 def _units_ahead(*days: int) -> tuple[Column, ...]:
@@ -102,9 +108,14 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         when="day",
         fallback=Fallback(
             f"the average of the last {HISTORY_DAYS} days",
-            _units_ahead(1, 7, 28),
-            _times_average(1, 7, 28),
+            _units(
+                ("units_day_1", 1), ("units_day_7", 7), ("units_week_1", 7), ("units_week_4", 28)
+            ),
+            _times_average(1, 1, 7, 7),
         ),
+        slice_first=1,
+        prepare=demand.prepare,
+        interpret=demand.interpret,
     ),
     "maintenance": ServiceAtEdge(
         entity="item",

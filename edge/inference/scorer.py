@@ -32,8 +32,6 @@ Troubled = Callable[[Service, Loaded, Role, Trouble], None]
 
 SLICE_TARGET_S = 0.002
 """A slice of scoring aims to hold the loop no longer."""
-SLICE_FIRST = 16
-"""Rows of the first slice of a model: nobody knows yet how long it takes."""
 SWEEP_ROWS = 2_048
 """Rows that nothing happened to, scored again in one beat at most."""
 SWEEPS = 4
@@ -74,7 +72,7 @@ class Slot:
     """Of ``SHARES`` keys so many see the candidate's answers."""
     share_asked: float = 0.0
     """The same as it was asked for."""
-    size: int = SLICE_FIRST
+    size: int = 1
     cursor: int = -1
     """The next row of the present sweep over all rows; -1: none is under way."""
     swept_at_ms: int = 0
@@ -137,7 +135,8 @@ class Scorer:
         slot = self.slots[service]
         if slot.active is not active or slot.candidate is not candidate:
             slot.swaps += slot.active is not active
-            slot.size, slot.cursor, slot.swept_at_ms = SLICE_FIRST, 0, self.state.now_ms
+            slot.size, slot.cursor = slot.at_edge.slice_first, 0
+            slot.swept_at_ms = self.state.now_ms
         slot.active, slot.candidate = active, candidate
         slot.share_asked = share
         slot.share = round(share * SHARES) if candidate is not None else 0
