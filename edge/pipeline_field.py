@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from edge.core import Core
 from edge.errors import JournalFull
 from edge.inference import drift
-from edge.inference.accuracy import Scores, by_group, figures, judge
-from edge.inference.drift import Moved
+from edge.inference.accuracy import by_group, judge
+from edge.inference.drift import Bins, Moved
 from edge.inference.field import JUDGED, Kept, Question, actual, chosen, questions
 from edge.inference.manifest import SERVICES as NAMES
 from edge.inference.manifest import Column, Service
@@ -25,8 +25,9 @@ from edge.inference.model import Loaded
 from edge.inference.registry import Measured
 from edge.inference.scorer import Scorer, Slot
 from edge.inference.session import ROWS_MAX
+from edge.pipeline_scores import REMEMBERED_DAYS, RULE_VERSION, Figures, KnownScores
 from edge.storage import field as tables
-from edge.storage.field import ByClass, Scored
+from edge.storage.field import ByClass, Packed, Scored
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
 
@@ -37,17 +38,20 @@ Ints = NDArray[np.int64]
 
 LOOK_S = 5.0
 """How often somebody looks whether a day has closed."""
+FULL_S = 60.0
+"""How long to wait for room: until then all of the day's work would be done in vain."""
 FRESH_MS = 2 * 3_600_000
 """Later than this after a day's close nothing is kept for it: the next day would be known already."""
 SLICE_KEYS = 500
 """So many keys are looked up in one go on the loop."""
-REMEMBERED_DAYS = 28
-"""Scores of so many days are held in memory and told; the tables keep more."""
 KEPT_DAYS = 400
 SHOWN, BESIDE, RULE = "shown", "beside", "rule"
-RULE_VERSION = "rule"
+
+FAR = 1 << 62
+"""The day of what is never due."""
 
 Key = tuple[str, str, str, int]
+Names = list[str]
 
 
 class FieldRecord:
@@ -56,84 +60,68 @@ class FieldRecord:
     def __init__(self, core: Core, scorer: Scorer, writer: JournalWriter) -> None:
         self.drift: dict[Service, list[Moved]] = {}
         """What the newest look at each service's active model said, the most surprising first."""
+        self.known = KnownScores()
         self._state = core.state
         self._scorer = scorer
         self._writer = writer
-        self._scores: dict[tuple[str, str], list[Scored]] = {}
         self._closed = -1
+        self._due: dict[Key, int] = {}  # the day whose close will judge some of a kept row next
 
     # -- what others ask ------------------------------------------------------------------------
 
-    def scores(self, service: Service, version: str) -> dict[str, dict[str, float]]:
+    def scores(self, service: Service, version: str) -> Figures:
         """Question -> figures over the last days, for people; empty: nothing is known yet."""
-        told: dict[str, Scores] = {}
-        for scored in self._scores.get((service, version), ()):
-            told[scored.question] = told.get(scored.question, Scores()).add(scored.scores)
-        return {question: figures(sums) for question, sums in told.items()}
+        return self.known.figures(service, version)
 
     def measured(self, service: Service, version: str) -> Measured | None:
-        """How good a version has been, on days on which all that are known were judged alike."""
-        told = {
-            name: scored for (of, name), scored in self._scores.items() if of == service and scored
-        }
-        if version not in told:
-            return None
-        asked = set.intersection(
-            *({(s.horizon_days, s.question) for s in scored} for scored in told.values())
-        )
-        if not asked:
-            return None
-        _, question = min(asked)
-        days = {
-            name: {s.day: s.scores for s in scored if s.question == question}
-            for name, scored in told.items()
-        }
-        common = set.intersection(*(set(found) for found in days.values()))
-        if not common:
-            return None
-        ours, rule = _sum([days[version][day] for day in common]), days.get(RULE_VERSION)
-        return Measured(
-            rows=ours.n,
-            loss=_loss(ours),
-            baseline_loss=_loss(_sum([rule[day] for day in common])) if rule else None,
-            coverage=figures(ours).get("coverage"),
-        )
+        """How good a version has been, on days on which all who answer now were judged alike."""
+        slot = self._scorer.slots.get(service)
+        answering = (slot.active, slot.candidate) if slot is not None else ()
+        beside = {model.manifest.version for model in answering if model is not None}
+        return self.known.measured(service, version, beside)
 
     # -- the task -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self.restore()
+        restored = False
         while True:
-            closed = self._state.today - 1
-            if self._state.now_ms and closed > self._closed:
-                try:
+            wait_s = LOOK_S
+            try:
+                if not restored:
+                    await self.restore()
+                    restored = True
+                closed = self._state.today - 1
+                if self._state.now_ms and closed > self._closed:
                     await self.close(closed)
-                except JournalFull as error:
-                    log.warning("field_record_waits", reason=str(error), cure=error.cure)
-                else:
                     self._closed = closed
-            await asyncio.sleep(LOOK_S)
+            except JournalFull as error:
+                log.warning("field_record_waits", reason=str(error), cure=error.cure)
+                wait_s = max(LOOK_S, FULL_S)
+            await asyncio.sleep(wait_s)
 
     async def restore(self) -> None:
         """Remember the scores of the last days."""
         from_day = self._state.today - REMEMBERED_DAYS if self._state.now_ms else 0
         for scored in await self._writer.read(lambda c: list(tables.scores(c, from_day))):
-            self._remember(scored)
+            self.known.remember(scored)
 
     async def close(self, day: int) -> None:
         """A day has closed: judge what can be judged now, then keep what is said today.
 
         Raises JournalFull: then it is done again later, and nothing counts twice.
         """
-        for key in await self._writer.read(tables.waiting):
-            await self._judge(key, day)
+        waiting = await self._writer.read(tables.waiting)
+        self._due = {key: self._due.get(key, day) for key in waiting}
+        for key in waiting:
+            if self._due[key] <= day:
+                self._due[key] = await self._judge(key, day)
         if self._state.now_ms - self._state.days.end_ms(day) <= FRESH_MS:
             for slot in self._scorer.slots.values():
                 await self._keep(slot, day)
         await self._write(partial(tables.trim, closed_day=day, before_day=day - KEPT_DAYS))
-        for scored in self._scores.values():
-            scored[:] = [s for s in scored if s.day > day - REMEMBERED_DAYS]
+        self.known.forget(day)
+        self.known.know(await asyncio.to_thread(self.known.work_out))
 
     async def _write(self, work: "partial[None]", bytes_needed: int = 0) -> None:
         def run(journal: Journal) -> None:
@@ -152,113 +140,103 @@ class FieldRecord:
             or not questions(service, active.manifest.columns)
         ):
             return
-        live = slot.table.keys.live()
-        keys = [slot.table.keys.key(row) for row in live.tolist()]
-        rows = live[chosen(keys)].astype(np.int64)
-        seen, said, ruled = await self._asked(slot, active, rows)
+        rows, keys = await self._chosen(slot)
+        said = await self._asked(slot, active, rows)
         if said is None:
             return
-        self._look(service, active, seen, said)
+        seen, answers = said
         rule = slot.at_edge.fallback
-        await self._store(slot, SHOWN, active.manifest.version, active.manifest.columns, rows,
-                          said, day, (active.manifest.features, seen))  # fmt: skip
-        await self._store(slot, RULE, RULE_VERSION, rule.columns, rows, ruled, day)
+        parts = [
+            (SHOWN, active.manifest.version, active.manifest.columns, answers),
+            (RULE, RULE_VERSION, rule.columns, await self._ruled(slot, rows)),
+        ]
         candidate = slot.candidate
-        if candidate is not None and slot.beside is not None:
-            held = slot.beside.held(rows) & (slot.beside.by[rows] == candidate.number)
-            columns = candidate.manifest.columns
-            values = np.where(held[:, None], slot.beside.values[rows, : len(columns)], np.nan)
-            await self._store(slot, BESIDE, candidate.manifest.version, columns, rows,
-                              values.astype(np.float32), day)  # fmt: skip
-
-    async def _asked(
-        self, slot: Slot, active: Loaded, rows: Ints
-    ) -> tuple[Floats, Floats | None, Floats]:
-        """(features, answers, the rule's answers) of rows, a slice at a time; ``None``: trouble."""
-        seen, said, ruled = [], [], []
-        for start in range(0, len(rows), slot.size):
-            piece = rows[start : start + min(slot.size, ROWS_MAX)]
-            found = self._scorer.seen(slot.service, piece)
-            if found is None or found[2] != active.number:
-                return np.zeros((0, 0), np.float32), None, np.zeros((0, 0), np.float32)
-            seen.append(found[0])
-            said.append(found[1])
-            ruled.append(slot.at_edge.fallback.answer(self._state, piece))
-            await asyncio.sleep(0)
-        if not said:
-            return np.zeros((0, 0), np.float32), None, np.zeros((0, 0), np.float32)
-        return np.concatenate(seen), np.concatenate(said), np.concatenate(ruled)
-
-    async def _store(
-        self,
-        slot: Slot,
-        role: str,
-        version: str,
-        columns: Sequence[Column],
-        rows: Ints,
-        values: Floats,
-        day: int,
-        seen: tuple[list[str], Floats] | None = None,
-    ) -> None:
-        asked = questions(slot.service, columns)
-        if not asked:
-            return
-        told = sorted({i for question in asked for i in question.columns})
-        kept = Kept(
-            day=day,
-            at_ms=self._state.now_ms,
-            keys=[slot.table.keys.key(row) for row in rows.tolist()],
-            columns=[columns[i] for i in told],
-            values=np.ascontiguousarray(values[:, told], "<f4").tobytes(),
-            basis=JUDGED[slot.service].basis(self._state, rows).astype("<i8").tobytes(),
-            features=seen[0] if seen and seen[1].shape[1] else [],
-            seen=np.ascontiguousarray(seen[1], "<f4").tobytes() if seen else b"",
+        if candidate is not None:
+            values = await self._said_beside(slot, candidate, rows)
+            parts.append((BESIDE, candidate.manifest.version, candidate.manifest.columns, values))
+        basis = JUDGED[service].basis(self._state, rows)
+        at_ms = self._state.now_ms
+        now = slot.table.keys.keys_of(rows.tolist())
+        same = np.array([a == b for a, b in zip(now, keys, strict=True)], np.bool_)
+        told = active.manifest
+        self.drift[service] = await asyncio.to_thread(
+            _look, told.features, told.columns, told.feature_bins, told.output_bins, seen, answers
         )
-        until = day + max(question.horizon_days for question in asked)
-        work = partial(
-            tables.keep,
-            service=slot.service,
-            version=version,
-            role=role,
-            kept=kept,
-            until_day=until,
-        )
-        await self._write(work, len(kept.values) + len(kept.seen))
-
-    def _look(self, service: Service, model: Loaded, seen: Floats, said: Floats) -> None:
-        """Whether what the model sees or says has moved from its training."""
-        told = model.manifest
-        live = {name: seen[:, i] for i, name in enumerate(told.features) if i < seen.shape[1]}
-        reference = dict(told.feature_bins)
-        for i, column in enumerate(told.columns):
-            if column.name in told.output_bins:
-                reference[f"answer {column.name}"] = told.output_bins[column.name]
-                live[f"answer {column.name}"] = said[:, i]
-        self.drift[service] = drift.look(reference, live)
         moved = [m.name for m in self.drift[service] if m.drifted]
         if moved:
             log.info("model_drift", service=service, version=told.version, moved=moved)
+        packed = await asyncio.to_thread(
+            _packed, service, day, at_ms, keys, same, parts, basis, (told.features, seen)
+        )
+        await self._write(partial(tables.keep, packed=packed), sum(len(p.blob) for p in packed))
+
+    async def _chosen(self, slot: Slot) -> tuple[Ints, Names]:
+        """Rows that are kept, and their keys."""
+        table = slot.table.keys
+        live = table.live()
+        rows = live[await asyncio.to_thread(chosen, table.hashes[live])]
+        keys = table.keys_of(rows.tolist())
+        there = np.array([bool(key) for key in keys], np.bool_)  # not forgotten meanwhile
+        return rows[there], [key for key in keys if key]
+
+    async def _asked(self, slot: Slot, active: Loaded, rows: Ints) -> tuple[Floats, Floats] | None:
+        """(features, answers) of rows, a slice at a time; ``None``: trouble, or no rows.
+
+        How large a slice may be changes meanwhile: the scorer goes on beside this.
+        """
+        seen, said, start = [], [], 0
+        while start < len(rows):
+            piece = rows[start : start + min(slot.size, ROWS_MAX)]
+            start += len(piece)
+            found = self._scorer.seen(slot.service, piece)
+            if found is None or found[2] != active.number:
+                return None
+            seen.append(found[0])
+            said.append(found[1])
+            await asyncio.sleep(0)
+        return (np.concatenate(seen), np.concatenate(said)) if said else None
+
+    async def _ruled(self, slot: Slot, rows: Ints) -> Floats:
+        """The simple rule's answers, a slice at a time."""
+        told = []
+        for start in range(0, len(rows), SLICE_KEYS):
+            told.append(slot.at_edge.fallback.answer(self._state, rows[start : start + SLICE_KEYS]))
+            await asyncio.sleep(0)
+        return np.concatenate(told)
+
+    async def _said_beside(self, slot: Slot, candidate: Loaded, rows: Ints) -> Floats:
+        """What a candidate said of rows when it was last asked; NaN where it was not."""
+        told, o = [], len(candidate.manifest.columns)
+        for start in range(0, len(rows), SLICE_KEYS):
+            some = rows[start : start + SLICE_KEYS]
+            values = np.full((len(some), o), np.nan, np.float32)
+            if slot.beside is not None:
+                held = slot.beside.held(some) & (slot.beside.by[some] == candidate.number)
+                values[held] = slot.beside.values[some[held], :o]
+            told.append(values)
+            await asyncio.sleep(0)
+        return np.concatenate(told)
 
     # -- judging --------------------------------------------------------------------------------
 
-    async def _judge(self, key: Key, closed: int) -> None:
-        """Score the questions of one kept row whose horizon has passed."""
+    async def _judge(self, key: Key, closed: int) -> int:
+        """Score the questions of one kept row whose horizon has passed; the day of the next."""
         service, _, _, day = key
         if service not in NAMES:
-            return
+            return FAR
         kept = await self._writer.read(partial(tables.kept, key=key))
         if kept is None:
-            return
+            return FAR
         done = await self._writer.read(partial(tables.judged, key=key))
-        for asked in questions(service, kept.columns):
-            if asked.name in done or day + asked.horizon_days > closed:
-                continue
-            truth = await self._truth(service, kept, asked)
-            scored, by_class = await asyncio.to_thread(
-                _scored, key, kept, asked, truth, self._classes(service, kept)
-            )
+        asked = [one for one in questions(service, kept.columns) if one.name not in done]
+        due = [one for one in asked if day + one.horizon_days <= closed]
+        classes = await self._classes(service, kept) if due else []
+        for one in due:
+            truth = await self._truth(service, kept, one)
+            scored, by_class = await asyncio.to_thread(_scored, key, kept, one, truth, classes)
             await self._write(partial(tables.score, scored=scored, by_class=by_class))
-            self._remember(scored)
+            self.known.remember(scored)
+        return min((day + one.horizon_days for one in asked if one not in due), default=FAR)
 
     async def _truth(self, service: Service, kept: Kept, asked: Question) -> NDArray[np.float64]:
         found = []
@@ -268,18 +246,76 @@ class FieldRecord:
             await asyncio.sleep(0)
         return np.concatenate(found) if found else np.zeros(0)
 
-    def _classes(self, service: Service, kept: Kept) -> list[str]:
+    async def _classes(self, service: Service, kept: Kept) -> Names:
         """The class of each key, now; empty where it has none."""
         if JUDGED[service].entity == "class":
             return kept.keys
         item, cls = self._state.item, self._state.cls
-        rows = [item.keys.get(key) for key in kept.keys]
-        of = [int(item.col["class_row"][row]) if row >= 0 else -1 for row in rows]
-        return [cls.keys.key(row) if row >= 0 else "" for row in of]
+        found: Names = []
+        for start in range(0, len(kept.keys), SLICE_KEYS):
+            rows = item.keys.lookup(kept.keys[start : start + SLICE_KEYS])
+            of = np.where(rows >= 0, item.col["class_row"][rows], -1).tolist()
+            found += [cls.keys.key(row) if row >= 0 else "" for row in of]
+            await asyncio.sleep(0)
+        return found
 
-    def _remember(self, scored: Scored) -> None:
-        key = (scored.service, scored.version)
-        self._scores.setdefault(key, []).append(scored)
+
+Part = tuple[str, str, Sequence[Column], Floats]
+"""(role, version, columns, float32[n, columns])"""
+
+
+def _packed(
+    service: Service,
+    day: int,
+    at_ms: int,
+    keys: Names,
+    same: NDArray[np.bool_],
+    parts: Sequence[Part],
+    basis: Ints,
+    saw: tuple[Names, Floats],
+) -> list[Packed]:
+    """Pure, in a thread: what goes into the table. Only rows that are still the ``same`` keys."""
+    names = [key for key, one in zip(keys, same.tolist(), strict=True) if one]
+    packed = []
+    for role, version, columns, values in parts:
+        asked = questions(service, columns)
+        if not asked:
+            continue
+        told = sorted({i for question in asked for i in question.columns})
+        features, seen = (
+            saw if role == SHOWN and saw[1].shape[1] else ([], np.zeros((len(same), 0)))
+        )
+        kept = Kept(
+            day=day,
+            at_ms=at_ms,
+            keys=names,
+            columns=[columns[i] for i in told],
+            values=np.ascontiguousarray(values[same][:, told], "<f4").tobytes(),
+            basis=basis[same].astype("<i8").tobytes(),
+            features=features,
+            seen=np.ascontiguousarray(seen[same], "<f4").tobytes(),
+        )
+        until_day = day + max(question.horizon_days for question in asked)
+        packed.append(tables.pack(service, version, role, kept, until_day))
+    return packed
+
+
+def _look(
+    features: Sequence[str],
+    columns: Sequence[Column],
+    feature_bins: dict[str, Bins],
+    output_bins: dict[str, Bins],
+    seen: Floats,
+    said: Floats,
+) -> list[Moved]:
+    """Pure, in a thread: whether what the model sees or says has moved from its training."""
+    live = {name: seen[:, i] for i, name in enumerate(features) if i < seen.shape[1]}
+    reference = dict(feature_bins)
+    for i, column in enumerate(columns):
+        if column.name in output_bins:
+            reference[f"answer {column.name}"] = output_bins[column.name]
+            live[f"answer {column.name}"] = said[:, i]
+    return drift.look(reference, live)
 
 
 def _scored(
@@ -326,17 +362,3 @@ def _by_class(
         )
         if name and n
     ]
-
-
-def _sum(parts: Sequence[Scores]) -> Scores:
-    total = Scores()
-    for part in parts:
-        total = total.add(part)
-    return total
-
-
-def _loss(scores: Scores) -> float:
-    """What versions and the simple rule are compared by: Brier, or the root mean squared error,
-    which is fair to means."""
-    told = figures(scores)
-    return told.get("brier", told.get("rmse", float("nan")))

@@ -1,6 +1,8 @@
 """Predictions that wait for what happens, and their scores: rows of the local store. Blocking.
 
 Every write is one transaction of the caller's and may be repeated: what is there already stays.
+A row that cannot be read (of another version of rfid3, or damaged) is as good as gone: it is not
+worth the daemon.
 """
 
 import sqlite3
@@ -8,23 +10,27 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import structlog
 from msgspec import Struct
 
 from edge.inference.accuracy import Scores
 from edge.inference.field import Kept
 
+log = structlog.get_logger(__name__)
+
 LEVEL = 1
 """A day of 5,000 classes is packed in some milliseconds."""
 
 
-class Waiting(Struct, frozen=True):
-    """One row of ``field_kept``."""
+class Packed(Struct, frozen=True):
+    """One row of ``field_kept``, ready to be written."""
 
     service: str
     version: str
     role: str
     day: int
-    kept: Kept
+    until_day: int
+    blob: bytes
 
 
 class Scored(Struct, frozen=True):
@@ -53,20 +59,25 @@ class ByClass(Struct, frozen=True):
     covered: int
 
 
-def keep(
-    connection: sqlite3.Connection,
-    service: str,
-    version: str,
-    role: str,
-    kept: Kept,
-    until_day: int,
-) -> None:
-    """Keep a day's predictions of one version."""
+def pack(service: str, version: str, role: str, kept: Kept, until_day: int) -> Packed:
+    """A day's predictions of one version as they are stored. Takes milliseconds: in a thread."""
     blob = zlib.compress(msgspec.msgpack.encode(kept), LEVEL)
-    connection.execute(
-        "INSERT OR IGNORE INTO field_kept VALUES (?, ?, ?, ?, ?, ?)",
-        (service, version, role, kept.day, until_day, blob),
-    )
+    return Packed(service, version, role, kept.day, until_day, blob)
+
+
+def keep(connection: sqlite3.Connection, packed: Sequence[Packed]) -> None:
+    """Keep a day's predictions; those of a version that is kept for the day already stay.
+
+    In whichever role: who was beside and then came to be shown is not counted twice.
+    """
+    connection.executemany(_KEEP, [msgspec.structs.asdict(one) for one in packed])
+
+
+_KEEP = """
+INSERT INTO field_kept
+SELECT :service, :version, :role, :day, :until_day, :blob WHERE NOT EXISTS
+  (SELECT 1 FROM field_kept WHERE service = :service AND version = :version AND day = :day)
+"""
 
 
 def waiting(connection: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
@@ -78,12 +89,23 @@ def waiting(connection: sqlite3.Connection) -> list[tuple[str, str, str, int]]:
 
 
 def kept(connection: sqlite3.Connection, key: tuple[str, str, str, int]) -> Kept | None:
-    """One of them; ``None``: it is gone."""
+    """One of them; ``None``: it is gone, or cannot be read."""
     row = connection.execute(
         "SELECT blob FROM field_kept WHERE service = ? AND version = ? AND role = ? AND day = ?",
         key,
     ).fetchone()
-    return msgspec.msgpack.decode(zlib.decompress(row[0]), type=Kept) if row else None
+    if row is None:
+        return None
+    try:
+        told = msgspec.msgpack.decode(zlib.decompress(row[0]), type=Kept)
+    except (zlib.error, msgspec.DecodeError) as error:
+        log.warning("field_row_unreadable", table="field_kept", key=key, reason=str(error))
+        return None
+    n = len(told.keys)
+    if (len(told.values), len(told.basis)) != (4 * n * len(told.columns), 8 * n):
+        log.warning("field_row_unreadable", table="field_kept", key=key, reason="its sizes differ")
+        return None
+    return told
 
 
 def judged(connection: sqlite3.Connection, key: tuple[str, str, str, int]) -> set[str]:
@@ -136,15 +158,34 @@ def trim(connection: sqlite3.Connection, closed_day: int, before_day: int) -> No
 
 
 def scores(connection: sqlite3.Connection, from_day: int) -> Iterable[Scored]:
-    """Scores of predictions made from a day on."""
+    """Scores whose last day was ``from_day`` or later."""
     rows = connection.execute(
         "SELECT service, version, role, question, horizon_days, day, scores FROM field_score"
-        " WHERE day >= ?",
+        " WHERE day + horizon_days >= ?",
         (from_day,),
     )
     for service, version, role, question, horizon_days, day, text in rows:
-        told = msgspec.json.decode(text, type=Scores)
+        try:
+            told = msgspec.json.decode(text, type=Scores)
+        except msgspec.DecodeError as error:
+            key = (service, version, role, question, day)
+            log.warning("field_row_unreadable", table="field_score", key=key, reason=str(error))
+            continue
         yield Scored(service, version, role, question, horizon_days, day, told)
+
+
+def kept_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the predictions that wait."""
+    (size,) = connection.execute("SELECT coalesce(sum(length(blob)), 0) FROM field_kept").fetchone()
+    return int(size)
+
+
+def drop_oldest_quarter(connection: sqlite3.Connection) -> int:
+    """Give up the predictions of the oldest quarter of their days; how many rows went."""
+    return connection.execute(
+        "DELETE FROM field_kept WHERE day <="
+        " (SELECT min(day) + (max(day) - min(day)) / 4 FROM field_kept)"
+    ).rowcount
 
 
 def worst_classes(
