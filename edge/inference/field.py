@@ -19,7 +19,6 @@ from edge.inference.manifest import Column, Service, stem
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
-Hashes = NDArray[np.uint64]
 
 KEYS_MAX = 5_000
 """So many keys of a service are kept a day; which, their hashes say, so that they are the same every
