@@ -67,25 +67,28 @@ def asked(scorer: Scorer, service: Service, model: Loaded, times: int) -> tuple[
 
 def against_sklearn(times: int) -> list[Row]:
     """One row: scikit-learn's predict against a run of the session, the same model in both."""
-    from skl2onnx import to_onnx
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.linear_model import LinearRegression
 
     from edge.inference.manifest import Tensor
     from edge.inference.session import Session
+    from trainer.onnx_linear import Linear
+    from trainer.onnx_trees import boosted
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2_000, len(ITEM))).astype(np.float32)
     y = x[:, 0] + x[:, 1] ** 2
     rows: list[Row] = []
-    for name, fitted in (
-        ("linear", LinearRegression().fit(x, y)),
-        (f"{TREES} trees", HistGradientBoostingRegressor(max_iter=TREES).fit(x, y)),
+    line = LinearRegression().fit(x, y)
+    trees = HistGradientBoostingRegressor(max_iter=TREES).fit(x, y)
+    none, all_ = np.zeros(len(ITEM)), np.ones(len(ITEM))
+    by_hand = Linear(none, none, all_, line.coef_[None], np.array([line.intercept_]))
+    for name, fitted, content in (
+        ("linear", line, by_hand.onnx()),
+        (f"{TREES} trees", trees, boosted(trees)),
     ):
-        made = to_onnx(fitted, x[:1], target_opset=17)
-        taken = Tensor(name=made.graph.input[0].name, shape=["n", len(ITEM)])
-        given = Tensor(name=made.graph.output[0].name, shape=["n", 1])
-        session = Session(made.SerializeToString(), [taken], given)
+        taken = Tensor(name="x", shape=["n", len(ITEM)])
+        session = Session(content, [taken], Tensor(name="y", shape=["n", 1]))
         session.inputs[taken.name][0] = x[0]
         session.run(1)
         assert abs(float(session.output[0, 0]) - float(fitted.predict(x[:1])[0])) < 1e-3

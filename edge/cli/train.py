@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 NEEDS = (
     ("sklearn", "scikit-learn"),
     ("scipy", "scipy"),
-    ("skl2onnx", "skl2onnx"),
     ("holidays", "holidays"),
     ("matplotlib", "matplotlib"),
 )
