@@ -35,6 +35,7 @@ from edge.ingest.decode import REASONS, Decoder
 from edge.ingest.mqtt import publisher
 from edge.records import Message, Reason
 from edge.replay import mappings
+from trainer.__main__ import parser as trainer_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -147,8 +148,9 @@ def options_of(command: str) -> set[str]:
     subparsers = next(
         a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)
     ).choices
-    actions = list(subparsers[command]._actions)
-    for action in subparsers[command]._actions:
+    chosen = trainer_parser() if command == "train" else subparsers[command]
+    actions = list(chosen._actions)
+    for action in chosen._actions:
         if isinstance(action, argparse._SubParsersAction):
             actions += [a for verb in action.choices.values() for a in verb._actions]
     return {o for action in actions for o in action.option_strings}
