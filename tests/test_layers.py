@@ -51,6 +51,8 @@ PURE = (
     "edge.ingest.topics",
     "edge.inference.drift",
     "edge.inference.accuracy",
+    "edge.inference.pricing",
+    "edge.inference.velocity",
     "edge.alerts*",
     "edge.decisions*",
 )

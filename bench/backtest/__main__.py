@@ -23,6 +23,8 @@ from bench.backtest import (
     m4_hourly,
     machine_maintenance,
     online_retail,
+    packs,
+    pricing,
 )
 from bench.backtest.tables.files import TableMissing
 from bench.backtest.windows import Page
@@ -39,6 +41,8 @@ BENCHES = (
     Bench("bike_sharing", bike_sharing.TITLE, bike_sharing.measure, 150),
     Bench("m4_hourly", m4_hourly.TITLE, m4_hourly.measure, 60),
     Bench("carparts", carparts.TITLE, carparts.measure, 120),
+    Bench("avocado", pricing.TITLE, pricing.measure, 20),
+    Bench("packs", packs.TITLE, packs.measure, 60),
     Bench("machine_maintenance", machine_maintenance.TITLE, machine_maintenance.measure, 60),
     Bench("ai4i", ai4i.TITLE, ai4i.measure, 60),
 )

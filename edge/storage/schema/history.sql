@@ -1,7 +1,7 @@
 -- What each day's close left for the trainer: feature rows and exact day measures, packed. A file of
 -- its own for imported history, a table of the local store for the shop's own.
 CREATE TABLE history (
-    entity TEXT NOT NULL,  -- class, item, factor …, basket, pair
+    entity TEXT NOT NULL,  -- class, item, factor, basket, pair
     day INTEGER NOT NULL,  -- local day that closed, counted from 1970-01-01
     chunk INTEGER NOT NULL,
     n INTEGER NOT NULL,  -- rows in the chunk
