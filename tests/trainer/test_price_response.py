@@ -65,6 +65,15 @@ def test_planted_elasticities_are_found_and_covered() -> None:
     assert found.populations["tents"].mean == pytest.approx(-1.5, abs=0.25)
 
 
+def test_errors_that_remember_do_not_make_intervals_too_narrow() -> None:
+    planted = np.full(60, -1.5)
+    inside = []
+    for seed in range(3):  # too few weeks to compare halves: the estimate itself must know
+        found = fit_response(shop(planted, seed, weeks=70, volume=2_000.0, noise=0.4, rho=0.85))
+        inside.append(np.abs(found.own - planted) <= 1.2816 * found.own_sd)
+    assert 0.7 < np.mean(inside) < 0.9
+
+
 def test_shrinkage_beats_each_class_by_itself() -> None:
     planted = np.random.default_rng(3).normal(-1.2, 0.3, 40)
     found = fit_response(shop(planted, 3, weeks=60, volume=8.0, moves=0.06))
