@@ -69,6 +69,7 @@ async def running(
 
     Raises JournalInUse, JournalBroken, JournalFull, ConfigError, OSError (address taken).
     """
+    _small_pages()
     directory = Path(config.storage.directory)
     directory.mkdir(parents=True, exist_ok=True)
     journal = await asyncio.to_thread(
@@ -102,14 +103,10 @@ async def running(
             try:
                 yield daemon
             finally:
-                if daemon.source is not None:
-                    door.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await door
-                for task in beside:
+                # what one of them ended with, the group tells: once
+                for task in ([door] if daemon.source is not None else []) + beside:
                     task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+                    await asyncio.wait([task])
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
@@ -202,6 +199,20 @@ def _scoring(
     pipeline.on_applied = scoring.applied
     pipeline.before_snapshot = scoring.flush
     return scoring
+
+
+_PR_SET_THP_DISABLE = 41  # <linux/prctl.h>
+
+
+def _small_pages() -> None:
+    """No pages of 2 MB, which numpy asks for: before the arrays are made.
+
+    The first touch of such a page clears all of it. A day's close touches a new row of every ring:
+    20 ms in one go now and then, and 25 MB more memory, with 20,000 items of 5,000 classes; reads
+    are taken in no slower without.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 SWITCH_S = 0.001
