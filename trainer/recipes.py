@@ -6,6 +6,8 @@ service, such as the active one, on the held-out days.
 """
 
 import importlib
+import math
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,10 +15,15 @@ import numpy as np
 
 from edge.inference import door_run
 from edge.inference.manifest import MODEL, Manifest, Training
+from trainer import backtest, backtest_splits
+from trainer.backtest_baselines import NAIVE
 from trainer.data import Data, named
 from trainer.export import Exportable
 from trainer.history import FeatureTable
 from trainer.services import Settings, TooLittle
+
+DEMAND_HORIZON_DAYS = 28
+DEMAND_FIGURES = ("pinball", "rmsse", "mase", "wape", "accuracy", "bias", "coverage")
 
 
 def training(data: Data, settings: Settings, rows: int, entities: int) -> Training:
@@ -92,8 +99,39 @@ def quality(data: Data, settings: Settings) -> Exportable:
 
 
 def demand(data: Data, settings: Settings) -> Exportable:
-    """Units a class and day."""
-    return _of("demand", data, settings)
+    """Units a class and day; measured from several origins, so that a fifth of the days is held out."""
+    made = _of("demand", data, settings)
+    metrics, baselines = _over_a_fifth(data, settings)
+    return replace(made, metrics=metrics, baselines=baselines)
+
+
+def _over_a_fifth(
+    data: Data, settings: Settings
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Metrics and baselines of forecasts from origins all over the held-out days."""
+    panel = data.panel()
+    days = len(panel.days)
+    origins = math.ceil((data.last_day + 1 - data.split_day) / DEMAND_HORIZON_DAYS)
+    origins = max(min(origins, days // DEMAND_HORIZON_DAYS - 2), 1)
+    plan = backtest.Plan(
+        backtest_splits.origins(days, DEMAND_HORIZON_DAYS, origins), DEMAND_HORIZON_DAYS
+    )
+    ours = importlib.import_module("trainer.demand").forecaster(
+        settings.country, settings.region or None, settings.known, DEMAND_HORIZON_DAYS
+    )
+    made = backtest.run(
+        panel,
+        "units",
+        plan,
+        [ours, *NAIVE],
+        lambda text, share: settings.say(f"held-out days: {text}", 0.5 + 0.5 * share),
+    )
+    found = {run.name: backtest.score(made, run) for run in made.runs}
+    figures = {
+        name: {figure: told[figure] for figure in DEMAND_FIGURES if math.isfinite(told[figure])}
+        for name, told in found.items()
+    }
+    return figures.pop(ours.name), figures
 
 
 def pricing(data: Data, settings: Settings) -> Exportable:

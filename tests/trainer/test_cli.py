@@ -10,18 +10,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from edge.inference import door, keys
+from edge.inference import door, drift, keys
 from edge.inference.manifest import MANIFEST, SIGNATURE, decode_manifest
 from edge.simulate.days import DaysSettings, ShopDays
+from tests.inference import models
 from trainer import fitting
 from trainer.__main__ import COMMANDS, FAILED, OK, USAGE, main
 from trainer.budget import Budget
+from trainer.data import Data
+from trainer.history import feature_table
 from trainer.imports import import_history
 from trainer.orders import FitOrder
+from trainer.signals import drifted
 
-SHOP = DaysSettings(days=200, rental_classes=6, articles=4, items_per_class=8, rentals_a_day=12.0)
+SHOP = DaysSettings(days=200, rental_classes=6, articles=4, items_per_class=10, rentals_a_day=12.0)
 SALES = """InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country
 1,A,Tent,2,2024-01-02 10:00:00,9.99,7,X
 2,B,Chair,1,2024-01-03 11:00:00,2.50,,X
@@ -169,6 +175,21 @@ def test_when_no_time_is_left_nothing_is_begun() -> None:
     order = FitOrder(service="demand", history=[], out="", budget=Budget())
     (fit,) = fitting.fit_all([order], 1.0, program=["-c", "raise SystemExit(9)"]).fits
     assert (fit.became, fit.seconds) == ("over_time", 0.0)
+
+
+# --- what the newest days say -------------------------------------------------------------------------
+
+
+def test_a_model_whose_features_have_moved_is_noticed(history: Path) -> None:
+    names = ("rentals_total", "age_days", "scans_total")
+    with Data([history]) as data:
+        table = feature_table(data.sources, "item", names, first_day=data.last_day - 6)
+        seen = table.x[table.on_turn()].astype(np.float64)
+        same = {name: drift.bins_of(seen[:, i]) for i, name in enumerate(names)}
+        other = {name: drift.bins_of(seen[:, i] * 3 + 500) for i, name in enumerate(names)}
+        plain = models.manifest("maintenance", features=names)
+        assert drifted(data, "maintenance", replace(plain, feature_bins=same)) == 0.0
+        assert drifted(data, "maintenance", replace(plain, feature_bins=other)) == 1.0
 
 
 # --- what is wrong is told ----------------------------------------------------------------------------

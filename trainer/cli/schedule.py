@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from trainer.cli.publish import line, publish_all
 from trainer.data import Data
 from trainer.schedule import Due, due
 from trainer.services import chosen
+from trainer.signals import noticed
 from trainer.standing import standings
 
 EPILOG = """\
@@ -66,16 +66,14 @@ def run(args: argparse.Namespace) -> int:
 
 def decide(config: Config, services: list[str]) -> list[Due]:
     """What is due, from the store and the folder of models."""
-    recipes, last = chosen(services), {"class": -1, "item": -1}
+    recipes = chosen(services)
+    now = standings(config, [recipe.name for recipe in recipes])
     paths = places.history(config)
-    if paths and _readable(paths):
-        with Data(paths) as data:
-            last = {entity: days[-1] if days else -1 for entity, days in data.days.items()}
-    return due(recipes, standings(config, [recipe.name for recipe in recipes]), last)
-
-
-def _readable(paths: list[Path]) -> bool:
-    return all(path.exists() for path in paths)
+    if not paths:
+        return due(recipes, now, {"class": -1, "item": -1})
+    with Data(paths) as data:
+        last = {entity: days[-1] if days else -1 for entity, days in data.days.items()}
+        return due(recipes, now, last, noticed(data, now))
 
 
 def _publish(args: argparse.Namespace, config: Config, services: list[str]) -> list[dict[str, Any]]:
