@@ -35,6 +35,7 @@ from edge.inference.door import (
     digests,
     read_folder,
 )
+from edge.inference.drift import BINS_MAX
 from edge.inference.manifest import (
     ENTITIES,
     FORMAT,
@@ -48,6 +49,10 @@ from edge.inference.manifest import (
 
 VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 VERDICT_MAX_BYTES = 8 * MB
+MANY = 1 << 40
+"""No training sample is as large."""
+HORIZON_DAYS_MAX = 400
+"""What happened is known for so many days back: nobody could judge what looks further ahead."""
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -143,6 +148,24 @@ def shapes(case: Case) -> None:
         raise Refused(Reason.MANIFEST, MANIFEST, "a column twice")
 
 
+def told(case: Case) -> None:
+    """What the manifest says of columns and training samples can be worked with, day after day."""
+    manifest = case.manifest
+    for column in manifest.columns:
+        if not 0 <= column.horizon_days <= HORIZON_DAYS_MAX:
+            said = f"{column.name[:64]!r} looks {column.horizon_days:g} days ahead"
+            raise Refused(Reason.MANIFEST, MANIFEST, f"{said}; 0 to {HORIZON_DAYS_MAX}")
+        if column.quantile is not None and not 0 < column.quantile < 1:
+            said = f"{column.name[:64]!r} is a quantile of level {column.quantile:g}"
+            raise Refused(Reason.MANIFEST, MANIFEST, f"{said}; levels are between 0 and 1")
+    for name, bins in (*manifest.feature_bins.items(), *manifest.output_bins.items()):
+        rising = all(a < b for a, b in zip(bins.edges, bins.edges[1:], strict=False))
+        whole = len(bins.counts) == len(bins.edges) + 1 and rising
+        counts = [*bins.counts, bins.missing]
+        if not whole or len(bins.counts) > BINS_MAX or not 0 <= min(counts) <= max(counts) < MANY:
+            raise Refused(Reason.MANIFEST, MANIFEST, f"the bins of {name[:64]!r} are none")
+
+
 def _by_name(tensors: list[Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for tensor in tensors:
@@ -197,7 +220,7 @@ Check = Callable[[Case], None]
 SIGNED: tuple[Check, ...] = (signature, files)
 """Who made it, and that nobody changed it since."""
 SOUND: tuple[Check, ...] = (
-    *(place, catalogue, shapes, graph),
+    *(place, catalogue, shapes, told, graph),
     *(entities, golden, load, answers, probes, pace),
 )
 """That it is a good model; the exporter asks the same."""

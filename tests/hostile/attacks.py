@@ -20,6 +20,7 @@ from onnx import (
     numpy_helper,
 )
 
+from edge.inference.drift import Bins
 from edge.inference.manifest import (
     ENTITIES,
     GOLDEN,
@@ -644,6 +645,28 @@ def shapes(draft: Draft, random: Random) -> None:
     )
 
 
+def untenable(draft: Draft, random: Random) -> None:
+    """A column or a training sample that no day's close could work with; else all is right."""
+    columns = draft.manifest.columns
+    change = msgspec.structs.replace
+    spoilt = random.choice(
+        (
+            change(columns[0], horizon_days=random.choice((-1.0, 401.0, 1e18))),
+            change(columns[0], quantile=random.choice((0.0, 1.0, -0.5, 7.0))),
+            Bins(edges=[1.0, 1.0], counts=[1, 1, 1], missing=0),
+            Bins(edges=[1.0], counts=[1, 1, 1], missing=0),
+            Bins(edges=[1.0], counts=[1, -1], missing=0),
+            Bins(edges=[], counts=[1], missing=1 << 62),
+            Bins(edges=[float(i) for i in range(20)], counts=[1] * 21, missing=0),
+        )
+    )
+    if isinstance(spoilt, Column):
+        draft.tell(columns=[spoilt, *columns[1:]])
+    else:
+        where = random.choice(("feature_bins", "output_bins"))
+        draft.tell(**{where: {draft.manifest.features[0]: spoilt}})
+
+
 def duplicate_columns(draft: Draft, random: Random) -> None:
     """A column name twice, and an answer nobody can tell from another; else all is right."""
     told = draft.manifest
@@ -679,7 +702,7 @@ SIGNED: tuple[Attack, ...] = (
     *(hidden_external_data, huge_tensor, odd_tensor, graph_attribute, opset, functions, shell),
     *(unknown_fields, no_model, interface, wrong_answers, not_finite, ruined_by_a_sensor),
     *(out_of_range, tree_cycle, tree_cut, golden, entities, catalogue, features, shapes),
-    *(duplicate_columns, versions),
+    *(untenable, duplicate_columns, versions),
 )
 COSTLY: tuple[Attack, ...] = (slow, hungry)
 """They take seconds to be seen through, so they are rare."""

@@ -260,6 +260,7 @@ def test_no_mutant_comes_in(siege: Siege) -> None:
         ("place", "elsewhere"),
         ("catalogue", "catalogue"),
         ("shapes", "duplicate_columns"),
+        ("told", "untenable"),
         ("graph", "harmless_if"),
         ("entities", "entities"),
         ("probes", "ruined_by_a_sensor"),
