@@ -48,8 +48,13 @@ def compare(candidate: Manifest, active: Manifest | None) -> Compared:
     if active is None:
         gain = skill(candidate)
         if gain is None:
-            return Compared("no model answers now, and no simple rule was measured", None)
-        return Compared(f"{gain[0]} over the simple rules; no model answers now", gain[1])
+            return Compared(
+                "no model of this shop's own answers now, and no simple rule is told to compare with",
+                None,
+            )
+        return Compared(
+            f"{gain[0]} over the simple rules; no model of this shop's own answers now", gain[1]
+        )
     later = over_active(candidate)
     if later is not None:
         name, gain_ = later

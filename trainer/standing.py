@@ -26,6 +26,13 @@ class Standing:
     complaint: str = ""
     """Why the daemon took a model back since the newest was published; empty: it did not."""
 
+    @property
+    def own(self) -> Manifest | None:
+        """The active model's manifest, unless it is a starter: that knows nothing of this shop."""
+        if self.manifest is None or self.manifest.training.reason == "starter":
+            return None
+        return self.manifest
+
 
 def models_directory(config: Config) -> Path:
     """Where the daemon looks for models."""

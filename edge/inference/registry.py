@@ -401,12 +401,15 @@ class Registry:
         assert new.manifest is not None
         told = Command(do="shadow", service=new.service, version=new.version)
         replace = msgspec.structs.replace
-        if active is None:
-            if new.manifest.training.reason == "starter":
+        if active is None or _starter(active):
+            if _starter(new) and active is None:
                 return replace(told, do="promote", why="the first model, as shipped")
             gain = skill(new.manifest)
             if gain is not None and gain[1] >= self._settings.margin:
                 why = f"{gain[0]} is better than the best simple rule's by {gain[1]:.1%}"
+                return replace(told, do="promote", why=why)
+            if active is not None and not _starter(new) and (gain is None or gain[1] >= 0):
+                why = "the first of this shop's own: a starter knows nothing of the shop"
                 return replace(told, do="promote", why=why)
             return replace(told, why="it does not beat the simple rules by the margin")
         gain = over_active(new.manifest)
@@ -443,8 +446,8 @@ class Registry:
             return "loss in the field", better(ours.loss, theirs.loss, higher=False)
         assert beside.manifest is not None
         mine = skill(beside.manifest)
-        if active is None or active.manifest is None:
-            return mine
+        if active is None or active.manifest is None or _starter(active):
+            return mine  # how good a starter was in a simulated shop says nothing here
         yours = skill(active.manifest)
         if mine is None or yours is None:
             return None
@@ -459,6 +462,11 @@ class Registry:
         return (
             "" if gain >= -self._settings.margin else f"worse than the simple rule by {-gain:.1%}"
         )
+
+
+def _starter(version: Version) -> bool:
+    """Whether it came with the program, trained on a simulated shop."""
+    return version.manifest is not None and version.manifest.training.reason == "starter"
 
 
 def better(ours: float, theirs: float, *, higher: bool) -> float:

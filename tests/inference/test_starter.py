@@ -13,11 +13,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.features.catalog import catalogue_hash
 from edge.inference import door, keys, starter
 from edge.inference.manifest import MANIFEST, Service, decode_manifest
+from tests.inference import models
+from tests.inference.test_registry import S, Told
 
 SHIPPED = starter.shipped()
 SERVICES: list[Service] = starter.needed(Path("/nonexistent"), SHIPPED)
@@ -96,6 +99,33 @@ def test_what_goes_wrong_leaves_the_daemon_alone(tmp_path: Path) -> None:
     in_the_way = tmp_path / "models"
     in_the_way.write_text("a file, not a folder")
     starter.install(in_the_way, tmp_path / "keys")
+
+
+# --- what takes its place ------------------------------------------------------------------------------
+
+
+def judged(metric: float | None, *, starter_skill: float) -> str:
+    """What becomes of the shop's first own model while a starter answers; its simple rule is at 2."""
+    told = Told()
+    shipped = models.manifest(S, "20260101T000000Z-00000000", metrics={"brier": starter_skill},
+                              baselines={"rule": {"brier": 2.0}})  # fmt: skip
+    training = msgspec.structs.replace(shipped.training, reason="starter")
+    told.found(shipped.version, msgspec.structs.replace(shipped, training=training))
+    assert told.due() == [("promote", shipped.version)]
+    own = {"discoveries": 3.0} if metric is None else {"brier": metric}
+    told.found("20260201T000000Z-00000000", metrics=own, baselines={"rule": {"brier": 2.0}})
+    ((deed, _),) = told.due()
+    return deed
+
+
+def test_the_first_model_of_the_shops_own_takes_a_starters_place() -> None:
+    assert judged(1.5, starter_skill=0.1) == "promote"
+    assert judged(2.0, starter_skill=0.1) == "promote"
+    assert judged(None, starter_skill=0.1) == "promote"
+
+
+def test_a_model_that_is_worse_than_the_simple_rules_does_not() -> None:
+    assert judged(2.1, starter_skill=1.9) == "shadow"
 
 
 # --- a daemon that was never started before -----------------------------------------------------------

@@ -5,6 +5,7 @@ One small shop's history is written once; the fits are real, small, and of one s
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,23 @@ def test_the_schedule_of_an_empty_shop_is_empty(
     code, told = said(capsys, "schedule", "-c", str(configured(tmp_path)))
     assert code == OK
     assert {plan["reason"] for plan in told["due"]} == {None}
+
+
+def test_a_night_trains_what_is_due_publishes_it_and_is_done(
+    history: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(tmp_path)
+    (tmp_path / "var" / "imported").mkdir(parents=True)
+    shutil.copy(history, tmp_path / "var" / "imported")
+    code, told = said(capsys, "schedule", "packs", "-c", str(config))
+    assert code == OK, told
+    (fit,), (published,) = told["fits"], told["published"]
+    assert (fit["became"], published["became"]) == ("fitted", "published")
+    manifest = decode_manifest((Path(published["path"]) / MANIFEST).read_bytes())
+    assert manifest.training.reason == "schedule"
+    code, told = said(capsys, "schedule", "packs", "-c", str(config))
+    assert (code, told["due"][0]["reason"]) == (OK, None)
+    assert manifest.version in told["due"][0]["why"]
 
 
 def test_a_fit_over_its_budget_is_ended_and_the_next_one_runs(tmp_path: Path) -> None:

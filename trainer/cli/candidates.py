@@ -51,7 +51,7 @@ def candidates(args: argparse.Namespace, config: Config) -> list[Candidate]:
                 raise Rfid3Error(
                     f"{path}: its manifest cannot be read\nCure: rfid3 train fit {service}"
                 )
-            active = now[service].manifest
+            active = now[service].own
             compared = compare(manifest, active)
             published = (models_directory(config) / service / path.name).exists()
             refusal = may_publish(compared, active, config.models.margin)

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             [
                 f"{one.service} {one.path.name}{' (published)' if one.published else ''}",
                 f"  held-out days: {ours or 'no metric'}{f' ({rules})' if rules else ''}",
-                f"  active: {one.active.version if one.active else 'none, the simple rule answers'}",
+                f"  active: {one.active.version if one.active else 'none of this shop'}",
                 f"  {one.compared.line()}",
                 *([f"  not to be published: {one.refusal}"] if one.refusal else []),
             ]
@@ -95,10 +95,10 @@ def _later(args: argparse.Namespace, config: Config) -> int:
     with Data(paths) as data:
         last = {entity: days[-1] if days else -1 for entity, days in data.days.items()}
     for service, standing in standings(config, services).items():
-        if standing.active is None or standing.manifest is None:
-            made.append((service, None, "no model answers now"))
+        if standing.active is None or standing.own is None:
+            made.append((service, None, "no model of this shop's own answers now"))
             continue
-        split = numbered(standing.manifest.training.to_day) + 1
+        split = numbered(standing.own.training.to_day) + 1
         later = last[RECIPES[service].rows_of] + 1 - split
         if later < LATER_DAYS_MIN:
             why = f"{max(later, 0)} days are later, {LATER_DAYS_MIN} are needed"

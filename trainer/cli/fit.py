@@ -88,7 +88,9 @@ def train(
             country=args.country,
             region=args.region,
             quick=getattr(args, "quick", False),
-            active=str(folder.absolute()) if (folder := active[service].active) else "",
+            active=str(folder.absolute())
+            if active[service].own and (folder := active[service].active)
+            else "",
         )
         for service in services
     ]
