@@ -33,6 +33,7 @@ from edge.config import Storage
 from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
 from edge.records import Batch, Effects, Message, Replayed
 from edge.storage import packing
+from edge.storage.field import drop_oldest_quarter, kept_bytes
 from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
 from edge.storage.tables import (
     DeadLetterStock,
@@ -633,18 +634,21 @@ class Journal:
         """After :class:`JournalFull`: remove one slice of the oldest batches whatever their age.
 
         When none may go and the derived tables use more than half of the journal's limit, their
-        oldest quarter goes instead: else they could fill the limit for good. Daily history goes
-        last, or first where it takes the most: models are trained on it.
+        oldest quarter goes instead: else they could fill the limit for good. Predictions that wait
+        for what happens and daily history go last, in this order, or first where they take the
+        most: models are trained on history.
         How many rows went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
         """
         limit = DERIVED_SHARE * self._settings.journal_max_bytes
         removed = self.trim(1 << 62, keep_after_seq)
         if not removed and self._derived_bytes() > limit:
-            removed = self._give_up_derived() or self._give_up_history()
+            removed = (
+                self._give_up_derived() or self._give_up_predictions() or self._give_up_history()
+            )
         return removed
 
     def _derived_bytes(self) -> int:
-        """About what dead letters, timeline, gaps and history use: what the batches do not."""
+        """About what all other tables use: what the batches do not."""
         with self._guarded():
             (batches,) = self._connection.execute(
                 "SELECT coalesce(sum(length(blob) + 64), 0) FROM batch"
@@ -654,8 +658,11 @@ class Journal:
     def _give_up_derived(self) -> int:
         """Remove the oldest quarter of the derived rows: of the time they span, of the letters."""
         with self._guarded():
-            size = history_bytes(self._connection)
-        if 2 * size > self._derived_bytes() and (removed := self._give_up_history()):
+            history, predictions = history_bytes(self._connection), kept_bytes(self._connection)
+        derived = self._derived_bytes()
+        if 2 * predictions > derived and (removed := self._give_up_predictions()):
+            return removed
+        if 2 * history > derived and (removed := self._give_up_history()):
             return removed
         before = self._connection.total_changes
         with self._transaction():
@@ -666,6 +673,11 @@ class Journal:
         while self.trim_effects(before_ms):  # each slice is a transaction of its own
             _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         return self._connection.total_changes - before
+
+    def _give_up_predictions(self) -> int:
+        """Remove those of the oldest quarter of the days that wait; how many rows went."""
+        with self._transaction():
+            return drop_oldest_quarter(self._connection)
 
     def _give_up_history(self) -> int:
         """Remove the oldest quarter of the days of history; how many chunks went."""

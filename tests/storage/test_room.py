@@ -11,7 +11,9 @@ import pytest
 from edge.config import Config, Storage
 from edge.errors import JournalBusy, JournalFull
 from edge.records import Batch, DeadLetter, Effects, Gap, Message, TimelineEntry
+from edge.storage import field
 from edge.storage import journal as journal_module
+from edge.storage.field import Packed
 from edge.storage.journal import FILE_NAME, Journal
 from edge.storage.snapshots import keep_newest_alone, kept_snapshots, path_of
 from tests.corridor import SetClock, corridor, run, until
@@ -67,6 +69,26 @@ def test_derived_tables_that_fill_the_limit_give_way_oldest_first(tmp_path: Path
         == connection.execute("SELECT count(*) FROM dead_letter").fetchone()[0]
     )
     assert journal.used_bytes() <= LEAST_BYTES + 65_536
+    journal.close()
+
+
+def test_predictions_that_wait_give_way_oldest_first_and_never_stop_ingest(tmp_path: Path) -> None:
+    shop = Storage(disk_reserve_bytes=0, journal_max_bytes=LEAST_BYTES)
+    journal = Journal.open(tmp_path, shop)
+    random = Random(1)
+    for day in range(40):
+        packed = [Packed("demand", "v", "shown", day, day + 91, random.randbytes(60_000))]
+        journal._room_checked_at = float("-inf")
+        try:
+            journal.write_field(lambda c, told=packed: field.keep(c, told), 60_000)
+        except JournalFull:
+            assert journal.make_room(0) > 0, "ingest would stop for ever"
+    journal._room_checked_at = float("-inf")
+    journal.append(Batch(1, 0, 1, [Message("a", b"x", 1)]))
+    days = [day for *_, day in field.waiting(journal._connection)]
+    assert 0 < len(days) < 40
+    assert days == sorted(days)
+    assert min(days) > 5
     journal.close()
 
 
