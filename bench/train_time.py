@@ -1,7 +1,7 @@
 """How long a night's training takes: every service, 900 classes, two years of days.
 
-The shop is generated (edge.simulate.days), so the time is that of data of this size and no promise
-for another shop; making the history is not counted. Each service runs in a process of its own within
+What it does not say: how long another shop takes. This one is generated (edge.simulate.days), and
+making its history is not counted. Each service runs in a process of its own within
 the default budget, as the nightly timer runs it, one after the other.
 """
 
