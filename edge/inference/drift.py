@@ -65,13 +65,14 @@ class Moved(Struct, frozen=True, kw_only=True):
 
 
 def bins_of(values: Floats, most: int = BINS_MAX) -> Bins:
-    """A training sample float[n] as counts; NaN is missing. Edges at its quantiles, ties whole.
+    """A training sample float[n] as counts; what is no finite number is missing (JSON has no word
+    for infinity). Edges at its quantiles, ties whole.
 
     >>> bins_of(np.array([0, 0, 0, 1, 2, np.nan]), 3)
     Bins(edges=[0.0, 1.0], counts=[3, 1, 1], missing=1)
     """
     known = np.asarray(values, np.float64)
-    known = np.sort(known[~np.isnan(known)])
+    known = np.sort(known[np.isfinite(known)])
     edges: list[float] = []
     if len(known):
         levels = np.arange(1, most) / most
@@ -84,7 +85,7 @@ def bins_of(values: Floats, most: int = BINS_MAX) -> Bins:
 def count(bins: Bins, values: Floats) -> tuple[Counts, int]:
     """Live values float[n] in the bins of a training sample: (int64[k], missing)."""
     known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
+    known = known[np.isfinite(known)]
     return _counted(bins.edges, known), len(values) - len(known)
 
 

@@ -1,6 +1,7 @@
 """The drift test against chance itself: how often it is wrong when nothing moved, and how soon it
 is right when something did."""
 
+import math
 from itertools import combinations
 from math import comb
 
@@ -79,14 +80,14 @@ def test_too_few_values_say_nothing() -> None:
 def test_bins_hold_every_value_once(values: list[float], most: int) -> None:
     sample = np.array(values, np.float64)
     bins = bins_of(sample, most)
-    missing = sum(1 for v in values if v != v)
+    missing = sum(1 for v in values if not math.isfinite(v))
     assert bins.missing == missing
     assert sum(bins.counts) == len(values) - missing
     assert len(bins.counts) == len(bins.edges) + 1 <= most
     assert bins.edges == sorted(set(bins.edges))
     naive = [0] * len(bins.counts)
     for v in values:
-        if v == v:
+        if math.isfinite(v):
             naive[sum(1 for edge in bins.edges if edge < v)] += 1
     assert naive == bins.counts
     counted, gone = drift.count(bins, sample)
@@ -107,3 +108,11 @@ def test_the_drawn_p_value_is_that_of_every_way_to_choose() -> None:
 def test_an_empty_training_sample_is_no_reference() -> None:
     assert bins_of(np.array([])) == Bins(edges=[], counts=[0], missing=0)
     assert bins_of(np.full(7, np.nan)) == Bins(edges=[], counts=[0], missing=7)
+
+
+def test_an_infinite_value_is_missing_on_both_sides() -> None:
+    values = np.array([1.0, np.inf, 2.0, -np.inf, np.nan])
+    bins = drift.bins_of(values)
+    assert (sum(bins.counts), bins.missing) == (2, 3)
+    assert np.isfinite(bins.edges).all()
+    assert drift.count(bins, values)[1] == 3
