@@ -36,7 +36,8 @@ def main() -> int:
     made.add_argument("--days", type=int, default=730)
     made.add_argument("--minutes", type=float, default=30.0, help="for each service")
     args = made.parse_args()
-    settings = DaysSettings(days=args.days)
+    # A store of another name: no class of a real shop is ever taken for one of the simulated.
+    settings = DaysSettings(days=args.days, store="simulated")
     shop = ShopDays(settings)
     with tempfile.TemporaryDirectory(prefix="rfid3-starter-") as directory:
         history = Path(directory) / "history.sqlite"

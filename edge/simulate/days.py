@@ -33,7 +33,7 @@ from edge.simulate.stock import ARTICLES, CLASSES, GRADES, READY
 
 DAY_MS, HOUR_MS, SECOND_MS = 86_400_000, 3_600_000, 1_000
 OPENS_H, CLOSES_H = 8, 18
-TOPIC = "rfid3/main/events/office"
+TOPIC = "rfid3/{store}/events/office"
 DEFECTS: tuple[Defect, ...] = ("rip_or_tear", "stain", "other")
 
 WEEKDAY = {
@@ -50,6 +50,8 @@ SIZES = ("", " S", " M", " L", " XL")
 class DaysSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the shop is like."""
 
+    store: str = "main"
+    """Its name, as in the daemon's ``shop.store``."""
     days: int = 730
     first_day: int = 19_723
     """Local day since 1970-01-01; 2024-01-01."""
@@ -211,7 +213,7 @@ class ShopDays:
 
     def _messages(self, day: int) -> Iterator[Message]:
         """What was said, spread over the opening hours in the order in which it was said."""
-        hours = CLOSES_H - OPENS_H
+        hours, topic = CLOSES_H - OPENS_H, TOPIC.format(store=self.settings.store)
         each = max(-(-len(self._said) // hours), 1)
         for hour in range(hours):
             part = self._said[hour * each : (hour + 1) * each]
@@ -222,9 +224,9 @@ class ShopDays:
             ]
             if told:
                 end_ms = start_ms + HOUR_MS - SECOND_MS
-                yield Message(TOPIC, msgspec.json.encode(told), end_ms)
+                yield Message(topic, msgspec.json.encode(told), end_ms)
         if not self._said:
-            yield Message(TOPIC, b"[]", day * DAY_MS + CLOSES_H * HOUR_MS)
+            yield Message(topic, b"[]", day * DAY_MS + CLOSES_H * HOUR_MS)
 
     def _tell(self, event: Event) -> None:
         self._said.append(event)

@@ -18,7 +18,7 @@ import pytest
 
 from edge.features.catalog import catalogue_hash
 from edge.inference import door, keys, starter
-from edge.inference.manifest import MANIFEST, Service, decode_manifest
+from edge.inference.manifest import ENTITIES, MANIFEST, Entities, Service, decode_manifest
 from tests.inference import models
 from tests.inference.test_registry import S, Told
 
@@ -48,6 +48,14 @@ def test_a_starter_is_small_and_says_what_it_was_trained_on(service: Service) ->
     assert manifest.catalogue == catalogue_hash(), "features have changed: make starter"
     packed = sum(len(zlib.compress(path.read_bytes())) for path in folder.iterdir())
     assert packed < 300_000
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_starter_takes_no_class_of_a_real_shop_for_one_of_the_simulated(service: Service) -> None:
+    (folder,) = (SHIPPED / service).iterdir()
+    if (folder / ENTITIES).exists():
+        held = msgspec.msgpack.decode((folder / ENTITIES).read_bytes(), type=Entities)
+        assert all(key.startswith("simulated\x1f") for key in held.keys[:-1])
 
 
 def test_every_shipped_file_has_its_checksum() -> None:
