@@ -141,6 +141,7 @@ def test_the_fast_way_answers_what_the_slow_way_answers() -> None:
         ("RFID/data", SAMPLES["starfish"], "007"),
         ("rfid3/south/stock_count/till-2", SAMPLES["native"], "till-2"),
         ("$http/events/upload", SAMPLES["native"], "upload"),
+        ("free/text", {**ZEBRA, "hostName": "fx-1"}, "fx-1"),
         ("dock/d9/raw", {**ZEBRA, "data": {**ZEBRA["data"], "hostName": "fx-1"}}, "d9"),  # type: ignore[dict-item]
         ("desk/x/y", b"d1f21b2b", "desk-1"),
         ("x" * 300, ZEBRA, "x" * 128),
@@ -588,7 +589,9 @@ FULL = [
     ("free/topic", ROW),
     ("$http/rfid3/x", ROW),
 ]
-ALONE = dict(zip(["zebra", "impinj", "native", "rfid3", "rfid3 by topic"], FULL, strict=True))
+FULL.append(("zebra/d/data", ZEBRA | {"hostName": "fx"}))
+_NAMES = ["zebra", "impinj", "native", "rfid3", "rfid3 by topic", "zebra by topic"]
+ALONE = dict(zip(_NAMES, FULL, strict=True))
 OTHERS = [  # what would make a row another format's payload, or nearly
     {key: value}
     for key in ("epcisBody", "eventType", "data", "type", "fooEvent", "tag_reads", "isHeartBeat")

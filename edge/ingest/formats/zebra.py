@@ -67,6 +67,7 @@ class _Tag(Struct, gc=False):
     data: _Data
     type: _PlainMode
     timestamp: str = ""
+    hostName: str = ""  # noqa: N815
     # What would make it another format's payload; then the slow path decides.
     eventType: None = None  # noqa: N815
     epcisBody: Absent = ""  # noqa: N815
@@ -75,13 +76,14 @@ class _Tag(Struct, gc=False):
 def _event(tag: _Tag, source: Source, arrival_ms: int) -> TagRead:
     data = tag.data
     epc = data.idHex
+    told = data.hostName or tag.hostName
     at = utc_ms(tag.timestamp)
     if epc.strip(HEX) or not TIME_MIN_MS <= at < TIME_MAX_MS:
         raise Doubt
     event = TagRead(
         at=at,
         store=source.store,
-        source=source.reader or (data.hostName and values.device(data.hostName)) or source.fallback,
+        source=source.reader or (told and values.device(told)) or source.fallback,
         epc=epc,
         antenna=data.antenna,
         rssi_dbm=data.peakRssi,
