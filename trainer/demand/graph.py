@@ -131,11 +131,11 @@ def _seen(newest: Floats, own: bool) -> Floats:
 
 def _narrowed(table: Spread, mean: Floats, width: Floats, wide: Floats) -> Floats:
     """float64[n, h, 3], each level's distance from the mean multiplied by ``wide``."""
-    one = Spread(table.knots, table.ratios, np.ones(len(mean)))
     ratio = np.empty((*mean.shape, len(LEVELS)))
     at = np.log(np.maximum(mean, MEAN_MIN))
-    for i, row in enumerate(_ratios(one)):
+    for i, row in enumerate(_ratios(table)):
         ratio[..., i] = np.interp(at, table.knots, row)
+    wide = table.growths(mean.shape[1])[:, None] * wide
     out = mean[..., None] * (1 + (ratio - 1) * width[:, :, None] * wide)
     return np.asarray(np.sort(np.maximum(out, 0), axis=2))
 
@@ -254,6 +254,8 @@ def _levels(graph: Graph, table: Spread, mean: str, count: int, width: str, wide
         ratio = graph.node("Add", graph.node("MatMul", along, graph.constant(slope)), ratio)
     ratio = graph.node("Sub", ratio, graph.constant(1.0))
     own = graph.node("Unsqueeze", _pick(graph, "s", LAYOUT[width]), graph.axis(2))
+    growth = graph.constant(table.growths(count)[None, :, None])
+    wide = graph.node("Mul", growth, wide)
     gap = graph.node("Mul", graph.node("Mul", ratio, own), wide)
     middle = graph.node("Unsqueeze", mean, graph.axis(2))
     q = graph.node("Mul", middle, graph.node("Add", gap, graph.constant(1.0)))

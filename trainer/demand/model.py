@@ -18,7 +18,13 @@ from trainer.panel import Panel
 Floats = NDArray[np.float64]
 
 ORIGINS = 6
-"""Earlier origins that weights and quantiles are learnt from."""
+"""Earlier origins that weights and quantiles are learnt from, at least."""
+REFITS_MAX, REFIT_SERIES = 4, 40
+"""How often the ladder is fitted anew for them, looking back further: few series tell little of a day.
+
+Many series need it less, and would wait longer for it."""
+HALF_LIFE_SEASONS = 16.0
+"""Of how much an earlier origin counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,20 @@ class FittedDemand:
             mean.astype(np.float32),
             spread.quantiles(self.spread, mean, levels).astype(np.float32),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Forecasts of every member at earlier origins: ``paths`` float64[m, k, n], ``actual``
+
+    float64[k, n]; ``recency`` float64[n] how much a past day counts, ``fold`` int64[n] its origin.
+    """
+
+    paths: Floats
+    actual: Floats
+    recency: Floats
+    fold: NDArray[np.int64]
+    phases: int
 
 
 def _ahead(
@@ -115,27 +135,42 @@ class DemandForecaster:
         series = Series(_demand(panel, measure), panel.days.astype(np.int64), panel.period)
         factors = _factors(panel, self.known)
         calendar = self._calendar(series)
-        d = series.y.shape[1]
-        horizon = int(min(self.horizon, max(d // 5, 1)))
-        start, origins = _folds(series.y, horizon)
-        phases = phases_of(series.period, start)
-        earlier = self._ladder(series.upto(start), factors.upto(start), calendar, horizon, phases)
+        horizon = int(min(self.horizon, max(series.y.shape[1] // 5, 1)))
+        past = self._past(series, factors, calendar, horizon)
+        weight = blend.weights(past.paths, past.actual, past.recency)
+        mean = combined(past.paths, weight)
+        day = spread.calibrated(mean, past.actual, past.recency, past.fold, horizon)
+        week = spread.calibrated(*_weekly(mean, past.actual, past.recency, past.fold), horizon)
+        ladder = self._ladder(series, factors, calendar, horizon, past.phases)
+        return FittedDemand(series, factors, ladder, weight, day, week)
+
+    def _past(self, series: Series, factors: Factors, calendar: Calendar, horizon: int) -> Past:
+        """What earlier ladders foretold at origins after their days, and what came."""
+        k, d = series.y.shape
+        refits = int(np.clip(REFIT_SERIES // max(k, 1), 1, REFITS_MAX))
+        origins = _folds(series.y, horizon, series.period, refits)
+        phases = phases_of(series.period, origins[0])
+        every = -(-len(origins) // refits)
+        half_life = HALF_LIFE_SEASONS * series.period
         paths, actual, recency, fold = [], [], [], []
-        for t in origins:
+        earlier: Ladder | None = None
+        for i, t in enumerate(origins):
+            then = series.upto(t)
+            if earlier is None or i % every == 0:
+                earlier = self._ladder(then, factors.upto(t), calendar, horizon, phases)
+            earlier = Ladder(members.rolled(earlier.states, then), earlier.boosted)
             reach = min(horizon, d - t)
-            known = _ahead(factors, t, reach, {})
-            paths.append(member_paths(earlier, series.upto(t), reach, known))
+            paths.append(member_paths(earlier, then, reach, _ahead(factors, t, reach, {})))
             actual.append(series.y[:, t : t + reach])
-            recency.append(np.full(reach, 0.5 ** ((d - t - reach) / (8 * series.period))))
+            recency.append(np.full(reach, 0.5 ** ((d - t - reach) / half_life)))
             fold.append(np.full(reach, t))
-        truth, past = np.concatenate(actual, axis=1), np.concatenate(paths, axis=2)
-        when, of = np.concatenate(recency), np.concatenate(fold)
-        weight = blend.weights(past, truth, when)
-        spreads = spread.calibrated(combined(past, weight), truth, when, of)
-        ladder = self._ladder(series, factors, calendar, horizon, phases)
-        past_mean = combined(past, weight)
-        week = spread.calibrated(*_weekly(past_mean, truth, when, of))
-        return FittedDemand(series, factors, ladder, weight, spreads, week)
+        return Past(
+            np.concatenate(paths, axis=2),
+            np.concatenate(actual, axis=1),
+            np.concatenate(recency),
+            np.concatenate(fold),
+            phases,
+        )
 
     def _calendar(self, series: Series) -> Calendar:
         calendar = Calendar(series.period)
@@ -155,17 +190,21 @@ class DemandForecaster:
         return Ladder(fitted, trees)
 
 
-def _folds(y: Floats, horizon: int) -> tuple[int, list[int]]:
-    """Where the earlier ladder ends, and the origins after it that judge it.
+def _folds(y: Floats, horizon: int, period: int, refits: int) -> list[int]:
+    """The origins that judge the members; the first ladder ends at the first of them.
 
-    Counted in days of which anything is known: a gap of months has nothing to judge by.
+    Counted in days of which anything is known: a gap of months has nothing to judge by. A panel
+    whose ladder is fitted more than once can look back further.
     """
     days = np.flatnonzero(~np.isnan(y).all(axis=0))
     known = len(days)
-    span = max(min(max(3 * horizon, 56), known // 2), 1)
+    # Two weeks of hours, for their weekdays, if that leaves the first ladder a week of hours too.
+    least = int(np.clip(known - 3 * 168, 168, 2 * 168)) if period == 24 else 56
+    span = max(min(max(3 * horizon, least) + (refits - 1) * horizon, known // 2), 1)
     last = max(known - horizon, known - span)
-    places = np.unique(np.linspace(known - span, last, ORIGINS).astype(int))
-    return int(days[places[0]]), [int(days[i]) for i in places]
+    count = ORIGINS + refits - 1
+    places = np.unique(np.linspace(known - span, last, count).astype(int))
+    return [int(days[i]) for i in places]
 
 
 def _weekly(

@@ -6,34 +6,48 @@ on top, shrunk by its number of errors.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 LEVELS = np.array([0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
                    0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99])  # fmt: skip
 SHRINK_ERRORS = 40.0
 MEAN_MIN = 1e-3
+GROWTH_MAX = 0.5
+LEAN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """``knots`` float64[b] log means, ``ratios`` float64[b, 17] quantiles of actual / mean there;
 
-    ``width`` float64[k] a series' own.
+    ``width`` float64[k] a series' own, one step ahead; it grows as the step to the power of
+    ``growth``, up to the step ``reach`` that was learnt from.
     """
 
     knots: Floats
     ratios: Floats
     width: Floats
+    growth: float = 0.0
+    reach: int = 1
+
+    def growths(self, count: int) -> Floats:
+        """float64[count]: factor on the width of each step ahead, from the first."""
+        return np.asarray(np.minimum(np.arange(1.0, count + 1), self.reach) ** self.growth)
 
 
-def fit(mean: Floats, actual: Floats, recency: Floats) -> Spread:
-    """From past forecasts ``mean`` and what followed, both float64[k, n]; ``recency`` float64[n]."""
-    k = len(mean)
+def fit(mean: Floats, actual: Floats, recency: Floats, step: Ints | None = None) -> Spread:
+    """From past forecasts ``mean`` and what followed, both float64[k, n]; ``recency`` float64[n].
+
+    ``step`` int64[n] tells how far ahead each was forecast; without it widths do not grow.
+    """
+    k, n = mean.shape
+    step = np.ones(n, np.int64) if step is None else step
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if seen.sum() < 30:
         return Spread(np.zeros(1), _poisson_like()[None], np.ones(k))
@@ -41,38 +55,68 @@ def fit(mean: Floats, actual: Floats, recency: Floats) -> Spread:
     mu, y, weight = mean[seen], actual[seen], recency[column]
     order = np.argsort(mu)
     row, mu, y, weight = row[order], mu[order], y[order], weight[order]
-    width, at = np.ones(k), np.log(mu)
+    ahead = np.log(step[column[order]])
+    width, at, growth = np.ones(k), np.log(mu), 0.0
     for _ in range(3):
-        knots, ratios = _table(at, 1 + (y / mu - 1) / width[row], weight)
-        usual = np.interp(at, knots, _typical(ratios)) * mu
+        wide = np.exp(growth * ahead)
+        knots, ratios = _table(at, 1 + (y / mu - 1) / (width[row] * wide), weight)
+        usual = np.interp(at, knots, _typical(ratios)) * mu * wide
         far = np.minimum(np.abs(y - mu) / np.maximum(usual, 1e-9), 8.0)
         total = np.bincount(row, far * weight, minlength=k)
         count = np.bincount(row, weight, minlength=k)
         width = (total + SHRINK_ERRORS) / (count + SHRINK_ERRORS)
-    knots, ratios = _table(at, 1 + (y / mu - 1) / width[row], weight)
-    return Spread(knots, ratios, width)
+        growth = float(np.clip(growth + _slope(ahead, far, weight), 0.0, GROWTH_MAX))
+    wide = np.exp(growth * ahead)
+    knots, ratios = _table(at, 1 + (y / mu - 1) / (width[row] * wide), weight)
+    return Spread(knots, ratios, width, growth, int(step.max()))
 
 
-def calibrated(mean: Floats, actual: Floats, recency: Floats, fold: NDArray[np.int64]) -> Spread:
-    """``fit``, its width corrected by how it covers each fold when learnt from the others.
+def _slope(ahead: Floats, far: Floats, weight: Floats) -> float:
+    """How the size of errors grows with the logarithm of the step: d log(far) / d log(step)."""
+    middle = np.average(ahead, weights=weight)
+    across = np.average((ahead - middle) ** 2, weights=weight)
+    size = np.average(far, weights=weight)
+    if across <= 0 or size <= 0:
+        return 0.0
+    return float(np.average((ahead - middle) * far, weights=weight) / across / size)
 
-    ``fold`` int64[n] tells which origin each past day was forecast from. Weights were chosen on
-    the same days, so errors look smaller than they will be: this gives some of that back.
+
+def calibrated(
+    mean: Floats, actual: Floats, recency: Floats, fold: NDArray[np.int64], horizon: int
+) -> Spread:
+    """``fit``, its width corrected by how it covers each fold when learnt from others.
+
+    ``fold`` int64[n] tells which origin each past day was forecast from; folds nearer than
+    ``horizon`` share days and do not judge each other. What a whole fold needed differs from fold
+    to fold (a spring, a fair): the correction leans above the middle of what they needed, by
+    ``LEAN`` of their deviation, so that the coverage of folds to come is right on average.
     """
-    whole = fit(mean, actual, recency)
+    step = _steps(fold)
+    whole = fit(mean, actual, recency, step)
     needs = []
     for one in np.unique(fold):
-        mine = fold == one
-        if mine.all():
+        mine, others = fold == one, np.abs(fold - one) >= horizon
+        others = others if others.any() else ~mine
+        if not others.any():
             return whole
-        others = fit(mean[:, ~mine], actual[:, ~mine], recency[~mine])
-        needs.append(_needed(others, mean[:, mine], actual[:, mine]))
-    correction = float(np.clip(np.nanmean(needs), 0.9, 1.6)) if len(needs) > 1 else 1.0
-    return Spread(whole.knots, whole.ratios, whole.width * correction)
+        learnt = fit(mean[:, others], actual[:, others], recency[others], step[others])
+        needs.append(_needed(learnt, mean[:, mine], actual[:, mine]))
+    log = np.log(np.clip(np.array([v for v in needs if v > 0]), 0.2, 5.0))
+    if len(log) < 2:
+        return whole
+    correction = float(np.clip(np.exp(log.mean() + LEAN * log.std()), 1.0, 2.5))
+    return replace(whole, width=whole.width * correction)
+
+
+def _steps(fold: NDArray[np.int64]) -> Ints:
+    """int64[n]: place of each past day within its fold, from 1; folds stand together."""
+    first = np.concatenate([[True], fold[1:] != fold[:-1]])
+    start = np.maximum.accumulate(np.where(first, np.arange(len(fold)), 0))
+    return np.asarray(np.arange(len(fold)) - start + 1)
 
 
 def _needed(spread: Spread, mean: Floats, actual: Floats) -> float:
-    """The factor on widths that makes the middle 80 % hold 80 % of ``actual``."""
+    """The factor on widths that makes the middle 80 % hold 80 % of ``actual``; NaN: nothing known."""
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if not seen.any():
         return float("nan")
@@ -110,8 +154,9 @@ def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
     """float64[k, h, q] of ``mean`` float64[k, h]: never below zero, never crossing."""
     at = np.log(np.maximum(mean, MEAN_MIN))
     out = np.empty((*mean.shape, len(levels)))
+    wide = spread.width[:, None] * spread.growths(mean.shape[1])
     table = np.stack([np.interp(levels, LEVELS, row) for row in spread.ratios])
     for i in range(len(levels)):
         ratio = np.interp(at, spread.knots, table[:, i])
-        out[..., i] = np.maximum(mean * (1 + (ratio - 1) * spread.width[:, None]), 0)
+        out[..., i] = np.maximum(mean * (1 + (ratio - 1) * wide), 0)
     return np.sort(out, axis=2)
