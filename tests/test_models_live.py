@@ -352,6 +352,11 @@ def test_hot_swaps_under_load_drop_nothing_and_score_nothing_twice(
                 while shop.slot().swaps < goal:
                     shop.read(*rng.integers(0, 500, 40).tolist())
                     await asyncio.sleep(0.002)
+            for version in sorted({"v1", "v2", "v3"} - by):  # swapped out again before its turn
+                shop.told(do="promote", version=version, why="test")
+                while version not in by:
+                    shop.read(*rng.integers(0, 500, 40).tolist())
+                    await asyncio.sleep(0.002)
             await until(lambda: not len(shop.daemon.pipeline.inbox), 20)
             await until(lambda: not state.item.touched.any(), 20)
             slot = shop.slot()
