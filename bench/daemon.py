@@ -47,7 +47,8 @@ def configuration(
 ) -> str:
     """A ``config.toml`` for the workload's shop; ``settings`` replaces or adds values by table.
 
-    ``broker_port`` 0 switches MQTT off.
+    ``broker_port`` 0 switches MQTT off. Models are off unless ``settings`` say otherwise: what the
+    stream core costs is measured without them, and what they cost beside it.
     """
     tables: dict[str, dict[str, Any]] = {
         "mqtt": {
@@ -58,6 +59,7 @@ def configuration(
         "storage": {"directory": str(directory / "store")},
         "api": {"bind": bind or f"127.0.0.1:{free_port()}"},
         "log": {"format": "json"},
+        "models": {"enabled": False},
     }
     for name, values in (settings or {}).items():
         tables.setdefault(name, {}).update(values)
