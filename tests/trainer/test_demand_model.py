@@ -6,7 +6,7 @@ import pytest
 from trainer.demand import forecaster
 from trainer.demand.blend import weights
 from trainer.demand.rollups import rolled_up, shared_out
-from trainer.demand.spread import fit, quantiles
+from trainer.demand.spread import calibrated, fit, quantiles
 from trainer.panel import Panel
 
 FIRST = 18_000
@@ -90,6 +90,45 @@ def test_quantiles_of_poisson_counts_cover_what_they_say() -> None:
     q = quantiles(fit(mean, past, np.ones(200)), mean, (0.1, 0.9))
     within = ((future >= q[..., 0]) & (future <= q[..., 1])).mean()
     assert 0.76 < within < 0.88
+
+
+def test_intervals_grow_with_the_step_as_errors_did() -> None:
+    rng = np.random.default_rng(8)
+    step = np.tile(np.arange(1, 29), 6)
+    actual = 100 + rng.normal(0, 5 * step**0.4, (30, len(step)))
+    spread = fit(np.full(actual.shape, 100.0), actual, np.ones(len(step)), step)
+    assert 0.3 < spread.growth < 0.5
+    width = np.ptp(quantiles(spread, np.full((30, 40), 100.0), (0.1, 0.9)), axis=2)[0]
+    np.testing.assert_allclose(width[[0, 27]], 2 * 1.2816 * 5 * np.array([1, 28]) ** 0.4, rtol=0.2)
+    np.testing.assert_array_equal(width[28:], width[27])
+
+
+def test_folds_that_differ_as_a_whole_widen_intervals_until_new_folds_are_covered() -> None:
+    """Days of one origin share an error: what is learnt from few origins must hold for others."""
+    rng = np.random.default_rng(9)
+    fold = np.repeat(np.arange(0, 168, 28), 28)
+    within, plain = [], []
+    for _ in range(40):
+        shift = np.repeat(rng.normal(0, 10, 6), 28)
+        actual = 100 + shift + rng.normal(0, 5, (20, 168))
+        mean, even = np.full(actual.shape, 100.0), np.ones(168)
+        future = 100 + rng.normal(0, 10) + rng.normal(0, 5, (20, 28))
+        for into, spread in (
+            (within, calibrated(mean, actual, even, fold, 28)),
+            (plain, fit(mean, actual, even)),
+        ):
+            q = quantiles(spread, mean[:, :28], (0.1, 0.9))
+            into.append(((future >= q[..., 0]) & (future <= q[..., 1])).mean())
+    assert np.mean(within) > max(np.mean(plain) + 0.02, 0.78)
+
+
+def test_members_that_are_right_by_luck_are_doubted_in_few_series() -> None:
+    rng = np.random.default_rng(10)
+    actual = rng.poisson(9, (1, 40)).astype(float)
+    paths = np.stack([np.full((1, 40), 9.0)] * 2)
+    w = weights(paths, actual, np.ones(40), ("naive", "smoothing"))
+    assert w[0, 0] < 0.4 < w[0, 1]
+    np.testing.assert_allclose(weights(paths, actual, np.ones(40)), 0.5)
 
 
 def test_roll_ups_add_up() -> None:

@@ -5,13 +5,21 @@ then leans a little to the members that served it, as far as it has days to tell
 members, k series, n past days ahead; NaN in the actuals is not scored.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SHARP_ONE, SHARP_TENFOLD = 3.0, 2.5
+SHARP_ONE, SHARP_TENFOLD = 4.0, 2.0
 """How sharply weights follow relative errors: of one series, and more for each tenfold of series."""
+DOUBTS = {"naive": 0.6, "average": 0.3, "yearly": 0.4}
+"""Log of error that a single series' own folds are not believed about a member that is right by luck
+
+there: the newest value, a mean without a season, and the one year ago that there is. It fades with
+the square root of the number of series.
+"""
 
 
 def scales(actual: Floats) -> Floats:
@@ -21,10 +29,13 @@ def scales(actual: Floats) -> Floats:
     return np.asarray(np.sqrt(square.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)) + 1e-3)
 
 
-def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
+def weights(
+    forecasts: Floats, actual: Floats, recency: Floats, names: Sequence[str] = ()
+) -> Floats:
     """float64[k, m]: weights of each series, each row adding up to 1.
 
     ``recency`` float64[n] is how much each past day counts. Past days stand in the order of time.
+    ``names`` are the members', for ``DOUBTS``.
     """
     k, _n = actual.shape
     everything = _relative(forecasts, actual, recency)
@@ -33,6 +44,9 @@ def weights(forecasts: Floats, actual: Floats, recency: Floats) -> Floats:
     everything = np.where(telling, everything, 0.0)
     common = everything.sum(axis=1, keepdims=True) / max(int(telling.sum()), 1)
     everything = np.where(telling, everything, common)
+    if names:
+        doubt = np.array([DOUBTS.get(name, 0.0) for name in names])[:, None] / np.sqrt(k)
+        common, everything = common + doubt, everything + doubt
     sharp = SHARP_ONE + SHARP_TENFOLD * np.log10(k)
     trust = _persistence(forecasts, actual) if k >= 5 else 0.0
     own = np.clip(everything - common, -2, 2)

@@ -19,10 +19,10 @@ Floats = NDArray[np.float64]
 
 ORIGINS = 6
 """Earlier origins that weights and quantiles are learnt from, at least."""
-REFITS_MAX, REFIT_SERIES = 4, 40
-"""How often the ladder is fitted anew for them, looking back further: few series tell little of a day.
-
-Many series need it less, and would wait longer for it."""
+LOOKS_MAX, LOOKS_SERIES = 6, 40
+"""How many more horizons few series look back, as a day of theirs tells little."""
+REFIT_ORIGINS = 3
+"""Those that look back further fit their ladder anew every so many origins."""
 HALF_LIFE_SEASONS = 16.0
 """Of how much an earlier origin counts."""
 
@@ -76,6 +76,7 @@ class Past:
     recency: Floats
     fold: NDArray[np.int64]
     phases: int
+    names: tuple[str, ...]
 
 
 def _ahead(
@@ -137,7 +138,7 @@ class DemandForecaster:
         calendar = self._calendar(series)
         horizon = int(min(self.horizon, max(series.y.shape[1] // 5, 1)))
         past = self._past(series, factors, calendar, horizon)
-        weight = blend.weights(past.paths, past.actual, past.recency)
+        weight = blend.weights(past.paths, past.actual, past.recency, past.names)
         mean = combined(past.paths, weight)
         day = spread.calibrated(mean, past.actual, past.recency, past.fold, horizon)
         week = spread.calibrated(*_weekly(mean, past.actual, past.recency, past.fold), horizon)
@@ -147,16 +148,18 @@ class DemandForecaster:
     def _past(self, series: Series, factors: Factors, calendar: Calendar, horizon: int) -> Past:
         """What earlier ladders foretold at origins after their days, and what came."""
         k, d = series.y.shape
-        refits = int(np.clip(REFIT_SERIES // max(k, 1), 1, REFITS_MAX))
-        origins = _folds(series.y, horizon, series.period, refits)
+        looks = int(np.clip(LOOKS_SERIES // max(k, 1), 1, LOOKS_MAX))
+        origins = _folds(series.y, horizon, series.period, looks)
         phases = phases_of(series.period, origins[0])
-        every = -(-len(origins) // refits)
+        every = REFIT_ORIGINS if looks > 1 else len(origins)
         half_life = HALF_LIFE_SEASONS * series.period
         paths, actual, recency, fold = [], [], [], []
-        earlier: Ladder | None = None
+        earlier = self._ladder(
+            series.upto(origins[0]), factors.upto(origins[0]), calendar, horizon, phases
+        )
         for i, t in enumerate(origins):
             then = series.upto(t)
-            if earlier is None or i % every == 0:
+            if i and i % every == 0:
                 earlier = self._ladder(then, factors.upto(t), calendar, horizon, phases)
             earlier = Ladder(members.rolled(earlier.states, then), earlier.boosted)
             reach = min(horizon, d - t)
@@ -170,6 +173,7 @@ class DemandForecaster:
             np.concatenate(recency),
             np.concatenate(fold),
             phases,
+            members.names(earlier.states.seasons),
         )
 
     def _calendar(self, series: Series) -> Calendar:
@@ -190,19 +194,19 @@ class DemandForecaster:
         return Ladder(fitted, trees)
 
 
-def _folds(y: Floats, horizon: int, period: int, refits: int) -> list[int]:
+def _folds(y: Floats, horizon: int, period: int, looks: int) -> list[int]:
     """The origins that judge the members; the first ladder ends at the first of them.
 
-    Counted in days of which anything is known: a gap of months has nothing to judge by. A panel
-    whose ladder is fitted more than once can look back further.
+    Counted in days of which anything is known: a gap of months has nothing to judge by. ``looks``
+    above 1 are as many horizons more to look back.
     """
     days = np.flatnonzero(~np.isnan(y).all(axis=0))
     known = len(days)
     # Two weeks of hours, for their weekdays, if that leaves the first ladder a week of hours too.
     least = int(np.clip(known - 3 * 168, 168, 2 * 168)) if period == 24 else 56
-    span = max(min(max(3 * horizon, least) + (refits - 1) * horizon, known // 2), 1)
+    span = max(min(max(3 * horizon, least) + (looks - 1) * horizon, known // 2), 1)
     last = max(known - horizon, known - span)
-    count = ORIGINS + refits - 1
+    count = ORIGINS + looks - 1
     places = np.unique(np.linspace(known - span, last, count).astype(int))
     return [int(days[i]) for i in places]
 
