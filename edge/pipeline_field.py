@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from edge.core import Core
 from edge.errors import JournalFull
-from edge.inference import drift
+from edge.inference import corrections, drift
 from edge.inference.accuracy import by_group, judge
+from edge.inference.corrections import Corrections
 from edge.inference.drift import Bins, Moved
 from edge.inference.field import JUDGED, Kept, Question, actual, chosen, questions
 from edge.inference.manifest import SERVICES as NAMES
@@ -38,6 +39,8 @@ Ints = NDArray[np.int64]
 
 LOOK_S = 5.0
 """How often somebody looks whether a day has closed."""
+SWEEP_LOOK_S = 0.25
+"""How often somebody looks whether a day's answers are complete."""
 FULL_S = 60.0
 """How long to wait for room: until then all of the day's work would be done in vain."""
 FRESH_MS = 2 * 3_600_000
@@ -61,6 +64,7 @@ class FieldRecord:
         self.drift: dict[Service, list[Moved]] = {}
         """What the newest look at each service's active model said, the most surprising first."""
         self.known = KnownScores()
+        self._corrections = Corrections()
         self._state = core.state
         self._scorer = scorer
         self._writer = writer
@@ -91,6 +95,7 @@ class FieldRecord:
                 if not restored:
                     await self.restore()
                     restored = True
+                self._correct()
                 closed = self._state.today - 1
                 if self._state.now_ms and closed > self._closed:
                     await self.close(closed)
@@ -105,6 +110,24 @@ class FieldRecord:
         from_day = self._state.today - REMEMBERED_DAYS if self._state.now_ms else 0
         for scored in await self._writer.read(lambda c: list(tables.scores(c, from_day))):
             self.known.remember(scored)
+        teaching = partial(
+            tables.scores_of, service=corrections.SERVICE, question=corrections.QUESTION
+        )
+        for scored in await self._writer.read(teaching):
+            self._learn(scored)
+
+    def _learn(self, scored: Scored) -> None:
+        if scored.role != RULE:
+            self._corrections.learn(scored.service, scored.version, scored.question, scored.scores)
+
+    def _correct(self) -> None:
+        """Give those who answer the corrections that they have earned."""
+        slot = self._scorer.slots.get(corrections.SERVICE)
+        for model in (slot.active, slot.candidate) if slot is not None else ():
+            if model is not None and model.offset is not None:
+                known = self._corrections.offset(model.manifest.version)
+                if known is not None and known.shape == model.offset.shape:
+                    model.set_offset(known)
 
     async def close(self, day: int) -> None:
         """A day has closed: judge what can be judged now, then keep what is said today.
@@ -141,7 +164,8 @@ class FieldRecord:
         ):
             return
         rows, keys = await self._chosen(slot)
-        said = await self._asked(slot, active, rows)
+        ask = self._asked if slot.at_edge.when == "touched" else self._told_today
+        said = await ask(slot, active, rows)
         if said is None:
             return
         seen, answers = said
@@ -196,6 +220,23 @@ class FieldRecord:
             await asyncio.sleep(0)
         return (np.concatenate(seen), np.concatenate(said)) if said else None
 
+    async def _told_today(
+        self, slot: Slot, active: Loaded, rows: Ints
+    ) -> tuple[Floats, Floats] | None:
+        """The same of a service that is asked once a day: what it has said, once that is all."""
+        today = self._state.today
+        while slot.cursor >= 0 or slot.day != today:
+            if self._state.today != today or slot.active is not active:
+                return None
+            await asyncio.sleep(SWEEP_LOOK_S)
+        shown = slot.shown
+        if shown is None or not len(rows):
+            return None
+        mine = shown.held(rows) & (shown.by[rows] == active.number)
+        said = np.full((len(rows), len(active.manifest.columns)), np.nan, np.float32)
+        said[mine] = shown.values[rows[mine], : said.shape[1]]
+        return np.zeros((len(rows), 0), np.float32), said
+
     async def _ruled(self, slot: Slot, rows: Ints) -> Floats:
         """The simple rule's answers, a slice at a time."""
         told = []
@@ -236,6 +277,7 @@ class FieldRecord:
             scored, by_class = await asyncio.to_thread(_scored, key, kept, one, truth, classes)
             await self._write(partial(tables.score, scored=scored, by_class=by_class))
             self.known.remember(scored)
+            self._learn(scored)
         return min((day + one.horizon_days for one in asked if one not in due), default=FAR)
 
     async def _truth(self, service: Service, kept: Kept, asked: Question) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import pytest
 from edge import pipeline_field
 from edge.core import Core
 from edge.features.keys import key_hash
-from edge.inference.field import KEYS_MAX, Kept, chosen, questions
+from edge.inference.field import KEYS_MAX, Kept, actual, chosen, questions
 from edge.inference.manifest import Column
 from edge.inference.scorer import Scorer
 from edge.pipeline_field import FieldRecord
@@ -84,11 +84,11 @@ def test_a_probability_is_held_against_what_broke_within_its_days(tmp_path: Path
             told(core, "item_link", core.now_ms + 20, epc="E0005", action="retire")
             for _ in range(6):
                 await record.close(pass_day(core))
-                assert "failure_7d" not in record.scores("maintenance", VERSION)
+                assert "p_event_7d" not in record.scores("maintenance", VERSION)
             await record.close(pass_day(core))
             broke = np.array([i in (3, 7, 11) for i in range(ITEMS)], float)
             known = np.array([i != 5 for i in range(ITEMS)])
-            found = record.scores("maintenance", VERSION)["failure_7d"]
+            found = record.scores("maintenance", VERSION)["p_event_7d"]
             assert found["n"] == ITEMS - 1
             assert found["brier"] == pytest.approx(((said - broke)[known] ** 2).mean(), rel=1e-5)
             measured = record.measured("maintenance", VERSION)
@@ -96,10 +96,10 @@ def test_a_probability_is_held_against_what_broke_within_its_days(tmp_path: Path
             assert measured.rows == ITEMS - 1
             assert measured.loss == pytest.approx(found["brier"])
             assert measured.baseline_loss == pytest.approx(
-                record.scores("maintenance", RULE_VERSION)["failure_7d"]["brier"]
+                record.scores("maintenance", RULE_VERSION)["p_event_7d"]["brier"]
             )
             worst = await writer.read(
-                lambda c: tables.worst_classes(c, "maintenance", VERSION, "failure_7d", 10)
+                lambda c: tables.worst_classes(c, "maintenance", VERSION, "p_event_7d", 10)
             )
             assert {one.class_key for one in worst} == {f"main\x1fS{i}" for i in range(3)}
             assert sum(one.n for one in worst) == ITEMS - 1
@@ -119,7 +119,7 @@ def test_a_second_close_and_a_restart_count_nothing_twice(tmp_path: Path) -> Non
                 await record.close(day)
                 await record.close(day)
             before = record.scores("maintenance", VERSION)
-            assert before["failure_7d"]["n"] == ITEMS
+            assert before["p_event_7d"]["n"] == ITEMS
         async with recorder(tmp_path, core) as (again, _, _):
             await again.restore()
             assert again.scores("maintenance", VERSION) == before
@@ -186,7 +186,6 @@ def test_the_keys_that_are_kept_are_the_same_whoever_else_comes() -> None:
 
 
 def test_units_are_those_of_the_days_after(tmp_path: Path) -> None:
-    from edge.inference.field import actual
 
     core = a_shop()
     day = pass_day(core)
@@ -270,8 +269,8 @@ def test_a_long_horizon_is_told_for_as_many_days_as_a_short_one(tmp_path: Path) 
             for _ in range(30):
                 await record.close(pass_day(core))
             told = record.scores("maintenance", VERSION)
-            assert told["failure_28d"]["n"] == 2 * ITEMS
-            assert told["failure_7d"]["n"] == 23 * ITEMS
+            assert told["p_event_28d"]["n"] == 2 * ITEMS
+            assert told["p_event_7d"]["n"] == 23 * ITEMS
         async with recorder(tmp_path, core, o=5) as (again, _, _):
             await again.restore()
             assert again.scores("maintenance", VERSION) == told
@@ -289,7 +288,7 @@ def test_what_broke_since_is_unknown_once_another_day_has_closed(tmp_path: Path)
             told(core, "maintenance", core.now_ms + 1, epc="E0003", kind="failure")
             last = pass_day(core)
             await record.close(last)
-            assert record.scores("maintenance", VERSION)["failure_7d"] == {"n": 0.0}
+            assert record.scores("maintenance", VERSION)["p_event_7d"] == {"n": 0.0}
 
     run(main)
 
@@ -348,3 +347,24 @@ def test_a_full_disk_makes_the_record_wait_and_lets_it_go_on(
             task.cancel()
 
     run(main)
+
+
+def test_a_grade_is_held_against_the_one_at_the_horizon() -> None:
+    core = a_shop()
+    told(core, "item_scan", core.now_ms + 1, epc="E0000", scan_type="Return", grade="B-")
+    told(core, "item_scan", core.now_ms + 2, epc="E0001", scan_type="Return", grade="A+")
+    told(core, "item_scan", core.now_ms + 3, epc="E0002", scan_type="Return", grade="C-")
+    day = pass_day(core)
+    pass_day(core)
+    names = ("p_grade_a_1d", "p_grade_b_1d", "p_grade_c_1d", "p_grade_b_or_worse_1d")
+    columns = [
+        Column(name=name, unit="1", horizon_days=1, lowest=0.0, highest=1.0) for name in names
+    ]
+    keys = ["E0000", "E0001", "E0002", "E0003"]
+    kept = Kept(day, 0, keys, columns, b"", b"\0" * 32)
+    found = [
+        actual("quality", core.state, kept, asked, 0, 4).tolist()
+        for asked in questions("quality", columns)
+    ]
+    assert [row[:3] for row in found] == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1]]
+    assert all(np.isnan(row[3]) for row in found), "never graded"

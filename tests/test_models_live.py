@@ -148,7 +148,7 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             values = shown.values[row, :4].tolist()
             assert said["answers"] == [
                 {
-                    "name": "failure_7d",
+                    "name": "p_event_7d",
                     "unit": "1",
                     "horizon_days": 7.0,
                     "value": pytest.approx(values[0]),

@@ -32,7 +32,7 @@ UNITS = [
     for level, quantile in (("", None), ("_q10", 0.1), ("_q90", 0.9))
 ]
 CHANCES = [
-    Column(name=f"failure_{days}d", unit="1", horizon_days=days, lowest=0.0, highest=1.0)
+    Column(name=f"p_event_{days}d", unit="1", horizon_days=days, lowest=0.0, highest=1.0)
     for days in (1, 2, 7)
 ]
 DAYS = 5
@@ -86,7 +86,7 @@ def test_no_call_of_a_days_close_holds_the_loop(
                         print(f"{watch.worst_s * 1e3:6.2f} ms {watch.what[:80]}")
                 waiting = await daemon.pipeline._writer.read(tables.waiting)
                 assert len({(service, role) for service, _, role, _ in waiting}) == 4
-                assert record.scores("maintenance", "v1")["failure_1d"]["n"] == (DAYS - 1) * 5_000
+                assert record.scores("maintenance", "v1")["p_event_1d"]["n"] == (DAYS - 1) * 5_000
                 assert record.scores("inventory", "v1")["units_2d"]["n"] == (DAYS - 2) * 5_000
                 assert record.drift["maintenance"]
 

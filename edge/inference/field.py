@@ -155,12 +155,41 @@ def _failed(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Quest
     return np.where(broke, 1.0, np.where(left, np.nan, 0.0))
 
 
-_FAILURE = re.compile(r"(p_event|failure)_\d+d")
+_EVENT = re.compile(r"p_event_\d+d")
+_GRADED = re.compile(r"p_grade_(\w+)_\d+d")
+_GROUPS: dict[str, frozenset[int]] = {
+    "a": frozenset({3}),
+    "b": frozenset({2}),
+    "c": frozenset({1}),
+    "b_or_better": frozenset({2, 3}),
+    "b_or_worse": frozenset({1, 2}),
+}
+"""Words for grades in a question -> groups of three grades, 1 the worst."""
+
+
+def _asks_grade(name: str) -> bool:
+    told = _GRADED.fullmatch(name)
+    return told is not None and told[1] in _GROUPS
+
+
+def _graded(state: FeatureState, rows: Ints, basis: Ints, day: int, asked: Question) -> Floats:
+    """1 where the grade at the horizon is one of those asked about; not known of who has none, or
+    left, or was looked at too late."""
+    told = _GRADED.fullmatch(asked.name)
+    assert told is not None, asked
+    if state.today - 1 > day + asked.horizon_days:
+        return np.full(len(rows), np.nan)
+    grade = state.item.col["grade"][rows].astype(np.int64)
+    among = np.isin((grade + 2) // 3, sorted(_GROUPS[told[1]]))
+    known = (grade > 0) & (state.item.col["retired"][rows] == 0)
+    return np.where(known, among.astype(np.float64), np.nan)
+
 
 JUDGED: dict[Service, Judged] = {
     "demand": Judged("class", _asks_units, _no_basis, _units),
     "inventory": Judged("class", _asks_units, _no_basis, _units),
-    "maintenance": Judged("item", lambda name: bool(_FAILURE.fullmatch(name)), _events, _failed),
+    "maintenance": Judged("item", lambda name: bool(_EVENT.fullmatch(name)), _events, _failed),
+    "quality": Judged("item", _asks_grade, _no_basis, _graded),
 }
 """Services whose predictions can be held against what happened."""
 

@@ -23,6 +23,7 @@ Floats = NDArray[np.float32]
 DAY_MS = 86_400_000
 HISTORY_DAYS = 28
 MAINTENANCE_DAYS = (7, 14, 30)
+ITEMS_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,12 @@ def _times_average(*days: int) -> Callable[[FeatureState, Ints], Floats]:
 
 
 def _base_rate(state: FeatureState, rows: Ints) -> Floats:
-    """float32[n, 3]: the whole shop's failures and repairs by item and day, for every item the same."""
+    """float32[n, 3]: the whole shop's failures and repairs by item and day, for every item the same.
+
+    Of a large shop every so many-th item is looked at, so that nobody waits.
+    """
     known = state.item.keys.live()
+    known = known[:: len(known) // ITEMS_LOOKED_AT + 1]
     col = state.item.col
     begun_ms = col["first_seen_ms"][known]
     days = float(np.maximum(state.now_ms - begun_ms[begun_ms > 0], 0).sum()) / DAY_MS
@@ -123,7 +128,7 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         fallback=Fallback(
             "the whole shop's rate of failures and repairs",
             tuple(
-                Column(name=f"failure_{d}d", unit="1", horizon_days=d, lowest=0.0, highest=1.0)
+                Column(name=f"p_event_{d}d", unit="1", horizon_days=d, lowest=0.0, highest=1.0)
                 for d in MAINTENANCE_DAYS
             ),
             _base_rate,

@@ -157,13 +157,25 @@ def trim(connection: sqlite3.Connection, closed_day: int, before_day: int) -> No
     )
 
 
+_SCORES = (
+    "SELECT service, version, role, question, horizon_days, day, scores FROM field_score WHERE "
+)
+
+
 def scores(connection: sqlite3.Connection, from_day: int) -> Iterable[Scored]:
     """Scores whose last day was ``from_day`` or later."""
+    return _read(connection.execute(_SCORES + "day + horizon_days >= ?", (from_day,)))
+
+
+def scores_of(connection: sqlite3.Connection, service: str, question: str) -> list[Scored]:
+    """Every day's scores of one question, each version's in the order of its days."""
     rows = connection.execute(
-        "SELECT service, version, role, question, horizon_days, day, scores FROM field_score"
-        " WHERE day + horizon_days >= ?",
-        (from_day,),
+        _SCORES + "service = ? AND question = ? ORDER BY version, day", (service, question)
     )
+    return list(_read(rows))
+
+
+def _read(rows: sqlite3.Cursor) -> Iterable[Scored]:
     for service, version, role, question, horizon_days, day, text in rows:
         try:
             told = msgspec.json.decode(text, type=Scores)

@@ -117,7 +117,7 @@ def chances(o: int) -> list[Column]:
     """Columns of probabilities 7 days ahead and further."""
     return [
         Column(
-            name=f"failure_{7 * (i + 1)}d",
+            name=f"p_event_{7 * (i + 1)}d",
             unit="1",
             horizon_days=7.0 * (i + 1),
             lowest=0.0,
