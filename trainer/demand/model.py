@@ -23,8 +23,8 @@ LOOKS_MAX, LOOKS_SERIES = 6, 40
 """How many more horizons few series look back, as a day of theirs tells little."""
 REFIT_ORIGINS = 3
 """Those that look back further fit their ladder anew every so many origins."""
-HALF_LIFE_SEASONS = 16.0
-"""Of how much an earlier origin counts."""
+HALF_LIFE_SEASONS = 8.0
+"""Of how much an earlier origin counts; twice that for those that look back further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class DemandForecaster:
         origins = _folds(series.y, horizon, series.period, looks)
         phases = phases_of(series.period, origins[0])
         every = REFIT_ORIGINS if looks > 1 else len(origins)
-        half_life = HALF_LIFE_SEASONS * series.period
+        half_life = HALF_LIFE_SEASONS * series.period * (1 if looks == 1 else 2)
         paths, actual, recency, fold = [], [], [], []
         earlier = self._ladder(
             series.upto(origins[0]), factors.upto(origins[0]), calendar, horizon, phases

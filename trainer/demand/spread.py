@@ -19,7 +19,7 @@ LEVELS = np.array([0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
 SHRINK_ERRORS = 40.0
 MEAN_MIN = 1e-3
 GROWTH_MAX = 0.5
-LEAN, LEAN_ONE = 0.5, 0.35
+LEAN_ONE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def calibrated(
     ``fold`` int64[n] tells which origin each past day was forecast from; folds nearer than
     ``horizon`` share days and do not judge each other. What a whole fold needed differs from fold
     to fold (a spring, a fair): the correction leans above the middle of what they needed, by a
-    share of their deviation, so that the coverage of folds to come is right on average; by more
-    for few series, whose weights are chosen on few errors.
+    share of their deviation that fades with the square root of the number of series: the weights
+    of few are chosen on few errors.
     """
     step = _steps(fold)
     whole = fit(mean, actual, recency, step)
@@ -105,7 +105,7 @@ def calibrated(
     log = np.log(np.clip(np.array([v for v in needs if v > 0]), 0.2, 5.0))
     if len(log) < 2:
         return whole
-    lean = LEAN + LEAN_ONE / np.sqrt(len(mean))
+    lean = LEAN_ONE / np.sqrt(len(mean))
     correction = float(np.clip(np.exp(log.mean() + lean * log.std()), 1.0, 2.5))
     return replace(whole, width=whole.width * correction)
 
