@@ -1,9 +1,10 @@
 """Baskets: how many pairs are discovered where there is no signal, and where there is.
 
+What it does not say: what a pack would earn.
+
 ``groceries`` has members and dates that look randomly assigned: about no pair should be discovered, and
 whatever is found there is a false discovery. ``online_retail`` (invoices without cancellations) has
-sets sold in colours and sizes: the pairs of the first 80 % of its invoices are judged by the rest. What
-it does not say: what a pack would earn.
+sets sold in colours and sizes: the pairs of the first 80 % of its invoices are judged by the rest.
 """
 
 from pathlib import Path
@@ -36,7 +37,8 @@ def measure(context: Context) -> Result:
         Figure(name="groceries: least q", value=float(none.q.min()), better="higher"),
         Figure(name="online_retail: pairs discovered", value=float(len(found.found())),
                better="higher"),
-        Figure(name="online_retail: confirmed later", value=told["precision"],                better="higher"),
+        Figure(name="online_retail: confirmed later", value=told["precision"],
+               better="higher"),
         Figure(name="online_retail: most popular pairs, confirmed later",
                value=naive["precision"], better="higher"),
     ]  # fmt: skip

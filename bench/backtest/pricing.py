@@ -1,12 +1,14 @@
 """Avocados by city and week: what prices explain of volumes that were not seen.
 
+What it does not say: whether the elasticities are causal (prices here are no experiment), and whether
+nothing is invented where no price moved: own prices of these cities all did, so tests show that instead.
+
 Judged on the last fifth of the weeks: every eight weeks both models are fitted on what was known, then
 told the prices of the eight weeks that follow, never the volumes. "Without price" is the same model, its
 season, trend and drifting level included. The margin was stated before these weeks were looked at;
-the model was shaped on weeks before them. What it does not say: whether the elasticities are causal
-(prices here are no experiment). Whether intervals are honest is asked twice: of the volumes, and of the
-elasticities themselves, estimated on either half of the weeks, which must agree within their errors.
-Own prices of these cities all moved, so that nothing is invented is shown by tests instead.
+the model was shaped on weeks before them. Whether intervals are honest is asked twice: of the volumes,
+and of the elasticities themselves, estimated on either half of the weeks, which must agree within their
+errors.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every demand backtest goes through all its steps at a tiny size. No figure of a forecast is asserted."""
+"""Every backtest goes through all its steps at a tiny size. No figure of a forecast is asserted."""
 
 import importlib.util
 import io
@@ -22,6 +22,11 @@ assert spec is not None
 assert spec.loader is not None
 made = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(made)
+
+WITH_FORECASTS = (
+    "online_retail", "city_bike_rentals", "bike_sharing", "m4_hourly", "carparts"
+)  # fmt: skip
+"""Tables whose bench makes pages; the others judge no forecasts of series."""
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +63,12 @@ def test_every_table_tells_its_figures_beside_goals_and_what_they_do_not_say(nam
     assert [f.name for f in again.figures] == [f.name for f in result.figures]
 
 
-def test_reports_and_summaries_are_written_for_every_table(found) -> None:
+def test_json_is_written_for_every_table_reports_and_summaries_where_forecasts_are(found) -> None:
     _, folder, pages = found
     for bench in command.BENCHES:
         assert (folder / f"{bench.name}.json").exists()
-        assert any(page.name.startswith(bench.name) for page in pages)
+    for name in WITH_FORECASTS:
+        assert any(page.name.startswith(name) for page in pages)
     for page in pages:
         assert "</html>" in (folder / f"{page.name}.html").read_text(encoding="utf-8")
         told = backtest.decode((folder / f"{page.name}.summary.json").read_bytes())
