@@ -24,7 +24,7 @@ LOOKS_MAX, LOOKS_SERIES = 6, 40
 REFIT_ORIGINS = 3
 """Those that look back further fit their ladder anew every so many origins."""
 HALF_LIFE_SEASONS = 8.0
-"""Of how much an earlier origin counts; twice that for those that look back further."""
+"""Of how much an earlier origin counts; for widths twice that for those that look back further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,16 @@ class FittedDemand:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Forecasts of every member at earlier origins: ``paths`` float64[m, k, n], ``actual``
+    """What every member foretold at earlier origins: ``paths`` float64[m, k, n], and what came.
 
-    float64[k, n]; ``recency`` float64[n] how much a past day counts, ``fold`` int64[n] its origin.
+    ``actual`` float64[k, n]; ``recency`` float64[n] how much a past day counts for weights, ``calm``
+    for widths; ``fold`` int64[n] its origin.
     """
 
     paths: Floats
     actual: Floats
     recency: Floats
+    calm: Floats
     fold: NDArray[np.int64]
     phases: int
     names: tuple[str, ...]
@@ -140,8 +142,8 @@ class DemandForecaster:
         past = self._past(series, factors, calendar, horizon)
         weight = blend.weights(past.paths, past.actual, past.recency, past.names)
         mean = combined(past.paths, weight)
-        day = spread.calibrated(mean, past.actual, past.recency, past.fold, horizon)
-        week = spread.calibrated(*_weekly(mean, past.actual, past.recency, past.fold), horizon)
+        day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon)
+        week = spread.calibrated(*_weekly(mean, past.actual, past.calm, past.fold), horizon)
         ladder = self._ladder(series, factors, calendar, horizon, past.phases)
         return FittedDemand(series, factors, ladder, weight, day, week)
 
@@ -152,7 +154,7 @@ class DemandForecaster:
         origins = _folds(series.y, horizon, series.period, looks)
         phases = phases_of(series.period, origins[0])
         every = REFIT_ORIGINS if looks > 1 else len(origins)
-        half_life = HALF_LIFE_SEASONS * series.period * (1 if looks == 1 else 2)
+        half_life = HALF_LIFE_SEASONS * series.period
         paths, actual, recency, fold = [], [], [], []
         earlier = self._ladder(
             series.upto(origins[0]), factors.upto(origins[0]), calendar, horizon, phases
@@ -171,6 +173,7 @@ class DemandForecaster:
             np.concatenate(paths, axis=2),
             np.concatenate(actual, axis=1),
             np.concatenate(recency),
+            np.concatenate(recency) ** (1.0 if looks == 1 else 0.5),
             np.concatenate(fold),
             phases,
             members.names(earlier.states.seasons),

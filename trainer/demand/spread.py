@@ -19,7 +19,7 @@ LEVELS = np.array([0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
 SHRINK_ERRORS = 40.0
 MEAN_MIN = 1e-3
 GROWTH_MAX = 0.5
-LEAN_ONE = 0.8
+LEAN_ONE = 0.55
 
 
 @dataclass(frozen=True, slots=True)
