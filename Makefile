@@ -23,7 +23,7 @@ export PIP_ROOT_USER_ACTION = ignore
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench backtest torture hostile wheels lint types layers setup lock upgrade clean stale
+.PHONY: help demo run test check bench backtest torture hostile wheels lint types layers setup lock upgrade clean stale trainer starter
 .DELETE_ON_ERROR:
 # One after the other: the goals share one virtual environment and apt.
 .NOTPARALLEL:
@@ -82,6 +82,8 @@ lock: $(DONE)/lock  ## Write requirements/*.txt again, changing as little as pos
 upgrade: $(DONE)/lock  ## Write requirements/*.txt again with the newest versions
 	tools/lock.sh $(BIN)/uv --upgrade
 
+trainer: $(DONE)/trainer  ## What 'rfid3 train' needs beside the daemon
+
 setup: $(DONE)/dev systemd-analyze mosquitto  ## Only install what demo and test need
 
 clean:  ## Remove what was made here: .venv, caches, builds (var/, your data, stays)
@@ -103,6 +105,11 @@ $(DONE)/run: $(DONE)/venv requirements/run.txt requirements/build.txt pyproject.
 	@$(INSTALL) -r requirements/build.txt
 	@$(INSTALL) -r requirements/run.txt
 	@$(PIP) install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(DONE)/trainer: $(DONE)/run requirements/trainer.txt
+	@echo "Installing the pinned packages that training needs ..."
+	@$(INSTALL) -r requirements/trainer.txt
 	@touch $@
 
 $(DONE)/dev: $(DONE)/run requirements/dev.txt

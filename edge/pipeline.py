@@ -26,6 +26,7 @@ from edge.core import SYSTEM, Core, Step
 from edge.errors import InboxFull, JournalBusy, JournalFull
 from edge.ingest.inbox import Inbox, Token
 from edge.ingest.source import Source
+from edge.ingest.times import TIME_MIN_MS
 from edge.records import Batch, Effects, HistoryRows, Message, Receipt, TimelineEntry
 from edge.recovery import Recovered, header_of, merge_effects
 from edge.storage.history import pack
@@ -109,6 +110,8 @@ class Pipeline:
         self._tail = writer.last()
         self._floor_ms = max(self._tail.last_arrival_ms, self._tail.beat_ms)
         self._by_events = config.ingest.clock == "events"
+        if self._by_events:  # before anybody told a time it is the earliest there can be
+            self._floor_ms = max(self._floor_ms, TIME_MIN_MS)
         self._ahead: asyncio.Queue[tuple[Batch, list[Token]]] = asyncio.Queue(AHEAD_MAX)
         self._effects = recovered.effects
         self._effects_at = 0.0

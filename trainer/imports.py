@@ -95,6 +95,9 @@ class Report:
         return told
 
 
+NO_TIME = "its time cannot be read; the mapping says which column and how"
+
+
 class FileSource:
     """CSV, Parquet, JSON lines or a table of SQLite, through a mapping of ``rfid3 replay``.
 
@@ -128,6 +131,9 @@ class FileSource:
         seq = first = now_ms = 0
         messages: list[Message] = []
         for due in self._plan:
+            if not due.readable:  # a day's history cannot hold what has no day
+                self._plan.tally.skipped[NO_TIME] += 1
+                continue
             written = self._plan.write(due)
             if written is None:
                 continue

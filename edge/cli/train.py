@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         raise Rfid3Error(
             f"training needs {', '.join(missing)}, which this installation does not have.\n"
-            "Cure: pip install 'rfid3[trainer]', here or on a workstation (docs/training.md)"
+            "Cure: 'make trainer' in the project's folder, or pip install --require-hashes "
+            "-r requirements/trainer.txt, here or on a workstation (docs/training.md)"
         )
     package = str(Path(__file__).resolve().parents[2])
     before = os.environ.get("PYTHONPATH", "")

@@ -167,11 +167,31 @@ def _rolled(side: Floats, y: Floats, flat: Floats, own: Floats, fresh: int) -> F
     if not fresh:
         return _behind(out)
     part = slice(days - fresh, days - 1)
-    for name, has_own in zip(STATE_MEMBERS, OWN_SEASON, strict=True):
-        member = member_of(side, name)
-        index = own if has_own else flat
-        state = demand_states.roll(member, state_of(side, name), y[:, part], index[:, part])
-        put_member(out, name, member, state)
+    weights = side[:, LAYOUT["weights"]][:, len(demand_windows.NAMES) :]
+    asked = np.flatnonzero((weights[:, : len(STATE_MEMBERS)] > 0).any(axis=1))
+    if not len(asked):  # classes unknown in training have no states that count
+        return out
+    some, y, flat, own = side[asked], y[asked], flat[asked], own[asked]
+    # All members in one pass over the days: what a day costs is numpy's calls, not its numbers.
+    members = [member_of(some, name) for name in STATE_MEMBERS]
+    states = [state_of(some, name) for name in STATE_MEMBERS]
+    index = np.concatenate([own if has_own else flat for has_own in OWN_SEASON])[:, part]
+    rolled = demand_states.roll(
+        Member(
+            np.concatenate([m.a for m in members]),
+            np.concatenate([m.w for m in members]),
+            np.concatenate([m.g for m in members]),
+            np.concatenate([m.gamma for m in members]),
+        ),
+        State(np.concatenate([s.x for s in states]), np.concatenate([s.s for s in states])),
+        np.tile(y[:, part], (len(STATE_MEMBERS), 1)),
+        index,
+    )
+    n = len(asked)
+    for i, (name, member) in enumerate(zip(STATE_MEMBERS, members, strict=True)):
+        mine = slice(i * n, (i + 1) * n)
+        put_member(some, name, member, State(rolled.x[mine], rolled.s[mine]))
+    out[asked] = some
     return out
 
 

@@ -119,8 +119,8 @@ def yearly(z: Floats, horizon: int, period: int) -> Floats:
     """The newest two seasons' level, going on as it did a year ago; flat without a year behind it.
 
     The ratio (the half month round the same day a year ago, over the four seasons before it) is the
-    series' own, shrunk towards all series' by the number of days it stands on. ``z`` is adjusted for
-    the calendar.
+    series' own, shrunk towards 1 as by two days at the present level: no series knows of another, so
+    that the daemon may ask for a few at a time. ``z`` is adjusted for the calendar.
     """
     recent = _smoothed(z, period)
     year = YEAR_DAYS * (24 if period == 24 else 1)
@@ -139,11 +139,8 @@ def yearly(z: Floats, horizon: int, period: int) -> Floats:
     base_count = (days[:, d - year] - days[:, d - year - back])[:, None]
     whole = (base_count > back / 2) & (count > 0)
     rate = np.where(whole, base / np.maximum(base_count, 1), 0.0)
-    above = np.where(whole, then, 0.0).sum(axis=0)
-    below = (rate * np.where(whole, count, 0.0)).sum(axis=0)
-    common = np.where(below > 0, above / np.where(below > 0, below, 1.0), 1.0)
-    faith = 20.0 * np.maximum(recent, 1e-9)[:, None] / np.maximum(recent.mean(), 1e-9)
-    own = (then * whole + faith * common) / (rate * count * whole + faith)
+    faith = 2.0 * np.maximum(recent, 1e-9)[:, None]
+    own = (then * whole + faith) / (rate * count * whole + faith)
     return np.asarray(recent[:, None] * np.clip(own, 0.4, 2.5) ** 0.6)
 
 

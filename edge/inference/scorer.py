@@ -263,7 +263,9 @@ class Scorer:
         if isinstance(found, Trouble):
             self._out(slot, model, role, found)
             return None
-        x = model.plan.x[: len(rows)] if model.plan is not None else None
+        # a model that knows entities by name may say one thing of all whom it does not know
+        by_features = model.plan is not None and model.side is None
+        x = model.plan.x[: len(rows)] if by_features and model.plan is not None else None
         into.put(rows, found, self.state.now_ms, model.number)
         trouble = model.conduct.answered(x, found)
         if model.conduct.odd_rows:
@@ -278,13 +280,14 @@ class Scorer:
         """float32[n, o], overwritten by the next call."""
         began = time.thread_time()
         slot.at_edge.prepare(self.state, rows, model)
+        prepared = time.thread_time()
         trouble = model.session.run(len(rows))
         if trouble is not None:
             return trouble
+        ran_s = time.thread_time() - prepared  # what the model itself takes, and may be blamed for
         answers = slot.at_edge.interpret(model, len(rows))
-        took_s = time.thread_time() - began
-        self._count(slot, took_s, len(rows))
-        return model.conduct.took(took_s, len(rows)) or answers
+        self._count(slot, time.thread_time() - began, len(rows))
+        return model.conduct.took(ran_s, len(rows)) or answers
 
     def _out(self, slot: Slot, model: Loaded, role: Role, trouble: Trouble) -> None:
         """A model is not asked any more, from this slice on; the registry decides what follows."""

@@ -28,6 +28,7 @@ from edge.ingest.mqtt_greeting import connect, status_message, subscribe, tls_co
 from edge.ingest.mqtt_publish import Outbound, Outgoing, Properties, encode
 from edge.ingest.mqtt_wire import Published, Salvaged, Wire
 from edge.ingest.mqtt_words import PROTOCOL_ERROR, TAKEN_OVER, dial_error, in_words
+from edge.ingest.times import TIME_MAX_MS, TIME_MIN_MS
 from edge.records import QOS_MASK, Message
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,8 @@ class MqttSource:
         self._clock = clock
         self._by_events = clock_mode == "events"
         self._on_link = on_link
-        self._arrival_ms = arrival_ms
+        # replayed time that nobody has told yet is the earliest there can be, not before all time
+        self._arrival_ms = max(arrival_ms, TIME_MIN_MS) if self._by_events else arrival_ms
         self._wire: Wire | None = None
         self._outbound: Outbound | None = None
         self._token_base = 0
@@ -288,7 +290,8 @@ class MqttSource:
     def _moved_time(self, properties: Properties) -> int:
         for name, value in properties:
             if name == EVENT_TIME and value.isascii() and value.isdigit():
-                self._arrival_ms = max(self._arrival_ms, int(value[:EVENT_TIME_DIGITS_MAX]))
+                told_ms = min(int(value[:EVENT_TIME_DIGITS_MAX]), TIME_MAX_MS - 1)
+                self._arrival_ms = max(self._arrival_ms, told_ms)
         return self._arrival_ms
 
     def _hold(self) -> None:

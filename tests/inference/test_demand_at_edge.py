@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.core import Core
-from edge.inference import demand
+from edge.inference import demand, demand_windows
 from edge.inference.manifest import ENTITIES, MODEL, Entities, Training, decode_manifest
 from edge.inference.model import Loaded
 from edge.inference.scorer import Scorer
@@ -109,3 +109,14 @@ def test_a_sale_of_the_day_that_has_only_begun_changes_no_forecast(tmp_path: Pat
     after = demand.history(core.state, np.arange(CLASSES))
     np.testing.assert_array_equal(before, after)
     assert before[:, -DAYS:].sum() == units().sum()
+
+
+def test_a_few_classes_at_a_time_are_told_what_all_at_once_are() -> None:
+    chance = np.random.default_rng(5)
+    z = chance.poisson(chance.gamma(1.0, 5.0, 12)[:, None], (12, demand.WINDOW_DAYS - 1)) * 1.0
+    index = np.ones((12, demand.HORIZON_DAYS))
+    whole = demand_windows.forecasts(z, z, index, 7, 7)
+    apart = [
+        demand_windows.forecasts(z[i : i + 1], z[i : i + 1], index[:1], 7, 7) for i in range(12)
+    ]
+    np.testing.assert_allclose(whole, np.concatenate(apart, axis=1), rtol=1e-12)
