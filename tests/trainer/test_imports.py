@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.config import Config, Shop
@@ -16,7 +17,7 @@ from edge.records import Batch
 from edge.replay.errors import ReplayError
 from edge.storage.history import HistoryReader
 from trainer.history import panel
-from trainer.imports import Report, from_file, from_journal, import_history
+from trainer.imports import NO_TIME, Report, from_file, from_journal, import_history
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")  # fmt: skip
 ROWS: list[tuple[Any, ...]] = [
@@ -158,3 +159,27 @@ def test_a_wrong_mapping_or_journal_is_said_before_anything_is_written(tmp_path:
 
 def test_a_report_without_rows_is_a_report() -> None:
     assert Report().lines()[-1] == "0 days, 0 classes, 0 items"
+
+
+@pytest.mark.parametrize("where", [0, 3, len(ROWS)])
+def test_a_row_without_a_readable_time_is_left_out_and_counted(tmp_path: Path, where: int) -> None:
+    bad = ("9", "A", "Lamp", 5, "yesterday", 2.5, "17")
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *ROWS[:where], bad, *ROWS[where:]])
+    report = from_file(tmp_path / "a.csv", "invoices", tmp_path / "a.sqlite", LONDON)
+    assert report.skipped[NO_TIME] == 1
+    from_file(as_csv(tmp_path / "b.csv"), "invoices", tmp_path / "b.sqlite", LONDON)
+    found = [
+        panel([HistoryReader.open(tmp_path / name)]).measures["sold"]
+        for name in ("a.sqlite", "b.sqlite")
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_a_file_without_any_readable_time_is_a_report_and_no_crash(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        rows = [(*row[:4], "01.02.2026", *row[5:]) for row in ROWS]
+        csv.writer(file).writerows([COLUMNS, *rows])
+    report = from_file(tmp_path / "a.csv", "invoices", tmp_path / "a.sqlite", LONDON)
+    assert report.messages == 0
+    assert report.skipped[NO_TIME] > 0
