@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 ORIGINS = 6
 """Earlier origins that weights and quantiles are learnt from, at least."""
-LOOKS_MAX, LOOKS_SERIES = 1, 40
+LOOKS_MAX, LOOKS_SERIES = 6, 40
 """How many more horizons few series look back, as a day of theirs tells little."""
 REFIT_ORIGINS = 3
 """Those that look back further fit their ladder anew every so many origins."""
