@@ -193,7 +193,7 @@ class Demo:
                 raise self._died()
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with api.get("/readyz") as answer:
-                    if answer.status == 200:
+                    if answer.status == 200 and _subscribed(await answer.json()):
                         return
             await asyncio.sleep(0.05)
         raise DemoError(f"the daemon was not ready within {READY_WITHIN_S:.0f} s: {self._log_file}")
@@ -339,3 +339,9 @@ def summary(demo: Demo) -> dict[str, Any]:
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 1)
+
+
+def _subscribed(health: dict[str, Any]) -> bool:
+    """Ready says nothing about the broker: what is published before the daemon has subscribed,
+    nobody keeps for it."""
+    return not any(d["degraded"] for d in health["dependencies"] if d["name"] == "mqtt")
