@@ -134,7 +134,7 @@ RECIPES: dict[Service, Recipe] = {
             entity="class",
             rows_of="class",
             needs="units and prices by class and day, with prices that moved",
-            days_min=90,
+            days_min=230,  # 26 weeks before the newest fifth, which is held out
             baselines=("no_price",),
             every_days=7,
         ),

@@ -7,7 +7,6 @@ Also the adaptive correction of intervals. No fitting, no files, no clock.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -321,23 +320,3 @@ def missed(now: Conformal, under: float, over: float, within: float) -> Conforma
         coverage=now.coverage + weight * (within - now.coverage),
         days=now.days + 1,
     )
-
-
-# -- who answers ------------------------------------------------------------------------------------
-
-Source = Literal["ensemble", "historical_average", "manual", "nothing"]
-"""Who made a forecast, in order of preference; every one but the first is flagged as a fallback."""
-OBSERVED_DAYS_MIN = 7
-
-
-def source(has_model: bool, observed_days: int, manual: float | None) -> Source:
-    """Who answers for a class with so many observed days.
-
-    >>> source(True, 30, None), source(False, 30, 2.0), source(False, 0, 2.0)
-    ('ensemble', 'historical_average', 'manual')
-    """
-    if has_model and observed_days >= OBSERVED_DAYS_MIN:
-        return "ensemble"
-    if observed_days >= OBSERVED_DAYS_MIN:
-        return "historical_average"
-    return "manual" if manual is not None else "nothing"
