@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.commands import Told
 from edge.config import Config
 from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
 from edge.features import business
-from edge.features.history import day_rows
+from edge.features.history import day_rows, looked
 from edge.features.reads import RSSI_UNKNOWN, Reads
 from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
@@ -31,6 +32,9 @@ from edge.ingest.movements import Movements
 from edge.ingest.outages import Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import Presence, Transitions
+from edge.ledger import deeds
+from edge.ledger.ledger import Ledger, LedgerFullError
+from edge.ledger.tables import TABLES
 from edge.records import DeadLetter, Effects, Message, Reason, TimelineEntry
 
 Array = NDArray[Any]
@@ -100,6 +104,8 @@ class Core:
         )
         self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
         self.movements = Movements(self.state, self.places)
+        self.ledger = Ledger(TABLES)
+        self._commands = deeds.decoder()
         self.poisoned: frozenset[int] = frozenset()
         self.tells_history = config.storage.history_days > 0
         self.model_commands: list[
@@ -110,6 +116,7 @@ class Core:
         self.next_ordinal = 0
         self._tolerance_ms = ingest.future_tolerance_s * 1000
         self._stale_ms = ingest.stale_read_s * 1000
+        self._dark_ms = (0, 0)  # from when to when the daemon was down, while time passes over it
         self.outages = Outages(
             self.state.reader,
             self.state.zone,
@@ -192,6 +199,7 @@ class Core:
             self.presence.next_at_ms(),
             self.outages.next_silence_ms(),
             self.state.next_boundary_ms(),
+            self.ledger.due_ms(),
         )
 
     # -- opening messages -----------------------------------------------------------------------
@@ -306,7 +314,11 @@ class Core:
         """The first moment after ``arrived[start]`` that must separate two spans."""
         if arrived[-1].arrival_ms == arrived[start].arrival_ms:
             return _FAR
-        cut_ms = min(self.state.next_boundary_ms(), self.outages.next_silence_ms())
+        cut_ms = min(
+            self.state.next_boundary_ms(),
+            self.outages.next_silence_ms(),
+            self.ledger.due_ms(),
+        )
         if not seen and self.presence.next_at_ms() > arrived[-1].arrival_ms:
             return cut_ms  # nobody is in view: epochs pass unnoticed
         epoch_ms = self.config.presence.epoch_ms
@@ -407,10 +419,20 @@ class Core:
         late = event.at + self.state.lateness_ms < told.arrival_ms  # type: ignore[operator]
         if late:
             self.state.count("events_late")
+        for hook in deeds.HOOKS.get(type(event), ()):
+            self._hooked(hook, told, out)
         self._verdict(out, told, self._repeat(told) or Reason.ADMITTED)
         epc = getattr(event, "epc", "")
         if epc:
             self._timeline(out, told, epc, kind_of(event), _encode(event).decode())
+
+    def _hooked(self, hook: deeds.Hook, told: Arrived, out: Step) -> None:
+        """Let the ledger learn of an event; a full table costs the event nothing else."""
+        self.ledger.into = out.effects.rows
+        try:
+            hook(self.ledger, told.event, Told(told.arrival_ms, told.ordinal, told.index))
+        except LedgerFullError as error:
+            self.state.count(f"ledger_full_{error.table}")
 
     @staticmethod
     def _not_ahead(told: Arrived) -> None:
@@ -566,15 +588,26 @@ class Core:
         while True:
             silent_ms = self.outages.next_silence_ms()
             day_ms = self._day_end_within(now_ms)
-            if min(silent_ms, day_ms) > now_ms:
+            wake_ms = self.ledger.due_ms()
+            if min(silent_ms, day_ms, wake_ms) > now_ms:
                 break
-            if day_ms <= silent_ms:
+            if day_ms <= min(silent_ms, wake_ms):
                 yield from self._end_day(day_ms, out)
+            elif wake_ms <= silent_ms:
+                self._wake(wake_ms, out)
             else:
                 self._pass(silent_ms, out)
                 self.outages.fall_silent(silent_ms, self.presence, out.effects)
         if now_ms > self.now_ms:
             self._pass(now_ms, out)
+
+    def _wake(self, at_ms: int, out: Step) -> None:
+        """Reach a moment at which something of the ledger falls due."""
+        self._pass(max(at_ms, self.now_ms), out)
+        self.ledger.into = out.effects.rows
+        for due_ms, kind, key in self.ledger.due(at_ms):
+            deeds.WAKES[kind](self.ledger, key, Told(due_ms, self.next_ordinal))
+        self.revision += 1
 
     def _day_end_within(self, now_ms: int) -> int:
         """The next day's end if it may be reached by ``now_ms``, else far away.
@@ -590,11 +623,13 @@ class Core:
         if end_ms - 1 > self.now_ms:
             self._pass(end_ms - 1, out)
             yield
+        self.state.unseen = not looked(self.state, *self._dark_ms)
         for rows in day_rows(self.state) if self.tells_history else ():
             if rows is not None:
                 out.effects.history.append(rows)
             yield
         self._pass(end_ms, out)
+        self.state.unseen = False
 
     def _pass(self, to_ms: int, out: Step) -> None:
         moved = self.presence.advance(to_ms)
@@ -627,11 +662,26 @@ class Core:
             case "link":
                 yield from self._passing(at_ms, out)
                 self.outages.link(bool(told["up"]), at_ms, ordinal, self.presence, out.effects)
+            case "do":
+                yield from self._passing(at_ms, out)
+                self._do(message, ordinal, out)
             case "models":
                 self.model_commands.append((ordinal, at_ms, message.payload))
             case _:
                 self.state.count("system_unknown")
         self.revision += 1
+
+    def _do(self, message: Message, ordinal: int, out: Step) -> None:
+        """Carry out a command of the domain; what becomes of it is told to whoever asked."""
+        self.ledger.into = out.effects.rows
+        try:
+            command = self._commands.decode(message.payload)
+        except msgspec.DecodeError as error:
+            outcome = "invalid", str(error)
+        else:
+            outcome = deeds.do(self.ledger, command, Told(message.arrival_ms, ordinal))
+        self.state.count(f"commands_{outcome[0]}")
+        self._outcome(out, ordinal, *outcome)
 
     def _unseen(self, from_ms: int, to_ms: int, ordinal: int, out: Step) -> Iterator[None]:
         """Nothing could be seen while the daemon was down: nobody departs for that.
@@ -642,7 +692,9 @@ class Core:
             yield from self._passing(to_ms, out)
             return
         self.outages.go_dark(from_ms, ordinal, self.presence, out.effects)
+        self._dark_ms = from_ms, to_ms
         yield from self._passing(to_ms, out)
+        self._dark_ms = 0, 0
         if not self.config.mqtt.enabled:
             self.outages.link(True, to_ms, ordinal, self.presence, out.effects)
 
@@ -662,6 +714,7 @@ class Core:
         arrays |= {f"admission.{k}": a for k, a in self.admission.save().items()}
         arrays |= {f"presence.{k}": a for k, a in self.presence.snapshot().items()}
         blobs["core"] = msgspec.msgpack.encode(self._rest())
+        blobs["ledger"] = self.ledger.save()
         return arrays, blobs
 
     def load(self, arrays: dict[str, Array], blobs: dict[str, bytes]) -> None:
@@ -675,6 +728,8 @@ class Core:
         self.presence = Presence.restore(
             self.config.presence, self.places.kinds, take_under("presence.", arrays)
         )
+        if "ledger" in blobs:  # a snapshot of an older version has none
+            self.ledger.load(blobs["ledger"])
         rest = msgspec.msgpack.decode(blobs["core"])
         self.now_ms, self.movements.serial, self.next_ordinal = rest[:3]
         self.outages.load(rest[3])
@@ -686,6 +741,7 @@ class Core:
             "presence": self._presence_by_key(),
             "admission": self.admission.save(),
             "rest": {"rest": self._rest()},
+            "ledger": {"ledger": self.ledger.save()},
         }
         return digest_of(content)
 

@@ -560,7 +560,7 @@ def _guess_events(payload: bytes) -> int:
 
 def _rows(effects: Effects) -> int:
     lines = len(effects.dead_letters) + len(effects.timeline) + len(effects.gaps)
-    return lines + len(effects.history)
+    return lines + len(effects.history) + len(effects.rows)
 
 
 def _packed(rows: list[HistoryRows]) -> list[HistoryRows]:

@@ -142,6 +142,8 @@ class Effects(Struct):
     timeline: list[TimelineEntry]
     gaps: list[Gap]
     history: list[HistoryRows] = []
+    rows: dict[tuple[str, tuple[str | int, ...]], Struct | None] = {}
+    """(table, key) of the ledger -> the row as it is now; ``None``: it is gone."""
 
     @classmethod
     def empty(cls) -> "Effects":

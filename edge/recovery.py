@@ -78,6 +78,7 @@ def merge_effects(into: Effects, step: Step) -> None:
     into.timeline += step.effects.timeline
     into.gaps += step.effects.gaps
     into.history += step.effects.history
+    into.rows.update(step.effects.rows)
 
 
 def apply_batch(core: Core, batch: Batch, effects: Effects, slice_: int = 1_024) -> None:

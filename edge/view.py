@@ -348,7 +348,7 @@ class LiveView:
         ]
 
 
-_GROUPS = frozenset({"messages", "events", "dead", "format", "transitions", "factor"})
+_GROUPS = frozenset({"messages", "events", "dead", "format", "transitions", "factor", "commands"})
 _GAUGES = frozenset({"rows", "corridor", "journal", "latency", "models"})
 
 

@@ -15,12 +15,29 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("edge", "edge.errors", "edge.clock"),
-    ("edge.events", "edge.records", "edge.config*", "edge.view_types", "edge.sdnotify"),
+    (
+        "edge.events",
+        "edge.commands",
+        "edge.records",
+        "edge.config*",
+        "edge.view_types",
+        "edge.sdnotify",
+    ),
     ("edge.logs", "edge.ingest", "edge.ingest.*", "edge.features", "edge.features.*"),
     ("edge.inference", "edge.inference.*"),
-    ("edge.alerts", "edge.alerts.*", "edge.decisions", "edge.decisions.*"),
+    ("edge.ledger.ledger",),
+    (
+        "edge.alerts",
+        "edge.alerts.*",
+        "edge.decisions",
+        "edge.decisions.*",
+        "edge.services",
+        "edge.services.*",
+        "edge.ledger",
+        "edge.ledger.*",
+    ),
     ("edge.core", "edge.core_*"),
-    ("edge.view", "edge.view_models"),
+    ("edge.view", "edge.view_*"),
     ("edge.storage", "edge.storage.*", "edge.notify", "edge.notify.*"),
     ("edge.pipeline", "edge.pipeline_*", "edge.recovery", "edge.outbox"),
     ("edge.health", "edge.tables"),
@@ -36,6 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 PURE = (
     "edge.core",
     "edge.events",
+    "edge.commands",
     "edge.features*",
     "edge.ingest.formats*",
     "edge.ingest.decode",
@@ -55,6 +73,8 @@ PURE = (
     "edge.inference.velocity",
     "edge.alerts*",
     "edge.decisions*",
+    "edge.ledger*",
+    "edge.services*",
 )
 """The middle: time is an argument, and nothing is read or written."""
 IMPURE = (

@@ -49,8 +49,8 @@ FILE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
 APPLICATION_ID = 0x52464A33
 """``PRAGMA application_id`` of our files: "RFJ3"."""
-SCHEMA_VERSION = 3
-_MIGRATIONS = {1: ("history.sql",), 2: ("field.sql",)}
+SCHEMA_VERSION = 4
+_MIGRATIONS = {1: ("history.sql",), 2: ("field.sql",), 3: ("0004_*.sql",)}
 """Version -> what makes it the next one. Files of ``schema/``; each step is one transaction."""
 PAGE_BYTES = 1_024
 IDLE_CHECKPOINT_BYTES = 1_048_576
@@ -336,15 +336,19 @@ def fsync_directory(directory: Path) -> None:
 
 def _create(connection: sqlite3.Connection) -> None:
     """Lay out an empty file: all of it in one transaction, or nothing."""
-    schema = "".join(_schema(name) for name in ("journal.sql", "history.sql", "field.sql"))
+    steps = [("journal.sql",), *_MIGRATIONS.values()]
+    schema = "".join(_schema(name) for step in steps for name in step)
     connection.executescript(
         f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id = {APPLICATION_ID};"
         f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )
 
 
-def _schema(name: str) -> str:
-    return (Path(__file__).parent / "schema" / name).read_text()
+def _schema(pattern: str) -> str:
+    """The text of all files of that name, in order."""
+    files = sorted((Path(__file__).parent / "schema").glob(pattern))
+    assert files, pattern
+    return "\n".join(file.read_text() for file in files)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from edge.records import DeadLetter, Effects, Gap, TimelineEntry
 from edge.storage.history import write_history
+from edge.storage.ledger import write_rows
 
 DEAD_LETTER_BYTES_MAX = 67_108_864
 """Most payload bytes of all dead letters together, whatever their number."""
@@ -99,6 +100,7 @@ def write_effects(connection: sqlite3.Connection, stock: DeadLetterStock, effect
         connection.executemany(_UPSERT_GAP, map(_gap_row, effects.gaps))
     if effects.history:
         write_history(connection, effects.history)
+    write_rows(connection, effects.rows)
 
 
 def trim_timeline(

@@ -1,0 +1,72 @@
+"""What every command does, what events change, and who is asked when something falls due. Tables.
+
+A handler changes rows of the ledger or refuses, with the words that the asker reads. It looks at
+everything first and changes afterwards: a refusal changes nothing.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Union
+
+import msgspec
+
+from edge.commands import Command, Done, Outcome, Refused, Told
+from edge.events import Event
+from edge.ledger.ledger import Key, Ledger, LedgerFullError
+
+Deed = Callable[[Ledger, Any, Told], Outcome]
+Hook = Callable[[Ledger, Any, Told], None]
+Wake = Callable[[Ledger, Key, Told], None]
+
+DEEDS: Mapping[type[Command], Deed] = MappingProxyType({})
+"""Command -> what it does."""
+HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType({})
+"""Event -> what it changes in the ledger, beside the features."""
+WAKES: Mapping[str, Wake] = MappingProxyType({})
+"""Kind given to ``Ledger.wake`` -> who is asked."""
+
+ANSWERS_MAX = 10_000
+"""Answers to commands with a key that are remembered, the newest."""
+
+
+def decoder() -> "msgspec.json.Decoder[Command]":
+    """Reads the payload of a command. Raises msgspec.ValidationError."""
+    kinds: Any = Union[tuple(DEEDS) or (Command,)]  # noqa: UP007 -- the types stand in a table
+    return msgspec.json.Decoder(kinds)
+
+
+def do(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
+    """Carry out a command: ``("done", JSON)`` or (refusal code, words).
+
+    A command whose key was answered before is answered alike and does nothing; another command
+    under that key is a conflict.
+    """
+    if not command.key:
+        return _carried_out(ledger, command, told)
+    said = hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:32]
+    before = ledger.answered.get(command.key)
+    if before is not None:
+        if before[0] != said:
+            return (
+                "conflict",
+                f"the key {command.key!r} was used for another command: choose another",
+            )
+        return before[1], before[2]
+    outcome = _carried_out(ledger, command, told)
+    if outcome[0] == "done":
+        ledger.answered[command.key] = (said, *outcome)
+        if len(ledger.answered) > ANSWERS_MAX:
+            del ledger.answered[next(iter(ledger.answered))]
+    return outcome
+
+
+def _carried_out(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
+    try:
+        outcome = DEEDS[type(command)](ledger, command, told)
+    except LedgerFullError as error:
+        return "limit", str(error)
+    if isinstance(outcome, Refused):
+        return outcome.code, outcome.detail
+    assert isinstance(outcome, Done), outcome
+    return "done", msgspec.json.encode(outcome.detail).decode()

@@ -1,0 +1,200 @@
+"""Rows of the domain in memory, each change told once. No clock, no database.
+
+Rows are frozen structs: a change puts another one in their place, so whoever still holds an old one
+is not disturbed. Tables and their limits stand in ``tables.py``.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from edge.errors import Rfid3Error
+
+Key = tuple[str | int, ...]
+Changes = dict[tuple[str, Key], Struct | None]
+"""(table, key) -> the row as it is now; ``None``: it is gone."""
+R = TypeVar("R", bound=Struct)
+Kept = Literal["all", "open", "none"]
+
+
+class LedgerFullError(Rfid3Error):
+    """A table holds as many rows as it may; nothing was changed."""
+
+    def __init__(self, table: str, limit: int) -> None:
+        self.table = table
+        super().__init__(
+            f"the table {table!r} holds {limit} rows, its limit: delete some that are not needed"
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the ledger, in memory and in the store."""
+
+    name: str
+    """Of the table in SQL."""
+    row: type[Struct]
+    """Its rows: a frozen struct whose fields are the columns."""
+    key: tuple[str, ...]
+    """Fields that tell its rows apart."""
+    limit: int
+    """Rows in memory at most; with ``kept="none"`` without meaning."""
+    kept: Kept = "all"
+    """``all`` rows are in memory; only ``open`` ones, the rest in the store; ``none`` is."""
+    is_open: Callable[[Any], bool] = lambda _: True
+    """For ``open``: whether a row stays in memory."""
+    index: tuple[str, ...] = ()
+    """Fields by which rows are looked up."""
+
+    def key_of(self, row: Struct) -> Key:
+        """What tells a row from the others."""
+        return tuple([getattr(row, name) for name in self.key])
+
+
+class Ledger:
+    """The rows of all tables. ``into`` receives every change; its owner sets it and empties it."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self.tables: dict[str, Table] = {table.name: table for table in tables}
+        self.into: Changes = {}
+        self.version = 0  # rises with every change
+        self.answered: dict[str, tuple[str, str, str]] = {}  # by key of a command, oldest first
+        self._of = {table.row: table for table in self.tables.values()}
+        self._rows: dict[str, dict[Key, Struct]] = {name: {} for name in self.tables}
+        self._index: dict[tuple[str, str], dict[Any, dict[Key, None]]] = {
+            (t.name, f): {} for t in self.tables.values() for f in t.index
+        }
+        self._wakes: list[tuple[int, str, Key]] = []
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def get(self, row: type[R], *key: str | int) -> R | None:
+        """One row by its key, if it is in memory."""
+        found = self._rows[self._table(row).name].get(key)
+        assert found is None or isinstance(found, row), found
+        return found
+
+    def rows(self, row: type[R]) -> Mapping[Key, R]:
+        """All rows in memory, by key, in the order in which they first came. Do not change it."""
+        return self._rows[self._table(row).name]  # type: ignore[return-value]
+
+    def by(self, row: type[R], field: str, value: str | int) -> list[R]:
+        """Rows in memory whose indexed ``field`` has this value."""
+        name = self._table(row).name
+        rows = self._rows[name]
+        return [rows[key] for key in self._index[name, field].get(value, ())]  # type: ignore[misc]
+
+    def count(self, row: type[Struct]) -> int:
+        """How many rows are in memory."""
+        return len(self._rows[self._table(row).name])
+
+    def room(self, row: type[Struct]) -> int:
+        """How many more rows fit."""
+        table = self._table(row)
+        return table.limit - len(self._rows[table.name])
+
+    # -- changing -------------------------------------------------------------------------------
+
+    def put(self, row: Struct) -> None:
+        """Add a row or put it in the place of the one with its key. Raises LedgerFullError."""
+        table = self._table(type(row))
+        key, rows = table.key_of(row), self._rows[table.name]
+        before = rows.get(key)
+        if before == row and type(before) is type(row):
+            return
+        stays = table.kept == "all" or (table.kept == "open" and table.is_open(row))
+        if stays and before is None and len(rows) >= table.limit:
+            raise LedgerFullError(table.name, table.limit)
+        if before is not None:
+            self._forget(table, key, before)
+        if stays:
+            rows[key] = row
+            self._remember(table, key, row)
+        elif before is not None:
+            del rows[key]
+        self._tell(table.name, key, row)
+
+    def drop(self, row: type[Struct], *key: str | int) -> bool:
+        """Delete a row that is in memory; whether it was there."""
+        table = self._table(row)
+        before = self._rows[table.name].pop(key, None)
+        if before is None:
+            return False
+        self._forget(table, key, before)
+        self._tell(table.name, key, None)
+        return True
+
+    def _table(self, row: type[Struct]) -> Table:
+        return self._of[row]
+
+    def _tell(self, table: str, key: Key, row: Struct | None) -> None:
+        self.into[table, key] = row
+        self.version += 1
+
+    def _remember(self, table: Table, key: Key, row: Struct) -> None:
+        for name in table.index:
+            self._index[table.name, name].setdefault(getattr(row, name), {})[key] = None
+
+    def _forget(self, table: Table, key: Key, row: Struct) -> None:
+        for name in table.index:
+            of = self._index[table.name, name]
+            keys = of[getattr(row, name)]
+            del keys[key]
+            if not keys:
+                del of[getattr(row, name)]
+
+    # -- what falls due -------------------------------------------------------------------------
+
+    def wake(self, at_ms: int, kind: str, key: Key) -> None:
+        """Let ``WAKES[kind]`` be asked at that moment; who is asked looks whether it still matters."""
+        heapq.heappush(self._wakes, (at_ms, kind, key))
+
+    def due_ms(self) -> int:
+        """When somebody must be asked next; far away: nobody."""
+        return self._wakes[0][0] if self._wakes else 1 << 62
+
+    def due(self, now_ms: int) -> Iterator[tuple[int, str, Key]]:
+        """(moment, kind, key) of everything due until ``now_ms``, each handed out once."""
+        while self._wakes and self._wakes[0][0] <= now_ms:
+            yield heapq.heappop(self._wakes)
+
+    # -- saving ---------------------------------------------------------------------------------
+
+    def save(self) -> bytes:
+        """Everything in memory, for ``load``. The same rows give the same bytes."""
+        told = {
+            "rows": {
+                name: [rows[key] for key in sorted(rows)]
+                for name, rows in self._rows.items()
+                if rows
+            },
+            "answered": list(self.answered.items()),
+            "wakes": sorted(self._wakes),
+        }
+        return msgspec.msgpack.encode(told)
+
+    def load(self, told: bytes) -> None:
+        """Take back what ``save`` gave, into a fresh ledger. Tables that are gone are left out."""
+        saved = msgspec.msgpack.decode(told, type=_Saved)
+        for name, raw in saved.rows.items():
+            if name not in self.tables:
+                continue
+            table = self.tables[name]
+            rows = msgspec.msgpack.decode(raw, type=list[table.row])  # type: ignore[name-defined]
+            for row in rows:
+                key = table.key_of(row)
+                self._rows[name][key] = row
+                self._remember(table, key, row)
+        self.answered = dict(saved.answered)
+        self._wakes = [(at_ms, kind, tuple(key)) for at_ms, kind, key in saved.wakes]
+        heapq.heapify(self._wakes)
+
+
+class _Saved(Struct):
+    rows: dict[str, msgspec.Raw]
+    answered: list[tuple[str, tuple[str, str, str]]]
+    wakes: list[tuple[int, str, list[str | int]]]

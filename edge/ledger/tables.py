@@ -1,0 +1,9 @@
+"""Every table of the ledger: its rows, key and limit. One line a table, no code.
+
+An area adds its tables here, its migration to ``edge/storage/schema`` and its handlers to
+``deeds.py``.
+"""
+
+from edge.ledger.ledger import Table
+
+TABLES: tuple[Table, ...] = ()
