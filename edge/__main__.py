@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from edge import __version__
-from edge.errors import ConfigError, Rfid3Error
+from edge.errors import ConfigError, Rfid3Error, WrongUsage
 
 OK = 0
 FAILED = 1
@@ -114,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(given)
     except ConfigError as error:
         return _tell(f"The configuration has a problem:\n{error}", USAGE)
+    except WrongUsage as error:
+        return _tell(str(error), USAGE)
     except Rfid3Error as error:
         return _tell(str(error), FAILED)
     except KeyboardInterrupt:

@@ -12,6 +12,10 @@ class ConfigError(Rfid3Error):
     """A setting is missing, unknown or out of range; the message names file, line, key and cure."""
 
 
+class WrongUsage(Rfid3Error):
+    """What was asked for on a command line cannot be; the message says what, where and the cure."""
+
+
 class JournalFull(Rfid3Error):
     """The disk or the journal's own limit is reached: nothing is lost, try again later."""
 

@@ -4,6 +4,7 @@ A prediction is what stands in its column; only a row that was never scored by w
 is scored there and then, which takes some microseconds.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,33 +14,17 @@ from edge.config import Config
 from edge.core import Core
 from edge.features import catalog
 from edge.features.business import class_key
+from edge.inference import codes
+from edge.inference.answering import Answering, Origin, Reason, Who, answering, origin_of
 from edge.inference.drift import Moved
-from edge.inference.manifest import Column, Manifest, Service, stem
+from edge.inference.manifest import Column, Manifest, Service, is_quick
 from edge.inference.predict import SERVICES
 from edge.inference.registry import Measured, Outcome, Registry, State, Version
-from edge.inference.scorer import SIZES, Contribution, Scorer, Slot
+from edge.inference.scorer import SHARES, SIZES, Contribution, Scorer, Slot
+from edge.view_answers import Answer, answers, confidence
 from edge.view_types import Counters, Features
 
 HOUR_MS = 3_600_000
-
-
-class Answer(Struct, kw_only=True, gc=False):
-    """One number a prediction tells."""
-
-    name: str
-    """Which."""
-    unit: str
-    """``1`` for probabilities and ratios."""
-    horizon_days: float
-    """How far ahead it looks; 0: now."""
-    value: float | None
-    """The number; null: nothing can be said."""
-    low: float | None = None
-    """Lower end of the interval; null: there is none."""
-    high: float | None = None
-    """Upper end of the interval."""
-    level: float | None = None
-    """Share of cases that the interval should hold."""
 
 
 class Prediction(Struct, kw_only=True):
@@ -67,6 +52,20 @@ class Prediction(Struct, kw_only=True):
     """Whether no model answered but the service's simple rule."""
     rule: str
     """The simple rule in words; empty where a model answered."""
+    why: str = ""
+    """Why the simple rule answered; empty where a model did."""
+    origin: Origin = ""
+    """``starter``: the model came with the program; ``shop``: it learnt from this shop's history; empty:
+    no model answered."""
+    trained_on: str = ""
+    """What the model learnt from, in words."""
+    trained_from: str = ""
+    """The first day it learnt from, such as ``2024-01-01``; empty: no model, or data without days."""
+    trained_to: str = ""
+    """The last."""
+    known: bool | None = None
+    """Whether the model learnt of this very class; false: it answers as for any class that it does not
+    know; null: no model answered, or it tells nothing apart by name."""
     confidence: float | None
     """Calibrated probability that acting on it beats not acting; null: the model tells none."""
     answers: list[Answer]
@@ -95,11 +94,25 @@ class VersionRow(Struct, kw_only=True):
     usable: bool
     """Whether the door let it in."""
     kind: str = ""
-    """Family of the model."""
+    """Family of the model; this and what follows is known once the door has let it in."""
+    origin: Origin = ""
+    """``starter``: it came with the program; ``shop``: it learnt from this shop's history."""
     trained_on: str = ""
-    """What it learnt from."""
+    """What it learnt from, in words."""
+    trained_from: str = ""
+    """The first day it learnt from, such as ``2024-01-01``; empty: data without days."""
+    trained_to: str = ""
+    """The last: nothing after it was seen."""
     rows: int = 0
     """Rows it learnt from."""
+    entities: int = 0
+    """Different items or classes in them."""
+    reason: str = ""
+    """Why it was trained: ``schedule``, ``drift``, ``accuracy``, ``feedback``, ``asked``, ``starter``."""
+    quick: bool = False
+    """Whether it was a quick look: a small search and small models."""
+    notes: str = ""
+    """What a person should know: limits, what it refuses to say."""
     metrics: dict[str, float] = {}
     """On data after its training, by name."""
     baselines: dict[str, dict[str, float]] = {}
@@ -143,6 +156,15 @@ class ServiceRow(Struct, kw_only=True):
     """Which."""
     entity: str
     """What it speaks of: ``item`` or ``class``."""
+    answered_by: Who
+    """``model`` (of this shop's own), ``starter`` (it came with the program), ``rule`` (the simple rule), or
+    ``canary``: a candidate for its share of the keys, the simple rule for all others."""
+    reason: Reason
+    """Why the simple rule answers, in one word; empty: a model does."""
+    why: str
+    """The same in a sentence."""
+    trained_on: str
+    """What the model that answers learnt from, in words; empty: no model answers."""
     active: str
     """Version that answers; empty: the simple rule does."""
     answering: str
@@ -153,12 +175,16 @@ class ServiceRow(Struct, kw_only=True):
     """``shadow`` or ``canary``; empty: none."""
     previous: str
     """Version that would return after a rollback."""
+    canary_share: float
+    """Share of the keys that see a canary's answers; 0: there is no canary."""
     waiting: int
     """Candidates that wait for their turn."""
     rule: str
     """The simple rule that speaks where no model does."""
     predictions: int
     """Rows with an answer of the model that answers now."""
+    stale: int
+    """How many of these were made longer ago than ``models.feature_stale_h``."""
 
 
 class ServiceModels(Struct, kw_only=True):
@@ -205,6 +231,7 @@ class LiveModels:
         self._registry = registry
         self._scorer = scorer
         self._record = record
+        self._names: tuple[Manifest, list[str]] | None = None
         self._stale_ms = int(config.models.feature_stale_h * HOUR_MS)
 
     def entity(self, service: Service) -> str:
@@ -232,14 +259,27 @@ class LiveModels:
         if (explain or not fresh) and not self._scorer.one(slot.service, row):
             return None
         at_ms, values = int(slot.shown.at_ms[row]), slot.shown.values[row].tolist()
-        made = _prediction(slot, model.manifest.columns, values)
-        made.version, made.kind = model.manifest.version, model.manifest.kind
+        told = model.manifest
+        made = _prediction(slot, told.columns, values, self._named(told))
+        made.version, made.kind, made.origin = told.version, told.kind, origin_of(told)
+        made.trained_on = told.training.data
+        made.trained_from, made.trained_to = told.training.from_day, told.training.to_day
+        if model.side is not None:
+            made.known = slot.table.keys.key(row) in model.side.row_of
         made.canary = model is slot.candidate
         made.predicted_ms = at_ms
         made.stale = self._state.now_ms - at_ms > self._stale_ms
         if explain:
-            self._explain(made, slot, model.manifest, row)
+            self._explain(made, slot, told, row)
         return made
+
+    def _named(self, manifest: Manifest) -> list[str]:
+        """The classes that a manifest numbers, read once for whoever answers."""
+        if self._names is None or self._names[0] is not manifest:
+            if "classes" not in manifest.extra:
+                return []
+            self._names = (manifest, codes.named(manifest))
+        return self._names[1]
 
     def _explain(self, made: Prediction, slot: Slot, manifest: Manifest, row: int) -> None:
         rows = np.array([row], np.int64)
@@ -251,10 +291,15 @@ class LiveModels:
     def _by_rule(self, slot: Slot, row: int) -> Prediction:
         rule = slot.at_edge.fallback
         values = rule.answer(self._state, np.array([row], np.int64))[0].tolist()
-        made = _prediction(slot, list(rule.columns), values)
+        made = _prediction(slot, rule.columns, values, ())
         made.kind, made.fallback, made.rule = "rule", True, rule.rule
+        made.why = self._answering(slot).why or "the model's answer for it is no number"
         made.predicted_ms = self._state.now_ms
         return made
+
+    def _answering(self, slot: Slot) -> Answering:
+        asked = slot.active.manifest if slot.active is not None else None
+        return answering(self._registry, slot.service, asked, slot.share > 0)
 
     # -- models ---------------------------------------------------------------------------------
 
@@ -298,18 +343,25 @@ class LiveModels:
     def _row(self, slot: Slot) -> ServiceRow:
         registry, service = self._registry, slot.service
         active, beside = registry.active(service), registry.beside(service)
-        previous, answering = registry.previous(service), slot.active
+        previous, asked = registry.previous(service), slot.active
+        told = self._answering(slot)
         return ServiceRow(
             service=service,
             entity=slot.at_edge.entity,
+            answered_by=told.who,
+            reason=told.reason,
+            why=told.why,
+            trained_on=asked.manifest.training.data if asked else "",
             active=active.version if active else "",
-            answering=answering.manifest.version if answering else "",
+            answering=asked.manifest.version if asked else "",
             beside=beside.version if beside else "",
             beside_state=beside.state if beside else "",
             previous=previous.version if previous else "",
+            canary_share=slot.share / SHARES,
             waiting=len(registry.at(service, "candidate")),
             rule=slot.at_edge.fallback.rule,
             predictions=_answered(slot),
+            stale=_answered(slot, self._state.now_ms - self._stale_ms),
         )
 
     def _version(self, version: Version) -> VersionRow:
@@ -325,8 +377,12 @@ class LiveModels:
             field=self._registry.field(version.service, version.version),
         )
         if told is not None:
-            made.kind, made.rows = told.kind, told.training.rows
-            made.trained_on = told.training.data
+            trained = told.training
+            made.kind, made.origin, made.notes = told.kind, origin_of(told), told.notes
+            made.trained_on, made.reason = trained.data, trained.reason
+            made.trained_from, made.trained_to = trained.from_day, trained.to_day
+            made.rows, made.entities = trained.rows, trained.entities
+            made.quick = is_quick(told)
             made.metrics, made.baselines = told.metrics, told.baselines
         return made
 
@@ -358,10 +414,15 @@ class LiveModels:
         return {"models": now, "scored": total, "model_commands": commands}
 
 
-def _answered(slot: Slot) -> int:
+def _answered(slot: Slot, before_ms: int | None = None) -> int:
+    """Rows with an answer of the model that answers now; only those made before a moment."""
     if slot.active is None or slot.shown is None:
         return 0
-    return int((slot.shown.by[: slot.table.keys.high] == slot.active.number).sum())
+    high = slot.table.keys.high
+    mine = slot.shown.by[:high] == slot.active.number
+    if before_ms is not None:
+        mine &= slot.shown.at_ms[:high] < before_ms
+    return int(mine.sum())
 
 
 def _latency(slot: Slot) -> list[LatencyRow]:
@@ -377,7 +438,9 @@ def _latency(slot: Slot) -> list[LatencyRow]:
     ]
 
 
-def _prediction(slot: Slot, columns: list[Column], values: list[float]) -> Prediction:
+def _prediction(
+    slot: Slot, columns: Sequence[Column], values: list[float], names: Sequence[str]
+) -> Prediction:
     """The parts that depend on the numbers alone."""
     told = [_finite(value) for value in values[: len(columns)]]
     return Prediction(
@@ -393,53 +456,9 @@ def _prediction(slot: Slot, columns: list[Column], values: list[float]) -> Predi
         fallback=False,
         rule="",
         confidence=confidence(columns, told),
-        answers=answers(columns, told),
+        answers=answers(slot.service, columns, told, names),
     )
 
 
 def _finite(value: float) -> float | None:
     return value if value - value == 0 else None
-
-
-def confidence(columns: list[Column], values: list[float | None]) -> float | None:
-    """The column of that name; only a model can say it."""
-    for column, value in zip(columns, values, strict=True):
-        if column.name == "confidence":
-            return value
-    return None
-
-
-def answers(columns: list[Column], values: list[float | None]) -> list[Answer]:
-    """One answer a column that is no quantile; the quantiles about the same thing are its interval.
-
-    A quantile speaks of the column whose name it continues (``units_week_1_p90``), else of every column
-    of its horizon and unit. Where there are quantiles only, the one nearest the median answers.
-    """
-    told = list(zip(columns, values, strict=True))
-    made = [
-        Answer(name=c.name, unit=c.unit, horizon_days=c.horizon_days, value=value)
-        for c, value in told
-        if c.quantile is None and c.name != "confidence"
-    ]
-    names = {answer.name for answer in made}
-    groups: dict[tuple[float, str, str], list[tuple[float, str, float | None]]] = {}
-    for c, value in told:
-        if c.quantile is not None:
-            about = stem(c.name) if stem(c.name) in names else ""
-            groups.setdefault((c.horizon_days, c.unit, about), []).append(
-                (c.quantile, c.name, value)
-            )
-    for (horizon, unit, about), quantiles in groups.items():
-        quantiles.sort(key=lambda q: q[0])
-        mine = [
-            a for a in made if (a.horizon_days, a.unit) == (horizon, unit) and about in ("", a.name)
-        ]
-        if not mine:
-            middle = min(quantiles, key=lambda q: abs(q[0] - 0.5))
-            mine = [Answer(name=middle[1], unit=unit, horizon_days=horizon, value=middle[2])]
-            made += mine
-        if len(quantiles) > 1:
-            for answer in mine:
-                answer.low, answer.high = quantiles[0][2], quantiles[-1][2]
-                answer.level = round(quantiles[-1][0] - quantiles[0][0], 6)
-    return made

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from edge import app as app_module
 from edge import pipeline_scoring
+from edge.__main__ import main
 from tests.corridor import run, until
 from tests.inference.open_door import OpenDoor
 from tests.test_models_live import S, live
@@ -33,7 +36,7 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
     monkeypatch.setattr(app_module, "SignedDoor", OpenDoor)
     monkeypatch.setattr(pipeline_scoring, "WATCH_S", 0.02)
 
-    async def main() -> None:
+    async def told() -> None:
         async with live(tmp_path) as shop:
             shop.publish("v1")
             await shop.active("v1")
@@ -42,30 +45,79 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
             api = ("--api", str(shop.client._base_url).rstrip("/"))
             code, out, err = await rfid3("list", *api)
             assert code == 0, err
-            assert any(line.split()[:2] == [S, "v1"] for line in out.splitlines()), out
-            assert "simple rule" in out
+            assert any(line.split()[:3] == [S, "model", "v1"] for line in out.splitlines()), out
+            assert any(
+                line.split()[:3] == ["demand", "simple", "rule"] for line in out.splitlines()
+            )
+            assert "demand: the average of the last 28 days, because no model has been" in out
             code, out, err = await rfid3("promote", S, "--version", "v2", "--why", "I say so", *api)
             assert (code, "active v2" in out) == (0, True), (out, err)
             code, out, err = await rfid3("show", S, *api)
             assert "I say so" in out
             assert "pinball 1 (naive 2)" in out
+            assert "trained on: a test" in out
+            assert "1 rows of 1; reason: asked" in out
             code, out, err = await rfid3("promote", S, "--version", "v2", *api)
             assert code == 1
             assert "already" in err
             code, out, err = await rfid3("rollback", S, "--json", *api)
             told: dict[str, Any] = json.loads(out)
             assert (told["applied"], told["active"]) == (True, "v1")
-            code, out, err = await rfid3("show", "nonsense", *api)
+            code, out, err = await rfid3("rollback", S, "--version", "v9", *api)
             assert code == 1
-            assert "nonsense" in err
+            assert "v9" in err
+            code, out, err = await rfid3("rollback", S, "--why", "no tents", *api)
+            assert (code, "simple rule" in out) == (0, True), (out, err)
+            code, out, err = await rfid3("list", *api)
+            assert "because v1 was rolled back by" in out
+            assert "no tents" in out
 
-    run(main, within_s=60)
+    run(told, within_s=60)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("show", "nonsense"), 2, "there is no service 'nonsense'"),
+        (("show", "demand", "--api", "ftp://127.0.0.1"), 2, "is no address of an API"),
+        (("list", "--api", "http://"), 2, "is no address of an API"),
+        (("list", "--api", "http://127.0.0.1:http"), 2, "is no address of an API"),
+        (("list", "--api", "127.0.0.1:9"), 1, "no daemon answers at http://127.0.0.1:9"),
+        (("list", "--api", "http://nowhere.invalid"), 1, "no daemon answers at"),
+    ],
+)
+def test_a_wrong_word_is_told_with_its_cure(
+    words: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", *words]) == code
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Cure:" in error
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"rows": 1}'])
+def test_what_is_no_rfid3_is_told_so(body: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert main(["models", "list", "--api", f"http://127.0.0.1:{server.server_port}"]) == 1
+        thread.join()
+    assert "no rfid3" in capsys.readouterr().err
 
 
 def test_without_a_daemon_it_says_so() -> None:
-    async def main() -> None:
+    async def told() -> None:
         code, _, err = await rfid3("list", "--api", "http://127.0.0.1:9")
         assert code == 1
         assert "no daemon answers" in err
 
-    run(main)
+    run(told)

@@ -123,8 +123,8 @@ async def live(directory: Path, **told: Any) -> AsyncIterator[Live]:
 def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) -> None:
     columns = [
         *models.chances(1),
-        Column(name="p10", unit="1", horizon_days=7, quantile=0.1),
-        Column(name="p90", unit="1", horizon_days=7, quantile=0.9),
+        Column(name="p_event_7d_p10", unit="1", horizon_days=7, quantile=0.1),
+        Column(name="p_event_7d_p90", unit="1", horizon_days=7, quantile=0.9),
         Column(name="confidence", unit="1"),
     ]
 
@@ -136,6 +136,8 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             assert before["fallback"]
             assert before["version"] == ""
             assert "rate" in before["rule"]
+            assert "no model has been published" in before["why"]
+            assert (before["origin"], before["trained_on"]) == ("", "")
             shop.publish("v1", columns=columns, medians=dict.fromkeys(models.ITEM_FEATURES, 1.0))
             await shop.active("v1")
             shop.read(*range(20))
@@ -152,11 +154,19 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
                     "unit": "1",
                     "horizon_days": 7.0,
                     "value": pytest.approx(values[0]),
-                    "low": pytest.approx(values[1]),
-                    "high": pytest.approx(values[2]),
-                    "level": pytest.approx(0.8),
+                    "word": "",
+                    "interval": {
+                        "low": pytest.approx(values[1]),
+                        "high": pytest.approx(values[2]),
+                        "level": pytest.approx(0.8),
+                    },
+                    "quantiles": [
+                        {"level": 0.1, "value": pytest.approx(values[1])},
+                        {"level": 0.9, "value": pytest.approx(values[2])},
+                    ],
                 }
             ]
+            assert (said["origin"], said["trained_on"], said["why"]) == ("shop", "a test", "")
             assert said["confidence"] == pytest.approx(values[3])
             assert not said["stale"]
             assert said["features"] is None
@@ -165,7 +175,12 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             assert {c["feature"] for c in more["contributions"]} == set(models.ITEM_FEATURES)
             listed = {s["service"]: s for s in (await shop.get("/api/models"))["services"]}
             assert listed[S]["active"] == listed[S]["answering"] == "v1"
+            assert (listed[S]["answered_by"], listed[S]["reason"]) == ("model", "")
             assert listed["demand"]["active"] == ""
+            assert (listed["demand"]["answered_by"], listed["demand"]["reason"]) == (
+                "rule",
+                "no_model",
+            )
             one = (await shop.get(f"/api/models/{S}"))["model"]
             assert [h["state"] for h in one["history"]] == ["active", "candidate"]
             assert one["versions"][0]["metrics"] == {"pinball": 1.0}

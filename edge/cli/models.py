@@ -44,17 +44,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
         verb.add_argument("--version", default="", help="which (default: the next, or the active)")
         verb.add_argument("--why", default="", help="for the history")
     for verb in (listing, show, promote, rollback):
-        verb.add_argument("--api", metavar="URL", default="", help="default: as configured")
+        verb.add_argument(
+            "--api",
+            metavar="URL",
+            default="",
+            help="where the daemon listens, such as http://127.0.0.1:8099 (default: as configured)",
+        )
         verb.add_argument("--json", action="store_true", help="print what the daemon said")
         add_config(verb)
     models_verify.add_parser(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it is done. Raises Rfid3Error with what the daemon said."""
+    """0 when it is done. Raises WrongUsage, and Rfid3Error with what the daemon said."""
     if args.verb == "verify":
         return models_verify.run(args)
-    base = args.api or f"http://{load_config(args, machine=False).api.bind}"
+    if args.verb != "list":
+        _check_service(args.service)
+    base = _base(args.api) if args.api else f"http://{load_config(args, machine=False).api.bind}"
     say = {"list": _list, "show": _show, "promote": _command, "rollback": _command}[args.verb]
     told, lines = say(args, base.rstrip("/"))
     if args.json:
@@ -66,43 +73,122 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_service(name: str) -> None:
+    """Raises WrongUsage for a service that there is not."""
+    from edge.errors import WrongUsage
+    from edge.inference.manifest import SERVICES
+
+    if name not in SERVICES:
+        raise WrongUsage(f"there is no service {name!r}\nCure: choose among {', '.join(SERVICES)}")
+
+
+def _base(url: str) -> str:
+    """The address of an API; ``http://`` may be left out. Raises WrongUsage for what is no address."""
+    from urllib.parse import urlsplit
+
+    from edge.errors import WrongUsage
+
+    whole = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(whole)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        usable = False
+    if not usable:
+        raise WrongUsage(
+            f"--api {url!r} is no address of an API\n"
+            "Cure: write it like http://127.0.0.1:8099, or leave --api out to ask the daemon "
+            "that the configuration describes"
+        )
+    return whole
+
+
 Said = tuple[Any, list[str]]
+
+SPEAKERS = {
+    "model": "model",
+    "starter": "starter",
+    "rule": "simple rule",
+    "canary": "canary",
+}
+"""Who answers, in words."""
 
 
 def _list(args: argparse.Namespace, base: str) -> Said:
-    told = _ask(base, "GET", "/api/models")
-    lines = [f"{'service':12} {'active':28} {'beside':36} {'waiting':>7} {'predictions':>11}"]
+    told = _ask(base, "GET", "/api/models", "services")
+    lines = [
+        f"{'service':12} {'answered by':12} {'version':26} {'beside':36} "
+        f"{'waiting':>7} {'predictions':>11}"
+    ]
     for row in told["services"]:
         beside = f"{row['beside']} ({row['beside_state']})" if row["beside"] else "-"
-        active = row["active"] or "- (simple rule)"
         lines.append(
-            f"{row['service']:12} {active:28} {beside:36} "
-            f"{row['waiting']:7d} {row['predictions']:11d}"
+            f"{row['service']:12} {SPEAKERS[row['answered_by']]:12} {row['answering'] or '-':26} "
+            f"{beside:36} {row['waiting']:7d} {row['predictions']:11d}"
         )
-    return told, lines
+    remarks = [remark for row in told["services"] for remark in _remarks(row)]
+    return told, [*lines, *([""] if remarks else []), *remarks]
+
+
+def _remarks(row: dict[str, Any]) -> list[str]:
+    """What a person should know of a service besides its row."""
+    name, made = row["service"], []
+    if row["why"]:
+        made.append(f"{name}: {row['rule']}, because {row['why']}")
+    if row["answered_by"] == "starter":
+        made.append(f"{name}: a starter, which learnt from {row['trained_on']}")
+    if row["canary_share"]:
+        made.append(f"{name}: {row['beside']} answers for {row['canary_share']:.0%} of the keys")
+    if row["stale"]:
+        made.append(
+            f"{name}: {row['stale']} of its predictions rest on features older than "
+            "models.feature_stale_h"
+        )
+    return made
 
 
 def _show(args: argparse.Namespace, base: str) -> Said:
-    told = _ask(base, "GET", f"/api/models/{_quoted(args.service)}")
+    told = _ask(base, "GET", f"/api/models/{_quoted(args.service)}", "model")
     model = told["model"]
     row = model["service"]
     lines = [
         f"{row['service']}, of every {row['entity']}; without a model: {row['rule']}",
+        f"answered by: {SPEAKERS[row['answered_by']]}{f', because {w}' if (w := row['why']) else ''}",
         f"active {row['active'] or '-'}, asked now {row['answering'] or '-'}",
         "",
-        "versions",
+        "versions, newest first",
     ]
     for version in model["versions"]:
-        lines.append(f"  {version['version']}  {version['state']}  {version['kind']}")
-        if version["why"]:
-            lines.append(f"    {version['who']}: {version['why']}")
-        lines += [f"    {_metric(version, name)}" for name in sorted(version["metrics"])]
+        lines += _version(version)
     lines += ["", "history, newest first"]
     lines += [
         f"  {_when(h['at_ms'])}  {h['version']}  {h['state']}  {h['who']}: {h['why']}"
         for h in model["history"][:20]
     ]
     return told, lines
+
+
+def _version(version: dict[str, Any]) -> list[str]:
+    """One version: who brought it, what it learnt from, its metrics beside those of simple rules."""
+    words = [version["state"], version["kind"], version["origin"]]
+    words += ["a quick look"] if version["quick"] else []
+    lines = [f"  {version['version']}  {'  '.join(word for word in words if word)}"]
+    if version["why"]:
+        lines.append(f"    {version['who']}: {version['why']}")
+    if version["origin"]:
+        span = " to ".join(day for day in (version["trained_from"], version["trained_to"]) if day)
+        lines.append(f"    trained on: {version['trained_on']}")
+        lines.append(
+            f"    span: {span or 'no days'}; {version['rows']:,} rows of {version['entities']:,}; "
+            f"reason: {version['reason']}"
+        )
+    if version["metrics"]:
+        lines.append("    metrics on days it had not seen (simple rules on the same)")
+    lines += [f"      {_metric(version, name)}" for name in sorted(version["metrics"])]
+    if field := version["field"]:
+        rule = f" (the simple rule {loss:.4g})" if (loss := field["baseline_loss"]) else ""
+        lines.append(f"    here: loss {field['loss']:.4g}{rule} over {field['rows']:,} predictions")
+    return lines
 
 
 def _metric(version: dict[str, Any], name: str) -> str:
@@ -130,7 +216,7 @@ def _command(args: argparse.Namespace, base: str) -> Said:
         name: value for name in ("version", "why") if (value := getattr(args, name))
     }
     path = f"/api/models/{_quoted(args.service)}/{args.verb}?{urlencode(query)}"
-    told = _ask(base, "POST", path)
+    told = _ask(base, "POST", path, "applied")
     if not told["applied"]:
         return told, ["It is in the journal, and will be applied as soon as its turn comes."]
     lines = [f"{args.service}: active {told['active'] or 'none: the simple rule answers'}"]
@@ -145,9 +231,10 @@ def _quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def _ask(base: str, method: str, path: str) -> Any:
-    """The daemon's answer. Raises Rfid3Error."""
+def _ask(base: str, method: str, path: str, wanted: str) -> Any:
+    """The daemon's answer, an object with the member ``wanted``. Raises Rfid3Error."""
     import json
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, Request, build_opener
 
@@ -156,14 +243,36 @@ def _ask(base: str, method: str, path: str) -> Any:
     opener = build_opener(ProxyHandler({}))  # loopback: never through a proxy
     try:
         with opener.open(Request(base + path, method=method), timeout=TIMEOUT_S) as answer:
-            return json.load(answer)
+            told = json.load(answer)
     except HTTPError as error:
-        try:
-            problem = json.load(error)
-        except ValueError:
-            problem = {}
-        title, detail = problem.get("title", error.reason), problem.get("detail", "")
-        raise Rfid3Error(f"{title}: {detail}\nCure: {problem.get('cure', '-')}") from None
-    except (URLError, TimeoutError, ValueError) as error:
+        raise Rfid3Error(_problem(error, base)) from None
+    except ValueError:
+        told = None
+    except (URLError, OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise Rfid3Error(f"no daemon answers at {base} ({reason}).\nCure: rfid3 run") from None
+        raise Rfid3Error(
+            f"no daemon answers at {base} ({reason}).\n"
+            "Cure: start it (rfid3 run), or say where it listens (--api, or bind in [api])"
+        ) from None
+    if not isinstance(told, dict) or wanted not in told:
+        raise Rfid3Error(
+            f"what answers at {base} is no rfid3, or one of another version.\n"
+            "Cure: say where the daemon listens (--api, or bind in [api])"
+        )
+    return told
+
+
+def _problem(error: Any, base: str) -> str:
+    """What the daemon said was wrong."""
+    import json
+
+    try:
+        problem = json.load(error)
+    except ValueError:
+        problem = None
+    if not isinstance(problem, dict) or "title" not in problem:
+        return (
+            f"{base} answers {error.code} {error.reason}: it is no rfid3, or one of another version.\n"
+            "Cure: say where the daemon listens (--api, or bind in [api])"
+        )
+    return f"{problem['title']}: {problem.get('detail', '')}\nCure: {problem.get('cure', '-')}"

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from edge.inference.manifest import Column
+from edge.inference.manifest import Column, central
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Scores(Struct, kw_only=True):
     below: dict[str, int] = {}
     """How often the actual was at or below the quantile, by level."""
     interval_n: int = 0
-    """Predictions with an interval: the lowest and the highest quantile told."""
+    """Predictions with an interval: two quantiles with the same share outside on either side."""
     covered: int = 0
     under: int = 0
     """Actuals below the low quantile, where that is above the least there can be."""
@@ -131,9 +131,10 @@ def _quantiles(columns: Sequence[Column], answers: Floats, y: Floats) -> Scores:
         short = y - answers[:, i]
         pinball[f"{level:g}"] = float(np.maximum(level * short, (level - 1) * short).sum())
         below[f"{level:g}"] = int((short <= 0).sum())
-    if len(levels) < 2:
+    ends = central(levels)
+    if ends is None:
         return Scores(pinball=pinball, below=below)
-    low, high = min(levels), max(levels)
+    low, high = ends
     low_y, high_y = answers[:, levels[low]], answers[:, levels[high]]
     outside = np.maximum(low_y - y, 0) / low + np.maximum(y - high_y, 0) / (1 - high)
     width = high_y - low_y
@@ -186,8 +187,9 @@ def by_group(
     point = next((i for i, c in enumerate(columns) if c.quantile is None), levels.get(0.5))
     error = answers[:, point] - y if point is not None else np.zeros(len(y))
     covered = np.zeros(len(y))
-    if len(levels) > 1:
-        low, high = answers[:, levels[min(levels)]], answers[:, levels[max(levels)]]
+    ends = central(levels)
+    if ends is not None:
+        low, high = (answers[:, levels[end]] for end in ends)
         covered = ((y >= low) & (y <= high)).astype(np.float64)
     parts = (np.ones(len(y)), error, np.abs(error), np.abs(y), covered)
     return np.stack([np.bincount(groups, part, minlength=n) for part in parts], axis=1)

@@ -6,6 +6,7 @@ manifest's bytes, so that one signature covers all. Nothing in it is believed be
 """
 
 import re
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import msgspec
@@ -19,6 +20,8 @@ FORMAT = 1
 Service = Literal["demand", "maintenance", "quality", "pricing", "inventory", "packs"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 Entity = Literal["item", "class", "pair"]
+SAME_LEVEL = 1e-6
+"""Levels that differ by less are one."""
 
 MODEL = "model.onnx"
 MANIFEST = "manifest.json"
@@ -146,16 +149,42 @@ class Entities(Struct, frozen=True, kw_only=True, array_like=True):
     """float32[len(keys), len(columns)], little endian, C order."""
 
 
-_LEVEL = re.compile(r"_[pq]\d+$")
+_LEVEL = re.compile(r"_(?:[pq]\d+|low|high)$")
 
 
 def stem(name: str) -> str:
     """What a column speaks of, without its level.
 
-    >>> stem("units_week_1_p90"), stem("units_week_1")
-    ('units_week_1', 'units_week_1')
+    >>> stem("units_week_1_p90"), stem("elasticity_low"), stem("units_week_1")
+    ('units_week_1', 'elasticity', 'units_week_1')
     """
     return _LEVEL.sub("", name)
+
+
+def central(levels: Iterable[float]) -> tuple[float, float] | None:
+    """The widest pair of levels with the same share outside on either side; ``None``: no such pair.
+
+    Only such a pair is an interval: between the quantiles of 50 % and 99 % lies half of the cases,
+    but nobody would read it so.
+
+    >>> central([0.1, 0.5, 0.9]), central([0.5, 0.9, 0.95, 0.99])
+    ((0.1, 0.9), None)
+    """
+    told = sorted(levels)
+    for low in told:
+        for high in told:
+            if low < high and abs(low + high - 1) < SAME_LEVEL:
+                return low, high
+    return None
+
+
+QUICK = "quick"
+"""In ``extra`` where the model was a quick look: a small search and small models."""
+
+
+def is_quick(manifest: Manifest) -> bool:
+    """Whether the model was a quick look, which nobody should be served by chance."""
+    return bytes(manifest.extra.get(QUICK, b"")) == b"true"
 
 
 def decode_manifest(content: bytes) -> Manifest:

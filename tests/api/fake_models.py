@@ -3,7 +3,8 @@
 from edge.inference.manifest import SERVICES, Service
 from edge.inference.predict import SERVICES as AT_EDGE
 from edge.inference.registry import Outcome
-from edge.view_models import Answer, Prediction, ServiceModels, ServiceRow
+from edge.view_answers import Answer
+from edge.view_models import Prediction, ServiceModels, ServiceRow
 
 
 class MemoryModels:
@@ -39,12 +40,18 @@ class MemoryModels:
         return ServiceRow(
             service=service,
             entity=self.entity(service),
+            answered_by="rule",
+            reason="no_model",
+            why="no model has been published for this service",
+            trained_on="",
             active="",
             answering="",
             beside="",
             beside_state="",
             previous="",
+            canary_share=0.0,
             waiting=0,
+            stale=0,
             rule="always one",
             predictions=0,
         )
