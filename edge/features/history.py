@@ -96,6 +96,13 @@ def quiet_days(state: FeatureState) -> float:
     return (state.now_ms - max(int(column.max()) for column in moments)) / 86_400_000
 
 
+def looked(state: FeatureState, dark_from_ms: int, dark_to_ms: int) -> bool:
+    """Whether the zeros of the day that ends are zeros: the daemon ran on some of it, and something
+    was heard within ``QUIET_DAYS``."""
+    dark = dark_from_ms <= state.days.start_ms(state.today) and state.day_end_ms() <= dark_to_ms
+    return not dark and quiet_days(state) <= QUIET_DAYS
+
+
 def items_written(state: FeatureState) -> Ints:
     """int64[n] rows of the items that this day's close writes."""
     rows = state.item.keys.live()
@@ -150,9 +157,8 @@ def _class_rest(state: FeatureState, rows: Ints, made: HistoryRows) -> None:
     made.measures, made.days, made.amounts = CLASS_MEASURES, days, amounts.tobytes()
     made.levels = CLASS_LEVELS
     col = state.cls.col
-    tagged = sum(col[f"items_{group}"][rows].astype(np.int64) for group in GROUPS)
     levels = {name: col[name][rows] for name in CLASS_LEVELS if name in col}
-    levels["stock_known"] = (col["ledger_known"][rows] > 0) | (np.asarray(tagged) > 0)
+    levels["stock_known"] = state.stock_known(rows)
     made.heights = np.stack([levels[name].astype("<i8") for name in CLASS_LEVELS]).tobytes()
 
 

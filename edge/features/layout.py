@@ -28,6 +28,7 @@ HISTORY_DAYS = 400
 RENTAL_WINDOWS_DAYS = (30, 90, 365)
 
 _I64, _I32, _I16, _U16, _U8 = np.int64, np.int32, np.int16, np.uint16, np.uint8
+_I8 = np.int8
 
 ITEM_COLUMNS = (
     Column("class_row", _I32, -1, ref="class"),
@@ -123,6 +124,9 @@ CLASS_DAYS: dict[str, type[np.signedinteger]] = {
     "stockouts": _I16,
     "on_hand_close_milli": _I32,
     "on_rent_close_milli": _I32,
+    "price_close_cents": _I32,  # 0: not known
+    "empty_close": _I8,  # 1: stock was known at the close, and there was none
+    "unseen": _I8,  # 1: nobody looked that day, so its zeros say nothing
 }
 
 ZONE_COLUMNS = (

@@ -22,7 +22,7 @@ from edge.features.pairs import CLASSES_MAX, Pairs
 from edge.features.read_windows import ReadWindows
 from edge.features.reads import Reads
 from edge.features.windows import DayRing
-from edge.features.words import GROUP_OF_STATUS
+from edge.features.words import GROUP_OF_STATUS, GROUPS
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -67,6 +67,8 @@ class FeatureState:
         self._reads = ReadWindows(self.tables, self.pool, lateness_ms)
         self.now_ms = 0
         self.today = self.days.day(0)
+        self.unseen = False
+        """Whether nobody looked on the day that ends; whoever closes days says it."""
         # what was found when time stood in a span: asked anew once it has left that
         self._boundary_from_ms = self._boundary_ms = 0
         self._rolled_from_ms = self._roll_ms = self._rolled_day = 0
@@ -159,16 +161,30 @@ class FeatureState:
         return self.days.end_ms(self.today)
 
     def closing_levels(self) -> dict[str, Ints]:
-        """Day measure -> int64[high] units in the store and out at the close, thousandths."""
+        """Day measure -> int64[high] at the close: units in the store and out (thousandths), the
+        price, whether stock is known to have run out, whether nobody looked all day."""
         high = self.cls.keys.high
         col = self.cls.col
         known = col["ledger_known"][:high] > 0
         on_hand = np.where(known, col["ledger_milli"][:high], col["items_ready"][:high] * 1000)
         on_rent = np.maximum(col["rented_out_milli"][:high], col["items_on_rent"][:high] * 1000)
-        levels = {"on_hand_close_milli": on_hand, "on_rent_close_milli": on_rent}
+        there = self.cls.keys.hashes[:high] != 0
+        levels = {
+            "on_hand_close_milli": on_hand,
+            "on_rent_close_milli": on_rent,
+            "price_close_cents": np.maximum(col["price_cents"][:high], 0),
+            "empty_close": self.stock_known(np.arange(high)) & (on_hand <= 0) & there,
+            "unseen": there & self.unseen,
+        }
         return {name: self._bounded(name, level) for name, level in levels.items()}
 
-    def _bounded(self, name: str, level: Ints) -> Ints:
+    def stock_known(self, rows: Ints) -> NDArray[np.bool_]:
+        """bool[n]: whether a class's stock was counted or received, or an item of it is tagged."""
+        col = self.cls.col
+        tagged = sum(col[f"items_{group}"][rows].astype(np.int64) for group in GROUPS)
+        return np.asarray((col["ledger_known"][rows] > 0) | (np.asarray(tagged) > 0))
+
+    def _bounded(self, name: str, level: Array) -> Ints:
         ring = self.cls.part[name]
         assert isinstance(ring, DayRing)
         return ring.bounded(level)
