@@ -1,8 +1,9 @@
 # rfid3: everything starts here; `make` alone says what there is.
 #
 # A first run needs Python 3.11 to 3.13, make and a network. What else is missing (python3-venv,
-# Mosquitto) is installed with apt, as root or with sudo, or the cure is printed. Python packages come
-# from the index that pip is set up for; every one is pinned by version and hash.
+# Mosquitto; for tests and benches MariaDB and Redis too) is installed with apt, as root or with sudo, or
+# the cure is printed. Python packages come from the index that pip is set up for; every one is pinned by
+# version and hash.
 
 PYTHON ?= python3
 ARGS ?=
@@ -12,6 +13,8 @@ N ?= 5000
 SEED ?= 1
 VENV ?= .venv
 
+# Programs of the system that the tests start for themselves.
+PROGRAMS := systemd-analyze mosquitto mariadbd redis-server
 BIN := $(VENV)/bin
 DONE := $(VENV)/.done
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -42,7 +45,7 @@ demo: $(DONE)/run mosquitto  ## A simulated shop, a private broker and the daemo
 run: $(DONE)/run  ## The daemon in the foreground, e.g. ARGS="--config config.toml"
 	@tools/foreground.sh $(BIN)/rfid3 run $(ARGS)
 
-test: $(DONE)/dev systemd-analyze mosquitto  ## Everything set up, and the whole test suite
+test: $(DONE)/dev $(PROGRAMS)  ## Everything set up, and the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
 check: lint types layers $(DONE)/wheels  ## Format, lint, types, import layers, hygiene, wheels
@@ -57,7 +60,7 @@ types: $(DONE)/dev
 layers: $(DONE)/dev
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_repository.py
 
-bench: $(DONE)/bench mosquitto  ## The figures, as tables and JSON
+bench: $(DONE)/bench mosquitto mariadbd  ## The figures, as tables and JSON
 	@$(BIN)/python -m bench $(ARGS)
 
 backtest: $(DONE)/bench  ## Forecasts against public tables in DATA=folder, e.g. ARGS="--quick"
@@ -84,15 +87,15 @@ upgrade: $(DONE)/lock  ## Write requirements/*.txt again with the newest version
 
 trainer: $(DONE)/trainer  ## What 'rfid3 train' needs beside the daemon
 
-setup: $(DONE)/dev systemd-analyze mosquitto  ## Only install what demo and test need
+setup: $(DONE)/dev $(PROGRAMS)  ## Only install what demo and test need
 
 clean:  ## Remove what was made here: .venv, caches, builds (var/, your data, stays)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Programs of the system: one look in PATH; apt only when they are missing.
-.PHONY: mosquitto systemd-analyze
-mosquitto systemd-analyze:
+# One look in PATH; apt only when they are missing.
+.PHONY: $(PROGRAMS)
+$(PROGRAMS):
 	@tools/need.sh $@
 
 # A stamp a layer of the virtual environment. The second `make` finds them and is instant.

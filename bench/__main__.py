@@ -26,6 +26,7 @@ from bench import (
     items_scaling,
     latency,
     memory,
+    mysql_clients,
     presence,
     restart,
     scoring,
@@ -111,6 +112,7 @@ BENCHES = (
     Bench("train_time", train_time.TITLE, train_time.measure, 600),
     Bench("decode", "Bytes to events by format", measure_decode, 10),
     Bench("presence", "Cost of presence", measure_presence, 20),
+    Bench("mysql_clients", mysql_clients.TITLE, mysql_clients.measure, 30),
     Bench("journal", "A commit by its size", measure_journal, 20),
 )
 """Every bench, in the order in which they run, with about how many seconds each takes."""

@@ -44,7 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edge.api", "edge.api.*"),
     ("edge.app",),
     # Round the daemon: they start it, feed it, look at it or stand in for its parts.
-    ("edge.broker", "edge.checks", "edge.checks.*", "edge.testing"),
+    ("edge.broker", "edge.servers", "edge.checks", "edge.checks.*", "edge.testing"),
     ("edge.simulate", "edge.simulate.*", "edge.replay", "edge.replay.*"),
     ("edge.doctor", "edge.__main__", "edge.cli", "edge.cli.*"),
 )
@@ -88,6 +88,8 @@ CLOCK_CALLS = ("now", "utcnow", "today")
 ONLY: dict[str, tuple[str, ...]] = {
     "mqtt5": ("edge.ingest.mqtt*",),
     "sqlite3": ("edge.storage*", "edge.tables", "edge.replay*", "edge.checks.versions"),
+    "asyncmy": ("edge.storage.mysql*", "edge.replay*"),
+    "redis": ("edge.storage.mirror*",),
     "onnxruntime": ("edge.inference*", "trainer*"),
     "onnx": ("edge.inference.door*", "trainer*"),
     "cryptography": ("edge.inference.keys",),

@@ -4,9 +4,9 @@
 # Usage: tools/need.sh PROGRAM...      e.g. tools/need.sh mosquitto systemd-analyze
 #        tools/need.sh --package NAME  install a Debian package unconditionally
 #
-# Nothing is started by it: a broker that this script installs is for private use by the demo and the
-# tests, so the system's service neither starts now nor at the next boot. A broker that was already
-# there is left as it is.
+# Nothing is started by it: a broker, database or cache that this script installs is for private use by
+# the demo and the tests, so the system's service neither starts now nor at the next boot. One that was
+# already there is left as it is.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin
 export PATH
@@ -18,7 +18,18 @@ package_of() {
     case $1 in
     mosquitto | make | git | gcc) echo "$1" ;;
     systemd-analyze) echo systemd ;;
+    mariadbd | mariadb-install-db) echo mariadb-server ;;
+    redis-server) echo redis-server ;;
     *) say "tools/need.sh: no package is known for '$1'" && exit 2 ;;
+    esac
+}
+
+# The service that a package would start.
+service_of() {
+    case $1 in
+    mosquitto) echo mosquitto ;;
+    mariadb-server) echo mariadb ;;
+    redis-server) echo redis-server ;;
     esac
 }
 
@@ -55,7 +66,8 @@ hold_service() {
     trap 'exit 130' INT TERM HUP
     # shellcheck disable=SC2016  # $1 belongs to the script that is written
     printf '%s\n' '#!/bin/sh' '# Left by an interrupted "make" of rfid3; may be removed.' \
-        'case $1 in mosquitto*) exit 101 ;; esac' 'exit 0' | $root tee "$policy" >/dev/null
+        'case $1 in mosquitto* | mariadb* | mysql* | redis*) exit 101 ;; esac' 'exit 0' |
+        $root tee "$policy" >/dev/null
     $root chmod 755 "$policy"
 }
 release_service() {
@@ -68,7 +80,8 @@ install_package() {
     root=$(become_root) || give_up "$package" "you are not root, and sudo is missing or would ask"
     say "Installing $package with apt-get ..."
     log=$(mktemp)
-    if [ "$package" = mosquitto ]; then hold_service; fi
+    service=$(service_of "$package")
+    if [ -n "$service" ]; then hold_service; fi
     if ! { $root env DEBIAN_FRONTEND=noninteractive apt-get update &&
         $root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
             "$package"; } </dev/null >"$log" 2>&1; then
@@ -76,10 +89,8 @@ install_package() {
         give_up "$package" "apt-get failed (its last words are above; all of them in $log)"
     fi
     rm -f "$log"
-    if [ "$package" = mosquitto ]; then
-        if [ -x "$(command -v systemctl)" ]; then
-            $root systemctl disable mosquitto.service >/dev/null 2>&1 || true
-        fi
+    if [ -n "$service" ] && [ -x "$(command -v systemctl)" ]; then
+        $root systemctl disable "$service.service" >/dev/null 2>&1 || true
     fi
 }
 
