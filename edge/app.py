@@ -23,6 +23,7 @@ import uvloop
 from edge.api.app import Bound, server, serving
 from edge.clock import Clock, SystemClock
 from edge.config import Config
+from edge.core import Core
 from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
 from edge.inference import starter
@@ -38,6 +39,8 @@ from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
 from edge.tables import StoredTables
 from edge.view import LiveView
+from edge.view_all import Views
+from edge.view_basis import Sources
 from edge.view_models import LiveModels
 from edge.view_types import Counters
 
@@ -88,6 +91,7 @@ async def running(
                 config,
                 clock,
                 models=daemon.models,
+                views=Views(_sources(config, recovered.core, daemon)),
             )
             daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
         _settle_memory()
@@ -110,6 +114,11 @@ async def running(
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
+
+
+def _sources(config: Config, core: Core, daemon: Daemon) -> Sources:
+    scorer = daemon.scoring.scorer if daemon.scoring is not None else None
+    return Sources(core, config, daemon.models, scorer)
 
 
 async def _recover(

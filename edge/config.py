@@ -254,6 +254,8 @@ class Api(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Loopback address and port; other addresses are refused until access control exists."""
     body_max_bytes: int = 33_554_432
     """Largest upload."""
+    webhook_hosts: list[str] = []
+    """Hosts outside the shop's own network that a finished job or a decision may be posted to."""
 
 
 class Models(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):

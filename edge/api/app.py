@@ -3,28 +3,34 @@
 No state of the shop: handlers get ports (``ports.py``), and what they read is the view's.
 """
 
+import asyncio
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import web
+from msgspec import Struct
 
 from edge import __version__
 from edge.api import loopback, metrics, problems
+from edge.api.body import read_body
 from edge.api.documents import Index, IndexRow
 from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
+from edge.api.jobs import Jobs
 from edge.api.openapi import document
 from edge.api.ports import Corridor, Models, Tables, View
 from edge.api.problems import Problem
 from edge.api.query import read_path, read_query
+from edge.api.spreadsheet import CONTENT_TYPE, THREAD_ABOVE_ROWS, as_csv, row_type, wants_csv
 from edge.api.table import ENDPOINTS
 from edge.clock import Clock
 from edge.config import Config
+from edge.view_all import Views
 
 log = structlog.get_logger("edge.api")
 
@@ -40,6 +46,8 @@ def server(
     clock: Clock,
     patience: Patience | None = None,
     models: Models | None = None,
+    views: Views | None = None,
+    table: Sequence[Endpoint] = ENDPOINTS,
 ) -> web.Application:
     """The application, ready to be served; it starts nothing by itself."""
     registry, seconds = metrics.registry()
@@ -52,13 +60,17 @@ def server(
         instance=secrets.token_hex(4),
         registry=registry,
         seconds=seconds,
-        documents=_documents(),
+        documents=_documents(table),
         patience=patience or Patience(),
         models=models,
+        views=views,
     )
+    own_port = loopback.parse_bind(settings.api.bind)[1]
+    api.jobs = Jobs(clock, settings.api.webhook_hosts, own_port)
     app = web.Application(middlewares=[_guard(api)])
     app[API] = api
-    for endpoint in ENDPOINTS:
+    app.on_cleanup.append(_end_jobs)
+    for endpoint in table:
         respond = _respond(api, endpoint)
         app.router.add_route(endpoint.method, endpoint.path, respond)
         if endpoint.method == "GET":
@@ -66,11 +78,15 @@ def server(
     return app
 
 
-def _documents() -> dict[str, bytes]:
-    rows = [IndexRow(e.method, e.path, e.summary) for e in ENDPOINTS]
+async def _end_jobs(app: web.Application) -> None:
+    await app[API].jobs.close()
+
+
+def _documents(table: Sequence[Endpoint]) -> dict[str, bytes]:
+    rows = [IndexRow(e.method, e.path, e.summary) for e in table]
     return {
         "index": encode(Index("rfid3", __version__, rows)),
-        "openapi": encode(document()),
+        "openapi": encode(document(table)),
     }
 
 
@@ -78,21 +94,45 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
     """The aiohttp handler of one row of the table."""
     waits = inspect.iscoroutinefunction(endpoint.handler)
     cache_control = "no-cache" if endpoint.tag else "no-store"
+    vary = "Accept, Accept-Encoding" if endpoint.rows else "Accept-Encoding"
+    kind = row_type(endpoint.answer, endpoint.rows) if endpoint.rows else None
 
     async def respond(request: web.Request) -> web.StreamResponse:
         query = read_query(endpoint.query, request.query)
-        call = Call(request, query, read_path(endpoint.parts, request.match_info))
-        headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
+        path = read_path(endpoint.parts, request.match_info)
+        told = endpoint.body and await read_body(
+            api, request, endpoint.body, endpoint.body_max_bytes
+        )
+        call = Call(request, query, path, told)
+        headers = {"Cache-Control": cache_control, "Vary": vary}
+        csv = kind is not None and wants_csv(request, getattr(query, "format", None))
         # From here to the handler's end nothing awaits: tag and body belong to one revision.
         tag = endpoint.tag(api, call) if endpoint.tag else None
         if tag is not None:
+            tag = tag[:-1] + '-csv"' if csv else tag
             headers["ETag"] = tag
             if matches(request.headers.get("If-None-Match"), tag):
                 return web.Response(status=304, headers=headers)
         made = endpoint.handler(api, call)
-        return await _reply(request, await made if waits else made, endpoint, headers)
+        made = await made if waits else made
+        if csv and kind is not None and not isinstance(made, Answer):
+            made = await _table(request, made, endpoint, kind)
+        return await _reply(request, made, endpoint, headers)
 
     return respond
+
+
+async def _table(request: web.Request, made: Any, endpoint: Endpoint, kind: type[Struct]) -> Answer:
+    """The rows of an answer as CSV; where the next page is goes into a header."""
+    rows = getattr(made, endpoint.rows)
+    if len(rows) > THREAD_ABOVE_ROWS:
+        body = await asyncio.to_thread(as_csv, rows, kind)
+    else:
+        body = as_csv(rows, kind)
+    following = getattr(made, "next_cursor", None)
+    place = request.rel_url.update_query(cursor=following) if following else None
+    headers = {"Link": f'<{place}>; rel="next"'} if place else {}
+    return Answer(body, media=CONTENT_TYPE, headers=headers)
 
 
 async def _reply(

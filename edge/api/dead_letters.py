@@ -14,13 +14,13 @@ from typing import Annotated, Self
 from msgspec import Meta, Struct
 
 from edge.api.complaints import readable
-from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
 from edge.api.ports import DeadLetterKey
 from edge.api.problems import Problem
 from edge.api.query import Cursor, Limit, Text
-from edge.api.report import LineReceipt, Report, UploadReport
+from edge.api.report import UPLOADED, LineReceipt, Report, UploadReport
 from edge.api.upload import Door
 from edge.records import DeadLetter, Replayed
 from edge.view_types import DeadLetterHead
@@ -304,3 +304,54 @@ async def _page(
     )
     keys = [(head.ordinal, head.index) for head in heads]
     return [key for key in keys if key <= newest]
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/dead-letters",
+        "dead_letters",
+        "What could not be used, and why; newest first.",
+        list_letters,
+        Letters,
+        area="dead letters",
+        query=LettersQuery,
+        tag=letters_tag,
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "POST",
+        "/api/dead-letters/replay",
+        "replay_dead_letters",
+        "Play all dead letters of one reason again, oldest first.",
+        replay_many,
+        ReplayReport,
+        area="dead letters",
+        query=ReplayQuery,
+        statuses=UPLOADED,
+        problems=("inbox-full", "not-durable"),
+    ),
+    Endpoint(
+        "GET",
+        "/api/dead-letters/{id}",
+        "dead_letter",
+        "One dead letter with its whole payload.",
+        get_letter,
+        Letter,
+        area="dead letters",
+        parts=LetterPath,
+        problems=("unknown-dead-letter",),
+    ),
+    Endpoint(
+        "POST",
+        "/api/dead-letters/{id}/replay",
+        "replay_dead_letter",
+        "Play one dead letter again.",
+        replay_one,
+        ReplayReport,
+        area="dead letters",
+        parts=LetterPath,
+        statuses=UPLOADED,
+        problems=("unknown-dead-letter", "in-play", "inbox-full", "not-durable"),
+    ),
+)

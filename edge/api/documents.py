@@ -1,8 +1,11 @@
 """The index of endpoints and the OpenAPI document: bodies made once, when the server is built."""
 
+from typing import Any
+
 from msgspec import Struct
 
-from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.tags import fixed_tag
 
 
 class IndexRow(Struct):
@@ -35,3 +38,27 @@ def index(api: Api, call: Call[Query, Path]) -> Answer:
 def openapi(api: Api, call: Call[Query, Path]) -> Answer:
     """This API as an OpenAPI 3.1 document."""
     return Answer(api.documents["openapi"])
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/",
+        "index",
+        "The list of endpoints.",
+        index,
+        Index,
+        area="documents",
+        tag=fixed_tag,
+    ),
+    Endpoint(
+        "GET",
+        "/openapi.json",
+        "openapi",
+        "This API as an OpenAPI 3.1 document.",
+        openapi,
+        dict[str, Any],
+        area="documents",
+        tag=fixed_tag,
+    ),
+)

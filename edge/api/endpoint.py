@@ -3,7 +3,7 @@
 No routing and no handlers here; the table itself is ``table.py``.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -16,6 +16,10 @@ from edge.api.encode import JSON
 from edge.api.ports import Corridor, DeadLetterKey, Models, Tables, View
 from edge.clock import Clock
 from edge.config import Config
+from edge.view_all import Views
+
+BODY_MAX_BYTES = 1_048_576
+"""Largest typed body of an endpoint that names no limit of its own."""
 
 
 class Query(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +40,11 @@ class Patience:
     """For the next piece of a body."""
     full_s: float = 0.05
     """Between two tries at a full inbox."""
+    beat_s: float = 0.25
+    """A beat is never taken for shorter when two of them are waited for: a slow card commits so."""
+
+
+V = TypeVar("V")
 
 
 @dataclass
@@ -57,6 +66,12 @@ class Api:
     """Bodies made once, at the start: the index and the OpenAPI document."""
     models: Models | None = None
     """``None``: models are switched off."""
+    views: Views | None = None
+    """The services' views; ``None`` only where nobody asks for one."""
+    jobs: Any = None
+    """``edge.api.jobs.Jobs``; set when the server is built."""
+    asked: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    """Id -> ``edge.api.commands.Asked``: the newest commands and what became of them."""
     patience: Patience = Patience()
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path in the table, status) -> requests answered."""
@@ -64,6 +79,11 @@ class Api:
     """Outcome -> events that came through ``POST /api/events`` or a replay."""
     in_play: set[DeadLetterKey] = field(default_factory=set)
     """Dead letters on their way into the journal: nobody else may play them meanwhile."""
+
+    def view_of(self, kind: type[V]) -> V:
+        """The view of a service, by its class."""
+        assert self.views is not None, kind
+        return self.views.of(kind)
 
 
 Q = TypeVar("Q", bound=Query)
@@ -77,6 +97,8 @@ class Call(Generic[Q, P]):
     request: web.Request
     query: Q
     path: P
+    body: Any = None
+    """The typed body of an endpoint that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +143,10 @@ class Endpoint:
     """What one line of summary cannot say."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers it looks at, and what for."""
+    body: Any = None
+    """Type of the JSON body (a ``Body``, see ``body.py``), read before the handler runs."""
+    body_max_bytes: int = BODY_MAX_BYTES
+    """Largest typed body."""
+    rows: str = ""
+    """Field of the answer that lists rows: where there is one, the answer comes as CSV too. Its
+    query is a ``ListQuery``, and the answer's ``next_cursor`` becomes a ``Link`` header."""

@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from edge.api.endpoint import Api, Call, Path, Query
+from edge.api.dead_letters import letters_tag
+from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Limit, Text
 
 
@@ -41,3 +42,18 @@ async def list_gaps(api: Api, call: Call[GapsQuery, Path]) -> Gaps:
     """The newest gaps."""
     found = await api.tables.gaps(reader=call.query.reader, limit=call.query.limit)
     return Gaps([GapRow(g.reader, g.from_ms, g.to_ms, g.reason, g.lost_events) for g in found])
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/gaps",
+        "gaps",
+        "Spans in which a reader or the link could not see.",
+        list_gaps,
+        Gaps,
+        area="state",
+        query=GapsQuery,
+        tag=letters_tag,
+    ),
+)

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from edge.api.endpoint import Answer, Api, Call, Path, Query
-from edge.api.etag import tag_of
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.metrics import CONTENT_TYPE, render
 from edge.api.problems import Problem
 from edge.view_types import Counters, Dependency
@@ -85,6 +84,43 @@ def stats(api: Api, call: Call[Query, Path]) -> Stats:
     return Stats(api.view.revision, api.view.now_ms, {**api.view.stats(), **own})
 
 
-def state_tag(api: Api, call: Call[Query, Path]) -> str:
-    """The tag of everything that only depends on the view's revision."""
-    return tag_of(api.instance, api.view.revision)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/healthz",
+        "healthz",
+        "Whether the daemon is alive, and how its dependencies are.",
+        healthz,
+        Health,
+        area="health",
+    ),
+    Endpoint(
+        "GET",
+        "/readyz",
+        "readyz",
+        "Whether the daemon is ready; 503 names what is not.",
+        readyz,
+        Health,
+        area="health",
+        problems=("not-ready",),
+    ),
+    Endpoint(
+        "GET",
+        "/metrics",
+        "metrics",
+        "Every counter and gauge for Prometheus.",
+        metrics,
+        str,
+        area="health",
+        media=CONTENT_TYPE,
+    ),
+    Endpoint(
+        "GET",
+        "/api/stats",
+        "stats",
+        "Every counter.",
+        stats,
+        Stats,
+        area="health",
+    ),
+)

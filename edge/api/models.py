@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.ports import Models
 from edge.api.problems import Problem
 from edge.api.query import Text
@@ -182,3 +182,66 @@ async def _command(api: Api, call: Call[CommandQuery, ServicePath], deed: Deed) 
         raise Problem("not-applied", f"{outcome.reason}: {outcome.detail}.", active=outcome.version)
     applied = settled and outcome is not None
     return Answer(CommandReport(applied, row.active, row.answering), status=200 if applied else 202)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/predict/{service}/{entity}",
+        "predict",
+        "What a service says of one item or class: numbers, intervals, and who says it.",
+        predict,
+        PredictAnswer,
+        area="models",
+        query=PredictQuery,
+        parts=PredictPath,
+        problems=("unknown-service", "unknown-item", "unknown-class", "models-off"),
+    ),
+    Endpoint(
+        "GET",
+        "/api/models",
+        "models",
+        "Every service, and which version of its models answers.",
+        list_models,
+        ServiceList,
+        area="models",
+        problems=("models-off",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/models/{service}",
+        "model",
+        "One service: every version, its metrics, its history, latency and drift.",
+        get_model,
+        ServiceAnswer,
+        area="models",
+        parts=ServicePath,
+        problems=("unknown-service", "models-off"),
+    ),
+    Endpoint(
+        "POST",
+        "/api/models/{service}/promote",
+        "promote_model",
+        "Let a version answer from now on.",
+        promote,
+        CommandReport,
+        area="models",
+        query=CommandQuery,
+        parts=ServicePath,
+        statuses={200: "It is applied.", 202: "It is durable, and will be applied."},
+        problems=("unknown-service", "models-off", "not-applied", "inbox-full", "not-durable"),
+    ),
+    Endpoint(
+        "POST",
+        "/api/models/{service}/rollback",
+        "roll_back_model",
+        "Reject a version; where it was active, the one before answers again.",
+        roll_back,
+        CommandReport,
+        area="models",
+        query=CommandQuery,
+        parts=ServicePath,
+        statuses={200: "It is applied.", 202: "It is durable, and will be applied."},
+        problems=("unknown-service", "models-off", "not-applied", "inbox-full", "not-durable"),
+    ),
+)

@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
-from edge.api.endpoint import Api, Call, Path, Query
+from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Limit
+from edge.api.tags import state_tag
 from edge.view_types import Movement
 
 
@@ -29,3 +30,18 @@ def list_movements(api: Api, call: Call[MovementsQuery, Path]) -> Movements:
     """The newest movements."""
     rows = api.view.movements(limit=call.query.limit)
     return Movements(api.view.revision, api.view.now_ms, rows)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/movements",
+        "movements",
+        "Items that lately arrived, moved, departed or probably returned.",
+        list_movements,
+        Movements,
+        area="state",
+        query=MovementsQuery,
+        tag=state_tag,
+    ),
+)

@@ -21,6 +21,11 @@ Schema = dict[str, Any]
 
 REFERENCE = "#/components/schemas/{name}"
 EVERYWHERE = ("unknown-parameter", "bad-parameter", "foreign-host", "foreign-origin", "internal")
+BODY_PROBLEMS = (
+    *("bad-body", "unknown-field", "bad-field", "incomplete-body", "slow-body", "body-too-large"),
+    "unsupported-media-type",
+)
+"""What every endpoint with a typed body may answer; its own problems are those beyond."""
 ABOUT = (
     "What is where in the shop and how it moves. Moments are integers named `*_ms`: milliseconds "
     "since 1970-01-01 UTC, 0 for never. Errors are problem bodies (RFC 9457) with a cure."
@@ -53,6 +58,7 @@ def document(table: Sequence[Endpoint] = ENDPOINTS) -> dict[str, Any]:
 
 def _records(table: Sequence[Endpoint]) -> list[Any]:
     found = [e.answer for e in table] + [b for e in table for b in e.bodies.values()]
+    found += [e.body for e in table if e.body is not None]
     return list(dict.fromkeys(found))
 
 
@@ -107,6 +113,9 @@ def _operation(endpoint: Endpoint, named: dict[Any, Schema]) -> Schema:
     if endpoint.bodies:
         content = {media: _body(media, named[body]) for media, body in endpoint.bodies.items()}
         operation["requestBody"] = {"required": True, "content": content}
+    if endpoint.body is not None:
+        content = {"application/json": {"schema": named[endpoint.body]}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -146,7 +155,9 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _responses(endpoint: Endpoint, named: dict[Any, Schema]) -> Schema:
-    content = {endpoint.media: {"schema": named[endpoint.answer]}}
+    content: Schema = {endpoint.media: {"schema": named[endpoint.answer]}}
+    if endpoint.rows:
+        content["text/csv"] = {"schema": {"type": "string"}}
     answers: Schema = {
         str(status): {"description": text, "content": content}
         for status, text in endpoint.statuses.items()
@@ -154,7 +165,9 @@ def _responses(endpoint: Endpoint, named: dict[Any, Schema]) -> Schema:
     if endpoint.tag:
         answers["200"] = {**answers["200"], "headers": {"ETag": _ETAG}}
         answers["304"] = {"description": "Nothing changed since the ETag of If-None-Match."}
-    return answers | _refusals((*EVERYWHERE, *_path_problems(endpoint), *endpoint.problems))
+    body = BODY_PROBLEMS if endpoint.body is not None else ()
+    told = (*EVERYWHERE, *_path_problems(endpoint), *body, *endpoint.problems)
+    return answers | _refusals(tuple(dict.fromkeys(told)))
 
 
 _ETAG: Schema = {"description": "For If-None-Match.", "schema": {"type": "string"}}

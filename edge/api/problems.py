@@ -78,6 +78,28 @@ KINDS: dict[str, Kind] = {
         "This dead letter is being played already",
         "Wait: once the journal holds it, it leaves the list.",
     ),
+    "unknown": Kind(404, "No such thing", "Look it up in the list of its kind."),
+    "unknown-field": Kind(
+        422, "The body has a field that is not known", "Leave it out, or correct its name."
+    ),
+    "bad-field": Kind(422, "A field of the body cannot be used", "Correct its value."),
+    "invalid": Kind(422, "What is asked for makes no sense", "Correct it as the detail says."),
+    "conflict": Kind(
+        409, "It cannot be done in its present state", "Look at how it stands, and ask again."
+    ),
+    "limit": Kind(
+        422,
+        "A table is full, or a safeguard says no",
+        "Delete what is not needed, or change the limit in the configuration.",
+    ),
+    "forbidden": Kind(403, "It is never done", "See the detail."),
+    "unknown-command": Kind(
+        404,
+        "No such command",
+        "Only the newest are remembered, since the daemon started: look at what it should change.",
+    ),
+    "unknown-job": Kind(404, "No such job", "Its answer was let go; start it again."),
+    "too-many-jobs": Kind(503, "Too many jobs are waiting", "Wait for one to finish."),
     "method-not-allowed": Kind(405, "Method not allowed", "Use a method of the Allow header."),
     "slow-body": Kind(408, "The body came too slowly", "Send the rest again."),
     "body-too-large": Kind(
@@ -106,7 +128,7 @@ KINDS: dict[str, Kind] = {
     "not-ready": Kind(503, "Not ready", "See the dependencies that are not ok."),
 }
 
-RETRY_AFTER_S = {"inbox-full": 1, "not-durable": 5, "not-ready": 5}
+RETRY_AFTER_S = {"inbox-full": 1, "not-durable": 5, "not-ready": 5, "too-many-jobs": 5}
 
 
 class Problem(Exception):

@@ -30,6 +30,13 @@ ACCEPTED = frozenset(
 REPEATS = frozenset({Reason.REDELIVERED, Reason.DUPLICATE, Reason.BUSINESS_DUPLICATE})
 
 
+UPLOADED = {
+    200: "Everything was decided; the report says which events were **refused**.",
+    202: "Everything is durable, not all of it is decided.",
+}
+"""``Endpoint.statuses`` of an endpoint that answers with a report."""
+
+
 class Refusal(Struct, gc=False):
     """One line that was refused."""
 

@@ -7,11 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, field
 
-from edge.api.endpoint import Api, Call, Path, Query
+from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
 from edge.api.problems import Problem
 from edge.api.query import Cursor, Limit, Text
+from edge.api.tags import fixed_tag, state_tag
 from edge.errors import FormatError
 from edge.ingest.formats.values import identity
 from edge.view_types import (
@@ -295,6 +296,97 @@ def list_features(api: Api, call: Call[Query, Path]) -> Catalogue:
     return Catalogue(api.view.features())
 
 
-def fixed_tag(api: Api, call: Call[Query, Path]) -> str:
-    """The tag of what does not change while the daemon runs."""
-    return tag_of(api.instance, "fixed")
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/items",
+        "items",
+        "Items, by zone, class and status.",
+        list_items,
+        Items,
+        area="state",
+        query=ItemsQuery,
+        tag=state_tag,
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/items/{epc}",
+        "item",
+        "One item: state, features, decoded EPC, recent events.",
+        get_item,
+        Item,
+        area="state",
+        query=ItemQuery,
+        parts=ItemPath,
+        tag=item_tag,
+        problems=("unknown-item",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/classes",
+        "classes",
+        "Classes, by store and category.",
+        list_classes,
+        Classes,
+        area="state",
+        query=ClassesQuery,
+        tag=state_tag,
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/classes/{sku}",
+        "class",
+        "One class in one store: features and daily history.",
+        get_class,
+        Class,
+        area="state",
+        query=ClassQuery,
+        parts=ClassPath,
+        tag=state_tag,
+        problems=("unknown-class",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/zones",
+        "zones",
+        "Every zone, with what is in it.",
+        list_zones,
+        Zones,
+        area="state",
+        tag=state_tag,
+    ),
+    Endpoint(
+        "GET",
+        "/api/readers",
+        "readers",
+        "Every reader, and whether it can see.",
+        list_readers,
+        Readers,
+        area="state",
+        tag=state_tag,
+    ),
+    Endpoint(
+        "GET",
+        "/api/unknown-tags",
+        "unknown_tags",
+        "Tags nobody has linked to a class.",
+        list_unknown_tags,
+        UnknownTags,
+        area="state",
+        query=PageQuery,
+        tag=state_tag,
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/features",
+        "features",
+        "The feature catalogue.",
+        list_features,
+        Catalogue,
+        area="state",
+        tag=fixed_tag,
+    ),
+)

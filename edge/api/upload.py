@@ -12,15 +12,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta
 
-from edge.api.endpoint import Answer, Api, Call, Path, Query
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.fields import counts_again, fields_of, unknown_fields, with_id
 from edge.api.inflate import Inflate
 from edge.api.lines import Line, Lines
 from edge.api.native import CsvEvents, RefusedLineError, json_event, json_events
 from edge.api.problems import Problem
-from edge.api.report import LineReceipt, Report
+from edge.api.report import UPLOADED, LineReceipt, Report, UploadReport
 from edge.errors import InboxFull
-from edge.events import BY_KIND
+from edge.events import BY_KIND, AnyEvent
 from edge.records import Message
 
 CHUNK_LINES = 256
@@ -239,7 +239,7 @@ async def _open(api: Api, call: Call[UploadQuery, Path]) -> Reading:
     raise Problem("unsupported-media-type", f"{media or 'No content type'}.")
 
 
-def _idempotency_key(request: web.Request) -> str:
+def idempotency_key(request: web.Request) -> str:
     """The sender's name for this body; empty: none. Raises Problem ``bad-header``."""
     key = request.headers.get(IDEMPOTENCY_KEY, "").strip()
     if len(key) > IDEMPOTENCY_KEY_MAX or not (key.isascii() and key.isprintable()):
@@ -255,7 +255,7 @@ async def post_events(api: Api, call: Call[UploadQuery, Path]) -> Answer:
         detail = f"type={kind!r}: one of {', '.join(sorted(BY_KIND))}."
         raise Problem("bad-parameter", detail, parameter="type")
     topic = f"$http/{kind or 'events'}/{call.query.source}"
-    door = Door(api, Report(api.uploaded), topic, kind or "", _idempotency_key(call.request))
+    door = Door(api, Report(api.uploaded), topic, kind or "", idempotency_key(call.request))
     lines, event_of = await _open(api, call)
     try:
         async for line in lines:
@@ -265,3 +265,46 @@ async def post_events(api: Api, call: Call[UploadQuery, Path]) -> Answer:
             await door.close_early(problem)
         raise
     return await door.finish()
+
+
+_READ_THE_REPORT = (
+    "**200 does not mean that every event was taken.** An event that is refused does not fail its "
+    "neighbours or the request: read `refused_count` and `refused` in every answer. `warnings` "
+    "names fields that no event has and that were ignored."
+)
+_KEY = (
+    "The sender's own name for this body. The same body sent again under the same name counts "
+    "once, also events without id, time or line number of their own."
+)
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "POST",
+        "/api/events",
+        "post_events",
+        "Send events: JSON, JSON lines or CSV; the answer says line by line what was refused.",
+        post_events,
+        UploadReport,
+        area="events",
+        query=UploadQuery,
+        statuses=UPLOADED,
+        description=_READ_THE_REPORT,
+        headers={IDEMPOTENCY_KEY: _KEY},
+        problems=(
+            "bad-body",
+            "bad-header",
+            "bad-header-row",
+            "incomplete-body",
+            "slow-body",
+            "body-too-large",
+            "unsupported-media-type",
+            "inbox-full",
+            "not-durable",
+        ),
+        bodies={
+            JSON_TYPE: AnyEvent | list[AnyEvent],
+            LINES_TYPES[0]: str,
+            CSV_TYPE: str,
+        },
+    ),
+)

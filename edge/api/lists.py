@@ -1,0 +1,212 @@
+"""Lists of rows: filters, sorting, pages whose cursors stay true while rows come and go. No routing.
+
+A cursor holds the place of the last row shown (its value and its key), not a number of rows: a row
+that stays is shown once, whatever is added or goes meanwhile.
+"""
+
+import base64
+import binascii
+import heapq
+import math
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from edge.api.endpoint import Query
+from edge.api.problems import Problem
+from edge.api.query import Limit, Text
+
+R = TypeVar("R", bound=Struct)
+Ints = NDArray[np.int64]
+
+ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
+Order = Literal["asc", "desc"]
+_PAGING = frozenset({"cursor", "limit", "format"})
+
+
+class ListQuery(Query):
+    """Which page, in which order, in which form. Subclasses add filters."""
+
+    cursor: ListCursor | None = None
+    """``next_cursor`` of the page before."""
+    limit: Limit = 100
+    """Most rows in the page."""
+    sort: Text | None = None
+    """Field to sort by; a wrong one is refused with the list of those that can be used."""
+    order: Order | None = None
+    """``asc`` or ``desc``; rows without a value come last either way."""
+    format: Literal["json", "csv"] | None = None
+    """Form of the answer; without it ``Accept`` decides."""
+
+
+class Page(NamedTuple, Generic[R]):
+    """Rows of one page."""
+
+    rows: list[R]
+    next_cursor: str | None
+    """``None``: it is the last."""
+
+
+Extract = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Listing(Generic[R]):
+    """How the rows of one endpoint are filtered and sorted; declared once, beside its query.
+
+    ``key`` names the fields that tell rows apart. ``filters`` maps a field of the query to the
+    field of the row that must equal it, or to ``(row, wanted) -> bool``; a filter not given is
+    passed by all. ``sort`` and ``order`` hold where the asker names none.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    sorts: tuple[str, ...]
+    sort: str
+    order: Order = "asc"
+    filters: Mapping[str, str | Callable[[R, Any], bool]] = field(default_factory=dict)
+
+    def page(self, query: ListQuery, rows: Iterable[R]) -> Page[R]:
+        """One page of the rows that pass the query's filters.
+
+        It looks at every row once: for some thousands of rows. Of more, see ``arranged``.
+        Raises Problem ``bad-parameter`` or ``bad-cursor``.
+        """
+        sort, falling = self.arrangement(query)
+        place = _place(attrgetter(sort), _key_of(self.key), falling)
+        passing = self._passing(query)
+        after = _after(query, self.name)
+        found = ((place(row), row) for row in rows if all(passes(row) for passes in passing))
+        if after is not None:
+            start = _checked(after, 2 + len(self.key))
+            found = ((p, row) for p, row in found if _beyond(p, start, falling))
+        pick = heapq.nlargest if falling else heapq.nsmallest
+        picked = pick(query.limit + 1, found, key=lambda pair: pair[0])
+        shown = picked[: query.limit]
+        following = None
+        if len(picked) > query.limit:
+            following = _cursor(query, self.name, list(shown[-1][0]))
+        return Page([row for _, row in shown], following)
+
+    def arrangement(self, query: ListQuery) -> tuple[str, bool]:
+        """(field to sort by, whether it falls). Raises Problem ``bad-parameter``."""
+        sort = query.sort or self.sort
+        if sort not in self.sorts:
+            detail = f"sort={sort!r}: one of {', '.join(self.sorts)}."
+            raise Problem("bad-parameter", detail, parameter="sort")
+        return sort, (query.order or self.order) == "desc"
+
+    def _passing(self, query: ListQuery) -> list[Callable[[R], bool]]:
+        made: list[Callable[[R], bool]] = []
+        for name, how in self.filters.items():
+            wanted = getattr(query, name)
+            if wanted is not None:
+                made.append(_equals(how, wanted) if isinstance(how, str) else _asks(how, wanted))
+        return made
+
+
+def _equals(name: str, wanted: Any) -> Callable[[Any], bool]:
+    value = attrgetter(name)
+    return lambda row: bool(value(row) == wanted)
+
+
+def _asks(how: Callable[[Any, Any], bool], wanted: Any) -> Callable[[Any], bool]:
+    return lambda row: how(row, wanted)
+
+
+def arranged(
+    query: ListQuery, listing: str, rows: Ints, values: NDArray[Any], falling: bool
+) -> tuple[Ints, str | None]:
+    """(rows of one page, next cursor) out of columns: ``values``: float64[n] belong to ``rows``: int64[n].
+
+    For tens of thousands of rows. Row numbers break ties, so a row must keep its number while it
+    lives. Rows whose value is NaN come last. Raises Problem ``bad-cursor``.
+    """
+    signed = -np.asarray(values, np.float64) if falling else np.asarray(values, np.float64)
+    place = np.where(np.isnan(signed), math.inf, signed)
+    after = _after(query, listing)
+    if after is not None:
+        if len(after) != 2 or not all(isinstance(n, int | float) for n in after):
+            raise Problem("bad-cursor", "It is not a cursor of this listing.")
+        last, row = math.inf if math.isnan(after[0]) else float(after[0]), int(after[1])
+        keep = (place > last) | ((place == last) & (rows > row))
+        rows, place = rows[keep], place[keep]
+    if len(rows) > 4 * query.limit + 64:
+        border = np.partition(place, query.limit)[query.limit]
+        near = place <= border
+        rows, place = rows[near], place[near]
+    order = np.lexsort((rows, place))[: query.limit + 1]
+    shown = order[: query.limit]
+    if len(order) <= query.limit:
+        return rows[shown], None
+    end = shown[-1]
+    value = float(place[end])
+    return rows[shown], _cursor(query, listing, [value, int(rows[end])])
+
+
+# -- places and cursors --------------------------------------------------------------------------
+
+
+def _key_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) == 1:
+        value = attrgetter(names[0])
+        return lambda row: (value(row),)
+    return attrgetter(*names)
+
+
+def _place(value: Extract, key: Callable[[Any], tuple[Any, ...]], falling: bool) -> Extract:
+    """Where a row stands: rows without a value behind all others, ties by key."""
+
+    def place(row: Any) -> tuple[Any, ...]:
+        found = value(row)
+        empty = found is None or found != found
+        return (empty != falling, 0 if empty else found, *key(row))
+
+    return place
+
+
+def _beyond(place: tuple[Any, ...], start: tuple[Any, ...], falling: bool) -> bool:
+    try:
+        return place < start if falling else place > start
+    except TypeError:
+        raise Problem("bad-cursor", "It is not a cursor of this listing.") from None
+
+
+def _checked(after: list[Any], length: int) -> tuple[Any, ...]:
+    if len(after) != length:
+        raise Problem("bad-cursor", "It is not a cursor of this listing.")
+    return tuple(after)
+
+
+def _check(query: ListQuery, listing: str) -> int:
+    told = {n: getattr(query, n) for n in query.__struct_fields__ if n not in _PAGING}
+    return zlib.crc32(repr((listing, sorted(told.items(), key=lambda x: x[0]))).encode())
+
+
+def _cursor(query: ListQuery, listing: str, place: list[Any]) -> str:
+    packed = msgspec.msgpack.encode([_check(query, listing), *place])
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def _after(query: ListQuery, listing: str) -> list[Any] | None:
+    """The place in the query's cursor; ``None``: it has none. Raises Problem ``bad-cursor``."""
+    text = query.cursor
+    if text is None:
+        return None
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = msgspec.msgpack.decode(packed)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        found = None
+    if not isinstance(found, list) or not found:
+        raise Problem("bad-cursor", f"{text!r} is not a cursor of this listing.")
+    if found[0] != _check(query, listing):
+        raise Problem("bad-cursor", "The cursor belongs to another listing or other filters.")
+    return found[1:]

@@ -1,0 +1,27 @@
+"""Every view of a service, in one table: who wants one asks by its class. No code but the table.
+
+A view is a class made from :class:`~edge.view_basis.Sources`; it reads and returns, and never
+awaits.
+"""
+
+from typing import Any, TypeVar
+
+from edge.view_basis import Sources
+
+T = TypeVar("T")
+
+VIEWS: tuple[type[Any], ...] = ()
+"""One line a view."""
+
+
+class Views:
+    """The views, each made once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._made: dict[type[Any], Any] = {kind: kind(sources) for kind in VIEWS}
+
+    def of(self, kind: type[T]) -> T:
+        """The view of that class. Raises KeyError when it has no line in ``VIEWS``."""
+        made = self._made[kind]
+        assert isinstance(made, kind), made
+        return made

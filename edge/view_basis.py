@@ -1,0 +1,96 @@
+"""What every answer stands on: how fresh it is, who spoke, and whether a fallback did. No rules.
+
+Views embed a :class:`Basis` in what they tell; the classes that make views are given
+:class:`Sources`.
+"""
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from edge.config import Config
+from edge.core import Core
+from edge.inference.manifest import Service
+from edge.inference.scorer import Scorer
+from edge.view_models import LiveModels, Prediction
+
+
+class Basis(Struct, kw_only=True):
+    """How fresh an answer is, which model and version spoke, and whether a fallback did."""
+
+    as_of_ms: int
+    """The moment of the state that it was made from."""
+    revision: int
+    """The revision of the state."""
+    service: str = ""
+    """Service that spoke; empty: it is counted, nobody predicted anything."""
+    version: str = ""
+    """Version of its model; empty: no model spoke."""
+    kind: str = "counted"
+    """``counted``, ``computed`` (from counted figures by a formula), ``rule`` or a model's family."""
+    fallback: bool = False
+    """Whether a simple rule spoke in place of a model, for at least one of the rows."""
+    rule: str = ""
+    """The simple rule, or the formula, in words; empty where a model spoke alone."""
+    stale: bool = False
+    """Whether a prediction was made longer ago than ``models.feature_stale_h``."""
+
+    def as_rule(self, service: str, rule: str = "") -> "Basis":
+        """The same, spoken by a service's simple rule."""
+        self.service, self.kind, self.fallback = service, "rule", True
+        self.rule = rule or self.rule
+        return self
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a view may read: never to be changed, never held across an await."""
+
+    core: Core
+    config: Config
+    models: LiveModels | None = None
+    """``None``: models are switched off."""
+    scorer: Scorer | None = None
+    """Columns of predictions; ``None`` with ``models``."""
+
+    @property
+    def revision(self) -> int:
+        """The revision of the state."""
+        return self.core.revision
+
+    @property
+    def now_ms(self) -> int:
+        """The moment the state stands for."""
+        return max(self.core.now_ms, self.core.state.now_ms)
+
+    def counted(self) -> Basis:
+        """The basis of what is only counted."""
+        return Basis(as_of_ms=self.now_ms, revision=self.revision)
+
+    def computed(self, formula: str) -> Basis:
+        """The basis of what a formula makes of counted figures."""
+        return Basis(as_of_ms=self.now_ms, revision=self.revision, kind="computed", rule=formula)
+
+    def of_prediction(self, made: Prediction) -> Basis:
+        """The basis of one prediction."""
+        return Basis(
+            as_of_ms=made.predicted_ms,
+            revision=self.revision,
+            service=made.service,
+            version=made.version,
+            kind=made.kind,
+            fallback=made.fallback,
+            rule=made.rule,
+            stale=made.stale,
+        )
+
+    def of_service(self, service: Service) -> Basis:
+        """The basis of an answer over many rows of a service: who answers now."""
+        if self.models is None:
+            return self.computed("models are switched off: simple rules speak").as_rule(service)
+        row = self.models.row(service)
+        basis = Basis(as_of_ms=self.now_ms, revision=self.revision, service=service)
+        if not row.answering:
+            return basis.as_rule(service, row.rule)
+        basis.version, basis.kind = row.answering, "model"
+        return basis
