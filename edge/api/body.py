@@ -15,9 +15,7 @@ from edge.api.endpoint import Api
 from edge.api.problems import Problem
 from edge.api.upload import JSON_TYPE, pieces
 
-_UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`(?: - at `\$\.?(.*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"^Object missing required field `(.*)`(?: - at `\$\.?(.*)`)?$", re.DOTALL)
-_AT = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
+_NAMED = re.compile(r"^Object (contains unknown|missing required) field `(.*)`$", re.DOTALL)
 
 
 async def read_body(api: Api, request: web.Request, wanted: Any, limit_bytes: int) -> Any:
@@ -28,9 +26,8 @@ async def read_body(api: Api, request: web.Request, wanted: Any, limit_bytes: in
     """
     limit = min(limit_bytes, api.settings.api.body_max_bytes)
     body = b"".join([piece async for piece in pieces(api, request, limit)])
-    given = "Content-Type" in request.headers
-    if (body or given) and request.content_type != JSON_TYPE:
-        media = request.content_type if given else "No content type"
+    if body and request.content_type != JSON_TYPE:
+        media = request.content_type if "Content-Type" in request.headers else "No content type"
         raise Problem("unsupported-media-type", f"{media}.", cure=f"Use {JSON_TYPE}.")
     return decode_body(body or b"{}", wanted)
 
@@ -56,22 +53,18 @@ def decode_body(body: bytes, wanted: Any) -> Any:
 
 def _refusal(text: str, wanted: Any) -> Problem:
     """msgspec's words as a problem that names the field."""
-    if found := _UNKNOWN.match(text):
-        path = _path(found[2], found[1])
-        known = getattr(wanted, "__struct_encode_fields__", ()) if not found[2] else ()
-        takes = f" It takes: {', '.join(known)}." if known else ""
-        return Problem("unknown-field", f"{path!r} is not a field.{takes}", field=path)
-    if found := _MISSING.match(text):
-        path = _path(found[2], found[1])
+    words, _, place = text.partition(" - at `$")
+    inside = place.removesuffix("`").removeprefix(".")
+    found = _NAMED.match(words)
+    if found is None:
+        told = f"{inside}: {words}." if inside else f"{words}."
+        return Problem("bad-field", told, field=inside)
+    path = f"{inside}.{found[2]}" if inside else found[2]
+    if found[1] == "missing required":
         return Problem("bad-field", f"{path!r} is needed.", field=path)
-    found = _AT.match(text)
-    if found:
-        return Problem("bad-field", f"{found[2]}: {found[1]}.", field=found[2])
-    return Problem("bad-field", f"{text}.", field="")
-
-
-def _path(inside: str | None, name: str) -> str:
-    return f"{inside}.{name}" if inside else name
+    known = () if inside else getattr(wanted, "__struct_encode_fields__", ())
+    takes = f" It takes: {', '.join(known)}." if known else ""
+    return Problem("unknown-field", f"{path!r} is not a field.{takes}", field=path)
 
 
 class Body(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,109 @@
+"""Pages of lists: nothing that stays is missed or shown twice, however they are sorted."""
+
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from edge.api.lists import Listing, ListQuery, arranged
+from edge.api.problems import Problem
+
+
+class Row(Struct):
+    id: str
+    value: float | None
+    kind: str = "a"
+
+
+class RowsQuery(ListQuery):
+    kind: str | None = None
+    least: float | None = None
+
+
+ROWS: Listing[Row] = Listing(
+    "rows",
+    key=("id",),
+    sorts=("id", "value"),
+    sort="value",
+    filters={
+        "kind": "kind",
+        "least": lambda row, wanted: row.value is not None and row.value >= wanted,
+    },
+)
+
+
+def walk(query: RowsQuery, rows: list[Row]) -> list[Row]:
+    shown: list[Row] = []
+    while True:
+        page = ROWS.page(query, rows)
+        assert len(page.rows) <= query.limit
+        shown += page.rows
+        if page.next_cursor is None:
+            return shown
+        query.cursor = page.next_cursor
+
+
+values = st.none() | st.sampled_from([0.0, 1.0, 2.5]) | st.floats(allow_nan=True)
+
+
+@given(st.lists(values, max_size=30), st.integers(1, 7), st.sampled_from(["asc", "desc"]))
+def test_pages_together_are_the_sorted_whole(
+    found: list[float | None], limit: int, order: Literal["asc", "desc"]
+) -> None:
+    rows = [Row(f"r{i:02}", value) for i, value in enumerate(found)]
+    shown = walk(RowsQuery(limit=limit, order=order), rows)
+    assert sorted(row.id for row in shown) == [row.id for row in rows]
+    told = [row.value for row in shown if row.value is not None and row.value == row.value]
+    assert told == sorted(told, reverse=order == "desc")
+    assert all(row.value is None or row.value != row.value for row in shown[len(told) :])
+
+
+def test_rows_that_come_and_go_between_pages_hide_no_other() -> None:
+    rows = [Row(f"r{i}", float(i)) for i in range(6)]
+    query = RowsQuery(limit=2)
+    first = ROWS.page(query, rows)
+    rows = [Row("new", 0.5), *rows[1:], Row("later", 2.5)]
+    query.cursor = first.next_cursor
+    assert [row.id for row in walk(query, rows)] == ["r2", "later", "r3", "r4", "r5"]
+
+
+def test_filters_of_equality_and_of_their_own_are_passed_together() -> None:
+    rows = [Row("1", 1.0), Row("2", 5.0, "b"), Row("3", 7.0), Row("4", None)]
+    assert [r.id for r in walk(RowsQuery(kind="a", least=2.0), rows)] == ["3"]
+
+
+def test_a_wrong_sort_is_refused_with_those_that_can_be_used() -> None:
+    with pytest.raises(Problem, match="one of id, value"):
+        ROWS.page(RowsQuery(sort="kind"), [])
+
+
+def test_a_cursor_of_other_filters_or_of_another_list_is_refused() -> None:
+    rows = [Row(str(i), float(i)) for i in range(5)]
+    cursor = ROWS.page(RowsQuery(limit=2), rows).next_cursor
+    for query in (
+        RowsQuery(cursor=cursor, kind="a"),
+        RowsQuery(cursor=cursor, sort="id"),
+        RowsQuery(cursor=cursor, order="desc"),
+        RowsQuery(cursor="AAAA"),
+        RowsQuery(cursor="!"),
+    ):
+        with pytest.raises(Problem, match="bad-cursor"):
+            ROWS.page(query, rows)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, np.nan, -3.5]), max_size=400), st.integers(1, 40))
+def test_columns_are_paged_like_rows(found: list[float], limit: int) -> None:
+    rows, column = np.arange(len(found)), np.array(found, np.float64)
+    for falling in (False, True):
+        query = ListQuery(limit=limit, order="desc" if falling else "asc")
+        shown: list[int] = []
+        while True:
+            page, query.cursor = arranged(query, "columns", rows, column, falling)
+            shown += page.tolist()
+            if query.cursor is None:
+                break
+        signed = np.where(np.isnan(column), np.inf, -column if falling else column)
+        assert shown == np.lexsort((rows, signed)).tolist()
