@@ -5,25 +5,30 @@ everything first and changes afterwards: a refusal changes nothing.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Union
 
 import msgspec
 
-from edge.commands import Command, Done, Outcome, Refused, Told
+from edge.commands import Command, Done, Refused, Told
+from edge.decisions import deeds as decisions
 from edge.events import Event
-from edge.ledger.ledger import Key, Ledger, LedgerFullError
+from edge.ledger.ledger import Deed, Hook, Ledger, LedgerFullError, Wake
 
-Deed = Callable[[Ledger, Any, Told], Outcome]
-Hook = Callable[[Ledger, Any, Told], None]
-Wake = Callable[[Ledger, Key, Told], None]
-
-DEEDS: Mapping[type[Command], Deed] = MappingProxyType({})
+DEEDS: Mapping[type[Command], Deed] = MappingProxyType(
+    {
+        **decisions.DEEDS,
+    }
+)
 """Command -> what it does."""
 HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType({})
 """Event -> what it changes in the ledger, beside the features."""
-WAKES: Mapping[str, Wake] = MappingProxyType({})
+WAKES: Mapping[str, Wake] = MappingProxyType(
+    {
+        **decisions.WAKES,
+    }
+)
 """Kind given to ``Ledger.wake`` -> who is asked."""
 
 ANSWERS_MAX = 10_000

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from edge.commands import Outcome, Told
 from edge.errors import Rfid3Error
 
 Key = tuple[str | int, ...]
@@ -128,6 +129,14 @@ class Ledger:
         self._tell(table.name, key, None)
         return True
 
+    def release(self, row: type[Struct], *key: str | int) -> None:
+        """Let a row go from memory; the store keeps it."""
+        table = self._table(row)
+        before = self._rows[table.name].pop(key, None)
+        if before is not None:
+            self._forget(table, key, before)
+            self.version += 1
+
     def _table(self, row: type[Struct]) -> Table:
         return self._of[row]
 
@@ -192,6 +201,14 @@ class Ledger:
         self.answered = dict(saved.answered)
         self._wakes = [(at_ms, kind, tuple(key)) for at_ms, kind, key in saved.wakes]
         heapq.heapify(self._wakes)
+
+
+Deed = Callable[[Ledger, Any, Told], Outcome]
+"""What a command does."""
+Hook = Callable[[Ledger, Any, Told], None]
+"""What an event changes."""
+Wake = Callable[[Ledger, Key, Told], None]
+"""Who is asked when something falls due."""
 
 
 class _Saved(Struct):

@@ -4,6 +4,10 @@ An area adds its tables here, its migration to ``edge/storage/schema`` and its h
 ``deeds.py``.
 """
 
+from edge.decisions import budget, rows
 from edge.ledger.ledger import Table
 
-TABLES: tuple[Table, ...] = ()
+TABLES: tuple[Table, ...] = (
+    *rows.TABLES,
+    *budget.TABLES,
+)
