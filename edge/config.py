@@ -281,6 +281,26 @@ class Models(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A prediction whose features are older than this says so, hours."""
 
 
+class ManualDemand(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a class is taken to rent or sell a day while neither a model nor a day of history knows it.
+
+    The class's own value counts first, then its category's, then the default.
+    """
+
+    default: float = -1.0
+    """Units a day of a class that stands in neither table; -1: nothing is said of it."""
+    categories: dict[str, float] = {}
+    """Category -> units a day of a class in it."""
+    classes: dict[str, float] = {}
+    """SKU -> units a day, in every store."""
+
+
+class Demand(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Demand: what the shop itself knows of it."""
+
+    manual: ManualDemand = ManualDemand()
+
+
 class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the daemon says."""
 
@@ -305,4 +325,5 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     api: Api = Api()
     models: Models = Models()
+    demand: Demand = Demand()
     log: Log = Log()

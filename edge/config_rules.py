@@ -99,6 +99,16 @@ def each(rule: Rule) -> Rule:
     return Rule(f"each: {rule.allowed}", fault)
 
 
+def each_value(rule: Rule) -> Rule:
+    """Every value of a table satisfies ``rule``; the first key whose value does not is named."""
+
+    def fault(values: Mapping[str, Any]) -> str:
+        faults = ((key, rule.fault(value)) for key, value in values.items())
+        return next((f'"{key}" {reason}' for key, reason in faults if reason), "")
+
+    return Rule(f"each: {rule.allowed}", fault)
+
+
 def or_empty(rule: Rule) -> Rule:
     """The empty text, or what ``rule`` allows."""
     return Rule(f"{rule.allowed}, or empty", lambda value: rule.fault(value) if value else "")
@@ -219,6 +229,8 @@ _FILTER = Rule("an MQTT topic filter", filter_fault)
 _PREFIX = _matches("[0-9]{6,12}", "6 to 12 digits")
 _BYTES_HINT = "this is a number of bytes: 1 MB is 1_000_000"
 
+_UNITS_A_DAY = each_value(between(0, 1_000_000, "units a day"))
+
 RULES: Mapping[str, Rule] = {
     "shop.store": _NAME,
     "shop.timezone": _ZONE,
@@ -299,6 +311,9 @@ RULES: Mapping[str, Rule] = {
     "models.shadow_days": between(0, 365, "days"),
     "models.canary_share": between(0, 1),
     "models.feature_stale_h": between(0.1, 8_760, "hours"),
+    "demand.manual.default": between(-1, 1_000_000, "units a day; -1 says nothing"),
+    "demand.manual.categories": _UNITS_A_DAY,
+    "demand.manual.classes": _UNITS_A_DAY,
 }
 """Setting -> what it may be; ``*`` stands for the number or name of an entry."""
 

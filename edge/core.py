@@ -86,6 +86,7 @@ class Core:
         ingest = config.ingest
         self.state = FeatureState(config.limits, config.shop.timezone, ingest.lateness_s * 1000)
         self.state.repeat_ms = ingest.repeat_s * 1000
+        self.state.manual_demand = config.demand.manual
         self.decoder = Decoder(
             config.sources,
             config.mapping,

@@ -18,6 +18,7 @@ from edge.inference import codes
 from edge.inference.answering import Answering, Origin, Reason, Who, answering, origin_of
 from edge.inference.drift import Moved
 from edge.inference.manifest import Column, Manifest, Service, is_quick
+from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.registry import Measured, Outcome, Registry, State, Version
 from edge.inference.scorer import SHARES, SIZES, Contribution, Scorer, Slot
@@ -48,8 +49,9 @@ class Prediction(Struct, kw_only=True):
     """The moment of the state that it was made from."""
     stale: bool
     """Whether that is longer ago than ``models.feature_stale_h``."""
-    fallback: bool
-    """Whether no model answered but the service's simple rule."""
+    fallback: str
+    """Who answered in place of a model: ``historical_average``, ``manual`` (the configuration's value),
+    ``base_rate``, ``last_grade`` or ``nothing_known``; empty: a model did."""
     rule: str
     """The simple rule in words; empty where a model answered."""
     why: str = ""
@@ -269,8 +271,23 @@ class LiveModels:
         made.canary = model is slot.candidate
         made.predicted_ms = at_ms
         made.stale = self._state.now_ms - at_ms > self._stale_ms
+        speaker = slot.at_edge.stand_in(self._state, row, model)
+        if speaker is not None:
+            return self._stood_in(slot, model, row, speaker)
         if explain:
             self._explain(made, slot, told, row)
+        return made
+
+    def _stood_in(self, slot: Slot, model: Loaded, row: int, speaker: str) -> Prediction:
+        """What stands in the columns for a row that the model itself cannot speak of."""
+        assert slot.shown is not None
+        told, rule = model.manifest, slot.at_edge.fallback
+        made = _prediction(slot, told.columns, slot.shown.values[row].tolist(), self._named(told))
+        made.kind, made.fallback, made.rule = "rule", speaker, rule.rules.get(speaker, rule.rule)
+        new = model.side is not None and slot.table.keys.key(row) not in model.side.row_of
+        made.why = f"{told.version} never saw it" if new else "too few of its days are known here"
+        made.predicted_ms = int(slot.shown.at_ms[row])
+        made.stale = self._state.now_ms - made.predicted_ms > self._stale_ms
         return made
 
     def _named(self, manifest: Manifest) -> list[str]:
@@ -292,7 +309,9 @@ class LiveModels:
         rule = slot.at_edge.fallback
         values = rule.answer(self._state, np.array([row], np.int64))[0].tolist()
         made = _prediction(slot, rule.columns, values, ())
-        made.kind, made.fallback, made.rule = "rule", True, rule.rule
+        speaker = rule.speaker(self._state, row)
+        made.kind, made.fallback = "rule", speaker
+        made.rule = rule.rules.get(speaker, rule.rule)
         made.why = self._answering(slot).why or "the model's answer for it is no number"
         made.predicted_ms = self._state.now_ms
         return made
@@ -453,7 +472,7 @@ def _prediction(
         canary=False,
         predicted_ms=0,
         stale=False,
-        fallback=False,
+        fallback="",
         rule="",
         confidence=confidence(columns, told),
         answers=answers(slot.service, columns, told, names),

@@ -133,7 +133,7 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             shop.read(*range(20))
             await until(lambda: len(shop.daemon.pipeline.core.state.item.keys) == 20)
             before = await shop.said(3)
-            assert before["fallback"]
+            assert before["fallback"] == "base_rate"
             assert before["version"] == ""
             assert "rate" in before["rule"]
             assert "no model has been published" in before["why"]
@@ -145,7 +145,7 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             assert shown is not None
             await until(lambda: int((shown.at_ms > 0).sum()) == 20)
             said = await shop.said(3)
-            assert (said["version"], said["kind"], said["fallback"]) == ("v1", "linear", False)
+            assert (said["version"], said["kind"], said["fallback"]) == ("v1", "linear", "")
             row = shop.daemon.pipeline.core.state.item.keys.get(EPC.format(3))
             values = shown.values[row, :4].tolist()
             assert said["answers"] == [
@@ -286,7 +286,7 @@ def test_a_new_model_that_fails_is_rolled_back_by_itself(tmp_path: Path, content
             assert over()
             await shop.active("v1")
             said = await shop.said(3)
-            assert (said["version"], said["fallback"]) == ("v1", False)
+            assert (said["version"], said["fallback"]) == ("v1", "")
             assert shop.scoring.registry.versions[S]["v2"].who == "rfid3"
 
     run(main, within_s=60)

@@ -253,18 +253,20 @@ class Total:
     ) -> tuple[float, bool]:
         """One key at one cutoff."""
         after = (history.days > cutoff) & (history.days <= cutoff + horizon_days)
-        if int(after.sum()) < horizon_days:
-            return float("nan"), True
-        return float(history.amount(self.measure)[after].astype(np.float64).sum()), False
+        total = float(history.amount(self.measure)[after].astype(np.float64).sum())
+        censored = int(after.sum()) < horizon_days or total != total
+        return (float("nan"), True) if censored else (total, False)
 
     def whole(
         self, table: FeatureTable, rows: Ints, until: Ints, horizon_days: int
     ) -> tuple[Floats, Mask]:
         """All at once, by running sums."""
         amounts = table.amounts[self.measure].astype(np.float64)
-        running = np.concatenate([[0.0], np.cumsum(amounts)])
+        unknown = np.isnan(amounts)  # nobody looked that day
+        running = np.concatenate([[0.0], np.cumsum(np.where(unknown, 0.0, amounts))])
+        missing = np.concatenate([[0], np.cumsum(unknown)])
         last = _last_row_within(table, rows, horizon_days)
-        censored = last - rows < horizon_days
+        censored = (last - rows < horizon_days) | (missing[last + 1] > missing[rows + 1])
         total = running[last + 1] - running[rows + 1]
         return np.where(censored, np.nan, total).astype(np.float32), censored
 

@@ -35,6 +35,8 @@ AMOUNTS: dict[str, tuple[tuple[str, ...], float]] = {
 """Measure of a panel -> (day measures that add up to it, factor)."""
 PRICES = ("price_cents", "list_price_cents", "competitor_price_cents", "cost_cents")
 """Measures of a panel that are the newest known at the day's close; 0 is unknown, so NaN."""
+UNSEEN = "unseen"
+"""Day measure of a chunk: 1 where nobody looked, so that nothing is known of the day."""
 STOCKOUT = "stockout"
 """1 on a day whose demand was cut off: stock ran out on it, or there was none at its end."""
 MEASURES = ("units", "rented", "sold", "returned", "revenue_cents", "on_hand_close",
@@ -51,7 +53,7 @@ def panel(
 
     Later sources win where two know the same class and day, so put what the daemon saw itself behind
     what was imported. A class is NaN before its first day
-    and on days of which nothing is known. ``on_hand_close`` is NaN where stock was never counted
+    and on days of which nothing is known, such as those on which the daemon was off. ``on_hand_close`` is NaN where stock was never counted
     and no item is tagged; such a day is no stock-out. Groups: ``store``, ``category``, ``name``.
     Raises KeyError for a measure that is none, JournalBroken for damage.
     """
@@ -144,22 +146,40 @@ class _Grown:
 
 
 def _value(chunk: Chunk, name: str, back: int) -> Floats | None:
-    """float32[n] of a measure ``back`` days before the chunk's; ``None``: it is not told."""
+    """float32[n] of a measure ``back`` days before the chunk's; ``None``: it is not told.
+
+    NaN where nobody looked: a day on which the daemon was off is not a day without sales.
+    """
     if name in AMOUNTS:
         parts, scale = AMOUNTS[name]
         total = sum(chunk.amounts[back, chunk.measures.index(part)] for part in parts)
         value = np.asarray(total, np.float64) * scale
         if name == "on_hand_close":
             value = np.where(_stock_known(chunk), value, np.nan)
-        return np.asarray(value, np.float32)
+        return np.where(_unseen(chunk, back), np.nan, value).astype(np.float32)
     if name == STOCKOUT:
         ran_out = chunk.amounts[back, chunk.measures.index("stockouts")] > 0
-        empty = chunk.amounts[back, chunk.measures.index("on_hand_close_milli")] <= 0
-        return np.asarray(ran_out | (_stock_known(chunk) & empty), np.float32)
+        value = np.asarray(ran_out | _empty(chunk, back), np.float64)
+        return np.where(_unseen(chunk, back), np.nan, value).astype(np.float32)
     if back:
         return None
     height = chunk.heights[chunk.levels.index(name)]
     return np.asarray(np.where(height != 0, height, np.nan), np.float32)
+
+
+def _unseen(chunk: Chunk, back: int) -> NDArray[np.bool_]:
+    """bool[n]; rows written before days were told apart hold only days that were seen."""
+    if UNSEEN not in chunk.measures:
+        return np.zeros(len(chunk.keys), np.bool_)
+    return np.asarray(chunk.amounts[back, chunk.measures.index(UNSEEN)] > 0)
+
+
+def _empty(chunk: Chunk, back: int) -> NDArray[np.bool_]:
+    """bool[n]: whether stock was known at the day's close, and there was none."""
+    if "empty_close" in chunk.measures:
+        return np.asarray(chunk.amounts[back, chunk.measures.index("empty_close")] > 0)
+    none = chunk.amounts[back, chunk.measures.index("on_hand_close_milli")] <= 0
+    return np.asarray(_stock_known(chunk) & none)
 
 
 def _stock_known(chunk: Chunk) -> NDArray[np.bool_]:

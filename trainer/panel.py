@@ -16,8 +16,8 @@ Floats = NDArray[np.float32]
 class Panel:
     """``measures[name]`` is float32[k, d]: k keys, d days; NaN where a key did not exist yet.
 
-    A day without sales of a key that existed is 0, never NaN. ``days`` counts from 1970-01-01 in the
-    shop's calendar. ``groups`` names roll-ups: level (``category``, ``store``) -> a label a key.
+    A day without sales of a key that existed is 0, never NaN, unless nobody looked that day: a day on
+    which the daemon was off is NaN. ``days`` counts from 1970-01-01 in the shop's calendar. ``groups`` names roll-ups: level (``category``, ``store``) -> a label a key.
     """
 
     keys: list[str]

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.config import Limits
+from edge.config import Limits, ManualDemand
 from edge.features.days import LocalDays
 from edge.features.decay import DecayedCount
 from edge.features.layout import HOUR_MS, MINUTE_MS, item_pool, tables
@@ -72,6 +72,8 @@ class FeatureState:
         # what was found when time stood in a span: asked anew once it has left that
         self._boundary_from_ms = self._boundary_ms = 0
         self._rolled_from_ms = self._roll_ms = self._rolled_day = 0
+        self.manual_demand = ManualDemand()
+        """What the configuration says of classes without a history; whoever owns the state sets it."""
         self.counters: dict[str, int] = {}
         self.lines: dict[str, Line] = {}
         self.reserved: dict[str, Reserved] = {}

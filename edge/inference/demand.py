@@ -5,7 +5,7 @@ to today by a pure function of the history that is kept anyway, so nothing more 
 Also the adaptive correction of intervals. No fitting, no files, no clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -15,22 +15,29 @@ from numpy.typing import NDArray
 
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
-from edge.inference import demand_rows, demand_states, demand_windows, tabular
+from edge.inference import (
+    demand_fallback,
+    demand_history,
+    demand_rows,
+    demand_states,
+    demand_windows,
+    tabular,
+)
 from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_columns import DAILY_QUANTILE_DAYS as DAILY_QUANTILE_DAYS
+from edge.inference.demand_columns import HORIZON_DAYS, LEVELS
+from edge.inference.demand_columns import WEEKS as WEEKS
+from edge.inference.demand_fallback import ENOUGH_DAYS, Speaker
+from edge.inference.demand_history import Drivers
 from edge.inference.demand_states import DIM, Member, State
 from edge.inference.model import SIDE as CONSTANTS
 from edge.inference.model import Loaded
-from edge.inference.tabular import interpret as interpret
 
 Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 PERIOD = 7
-HORIZON_DAYS = 91
-DAILY_QUANTILE_DAYS = 28
-WEEKS = HORIZON_DAYS // 7
-LEVELS = (0.1, 0.5, 0.9)
 STATE_MEMBERS = ("smoothing", "seasonal_smoothing", "theta", "arima")
 OWN_SEASON = (False, True, False, False)
 MEMBERS = (*demand_windows.NAMES, *STATE_MEMBERS, "boosted")
@@ -70,6 +77,7 @@ class Constants:
     trained_day: int
     calendar: Calendar
     factors: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
 
     @staticmethod
     def from_extra(extra: Mapping[str, list[float] | list[str] | int]) -> "Constants":
@@ -80,7 +88,14 @@ class Constants:
         day = extra["trained_day"]
         assert isinstance(factors, list), extra
         assert isinstance(day, int), extra
-        return Constants(day, Calendar(PERIOD, holidays, closing), tuple(map(str, factors)))
+        drivers = extra.get("drivers", [])  # models of before had none
+        assert isinstance(drivers, list), extra
+        return Constants(
+            day,
+            Calendar(PERIOD, holidays, closing),
+            tuple(map(str, factors)),
+            tuple(map(str, drivers)),
+        )
 
     def extra(self) -> dict[str, list[int] | list[float] | list[str] | int]:
         """What ``from_extra`` takes."""
@@ -89,6 +104,7 @@ class Constants:
             "holidays": self.calendar.holidays.tolist(),
             "closing": self.calendar.closing.tolist(),
             "factors": list(self.factors),
+            "drivers": list(self.drivers),
         }
 
 
@@ -119,13 +135,17 @@ def inputs(
     y: Floats,
     today: int,
     factors: Floats | None = None,
+    drivers: Drivers | None = None,
 ) -> dict[str, Float32]:
     """Inputs of the graph by name, all float32 with n rows.
 
     ``s`` [n, len(SIDE)] the classes' constants, ``y`` float64[n, d] their demand of the days up to
     and with ``today``, NaN where not observed (no class yet, or out of stock). ``factors``
-    float64[HORIZON_DAYS, e]: outside influences of the days ahead, where known.
+    float64[HORIZON_DAYS, e]: outside influences of the days ahead, where known; ``drivers`` of the
+    same days as ``y``.
     """
+    beside = drivers or demand_history.none(*y.shape)
+    y, beside = demand_history.lately(y, beside.chosen(constants.drivers))
     side = s.astype(np.float64)
     moments = np.arange(today - y.shape[1] + 1, today + 1)
     later = today + 1 + np.arange(HORIZON_DAYS)
@@ -143,7 +163,7 @@ def inputs(
     v = demand_rows.view(y, flat, PERIOD)
     known = np.zeros((HORIZON_DAYS, 0)) if factors is None else factors
     rows = demand_rows.rows(
-        v, ahead, np.arange(1, HORIZON_DAYS + 1), later, constants.calendar, PERIOD, known
+        v, ahead, np.arange(1, HORIZON_DAYS + 1), later, constants.calendar, PERIOD, known, beside
     )
     return {
         "s": rolled.astype(np.float32),
@@ -218,13 +238,43 @@ UNITS = ("rented_milli", "sold_milli")
 
 
 def history(state: FeatureState, rows: Ints) -> Floats:
-    """float64[n, d]: units of the last closed days, the newest last; NaN before the first sale, or
-    sold out. The present day is not among them: it has only begun."""
-    days = [_ring(state, name).series(rows, WINDOW_DAYS)[:-1] for name in UNITS]
-    y = np.maximum(sum(days[1:], days[0]), 0).T / 1000
-    begun = np.logical_or.accumulate(y > 0, axis=1)
-    sold_out = _ring(state, "stockouts").series(rows, WINDOW_DAYS)[:-1].T > 0
-    return np.where(begun & ~sold_out, y, np.nan)
+    """float64[n, d]: units of the last closed days, the newest last; NaN before the first sale, sold
+    out, or where nobody looked. The present day is not among them: it has only begun."""
+    y, out = _units(state, rows)
+    return demand_history.lately(y, Drivers(("out",), out[None]))[0]
+
+
+def drivers(state: FeatureState, rows: Ints, names: Sequence[str]) -> Drivers:
+    """What stood beside the units on the same days."""
+    unseen = _days(state, "unseen", rows) > 0
+    price = demand_history.rounded(_days(state, "price_close_cents", rows), 1.0)
+    on_rent = demand_history.rounded(_days(state, "on_rent_close_milli", rows), 0.001)
+    every = Drivers(
+        ("price", "on_rent", "out"),
+        np.stack(
+            [
+                np.where(price == 0, np.nan, price),
+                np.where(unseen, np.nan, on_rent),
+                _units(state, rows)[1],
+            ]
+        ),
+    )
+    return every.chosen(names)
+
+
+def _units(state: FeatureState, rows: Ints) -> tuple[Floats, Floats]:
+    """Demand and whether stock ran out, float64[n, d] each, NaN where nobody looked."""
+    moved = [_days(state, name, rows) for name in UNITS]
+    units = demand_history.rounded(moved[0] + moved[1], 0.001)
+    ran_out = (_days(state, "stockouts", rows) > 0) | (_days(state, "empty_close", rows) > 0)
+    unseen = _days(state, "unseen", rows) > 0
+    out = np.where(unseen, np.nan, ran_out.astype(np.float64))
+    return demand_history.demand(np.where(unseen, np.nan, units), out), out
+
+
+def _days(state: FeatureState, name: str, rows: Ints) -> Ints:
+    """int64[n, d] of a day measure."""
+    return _ring(state, name).series(rows, WINDOW_DAYS)[:-1].T
 
 
 def _ring(state: FeatureState, name: str) -> DayRing:
@@ -237,7 +287,8 @@ def prepare(state: FeatureState, rows: Ints, model: Loaded) -> None:
     """Fill the first n rows of the model's inputs for classes ``rows`` int64[n], at a day's close.
 
     About a quarter of a millisecond a class: ask for a few rows at a time. A model that asks for
-    features of the catalogue instead gets those.
+    features of the catalogue instead gets those. What is said of classes that the model cannot speak
+    of is made ready for ``interpret``.
     """
     if "demand" not in model.manifest.extra:
         tabular.prepare(state, rows, model)
@@ -245,15 +296,101 @@ def prepare(state: FeatureState, rows: Ints, model: Loaded) -> None:
     assert model.side is not None, model.name
     into = model.session.inputs
     key = state.cls.keys.key
-    model.side.put([key(row) for row in rows.tolist()], into[CONSTANTS])
+    keys = [key(row) for row in rows.tolist()]
+    model.side.put(keys, into[CONSTANTS])
     constants = _constants(model)
     closed = _ring(state, UNITS[0]).today - 1
     unknown = np.full((HORIZON_DAYS, len(constants.factors)), np.nan)
     n = len(rows)
-    given = inputs(constants, into[CONSTANTS][:n], history(state, rows), closed, unknown)
+    y = history(state, rows)
+    beside = drivers(state, rows, constants.drivers) if constants.drivers else None
+    given = inputs(constants, into[CONSTANTS][:n], y, closed, unknown, beside)
     for name, values in given.items():
         if name in into:
             into[name][:n] = values
+    _instead[model] = _stand_ins(state, rows, y, model)
+
+
+def interpret(model: Loaded, n: int) -> Float32:
+    """float32[n, o]: the model's answers, and others' for classes that it cannot speak of."""
+    answers = tabular.interpret(model, n)
+    at, said = _instead.get(model, _NOBODY)
+    if len(at):
+        answers[at] = said
+    return answers
+
+
+_Instead = tuple[Ints, Float32]
+_NOBODY: _Instead = (np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+_instead: WeakKeyDictionary[Loaded, _Instead] = WeakKeyDictionary()
+"""Which of the rows prepared last are answered by others, and what these say."""
+
+
+def _stand_ins(state: FeatureState, rows: Ints, y: Floats, model: Loaded) -> _Instead:
+    at = np.flatnonzero(_beyond(state, rows, y, model))
+    if not len(at) or len(model.manifest.columns) != len(demand_fallback.COLUMNS):
+        return _NOBODY
+    return at, _spoken(state, rows[at], y[at], model)[0]
+
+
+def _beyond(state: FeatureState, rows: Ints, y: Floats, model: Loaded) -> NDArray[np.bool_]:
+    """bool[n]: classes that the model never saw, or of which too few days are known lately."""
+    assert model.side is not None, model.name
+    key, known = state.cls.keys.key, model.side.row_of
+    strange = np.array([key(row) not in known for row in rows.tolist()], np.bool_)
+    return np.asarray(strange | (demand_fallback.known_days(y) < ENOUGH_DAYS))
+
+
+def _spoken(
+    state: FeatureState, rows: Ints, y: Floats, model: Loaded | None
+) -> tuple[Float32, list[Speaker]]:
+    """What is said of classes without a model, and who says it."""
+    keys = [state.cls.keys.key(row) for row in rows.tolist()]
+    skus = [key.partition("\x1f")[2] for key in keys]
+    category = state.cls.text["category"]
+    manual = demand_fallback.manual_units(
+        state.manual_demand, skus, [category.get(row, "") for row in rows.tolist()]
+    )
+    week, who = demand_fallback.spoken(y, _trained(keys, state, model), manual)
+    return week.answer(), who
+
+
+def _trained(keys: list[str], state: FeatureState, model: Loaded | None) -> Floats:
+    """float64[n, 7]: mean of the next seven days in what the model learnt from, NaN: not in it."""
+    out = np.full((len(keys), PERIOD), np.nan)
+    if model is None or model.side is None:
+        return out
+    side, tomorrow = model.side, _ring(state, UNITS[0]).today
+    phases = (tomorrow + np.arange(PERIOD)) % PERIOD
+    for i, key in enumerate(keys):
+        row = side.row_of.get(key)
+        if row is not None and key:
+            constants = side.values[row].astype(np.float64)
+            out[i] = constants[LAYOUT["scale"]] * constants[LAYOUT["profile"]][phases]
+    return out
+
+
+def without_model(state: FeatureState, rows: Ints) -> Float32:
+    """float32[n, len(COLUMNS)]: what is said of classes where no model answers at all."""
+    return _spoken(state, rows, history(state, rows), None)[0]
+
+
+def speakers(state: FeatureState, rows: Ints) -> list[Speaker]:
+    """Who says that."""
+    return _spoken(state, rows, history(state, rows), None)[1]
+
+
+def stand_in(state: FeatureState, row: int, model: Loaded) -> Speaker | None:
+    """Who speaks of a class in place of the model; ``None``: the model does."""
+    if "demand" not in model.manifest.extra:
+        return None
+    if len(model.manifest.columns) != len(demand_fallback.COLUMNS):
+        return None
+    rows = np.array([row], np.int64)
+    y = history(state, rows)
+    if not _beyond(state, rows, y, model)[0]:
+        return None
+    return _spoken(state, rows, y, model)[1][0]
 
 
 _known: WeakKeyDictionary[Loaded, Constants] = WeakKeyDictionary()

@@ -4,12 +4,15 @@ The trainer makes its rows with the same functions, an origin at a time. No fitt
 model answers a ratio: demand over (level x index of the day), so trees learn corrections, not sizes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import demand_calendar as calendar
+from edge.inference.demand_history import Drivers
+from edge.inference.demand_windows import newest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,6 +32,12 @@ AHEAD = (
     "all_364_ratio",
 )
 """Seen of a day ahead."""
+DRIVEN: dict[str, tuple[str, ...]] = {
+    "price": ("price_28_ratio", "price_91_ratio"),
+    "on_rent": ("on_rent_ratio", "on_rent_28_ratio"),
+    "out": ("out_last", "out_share_28", "out_share_91"),
+}
+"""Seen of each driver from the last day of history (``demand_history.DRIVERS``)."""
 
 HALF_LIFE_SEASONS = 2.0
 INDEX_FLOOR = 0.02
@@ -107,6 +116,31 @@ def origin(v: View) -> Floats:
     )
 
 
+def driven(v: View, drivers: Drivers) -> Floats:
+    """float64[k, c]: the columns ``DRIVEN`` of the drivers there are."""
+    told: list[Floats] = [np.zeros((0, len(v.z)))]
+    for name, values in zip(drivers.names, drivers.values, strict=True):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            columns = _DRIVEN[name](v, newest(values[:, -28:]), _mean(values, 28), values)
+        told.append(np.where(np.isfinite(columns), columns, np.nan))
+    return np.concatenate(told).T
+
+
+def _price(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
+    return np.stack([now / month, now / _mean(values, 91)])
+
+
+def _on_rent(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
+    return np.stack([now / v.level, now / month])
+
+
+def _out(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
+    return np.stack([now, month, _mean(values, 91)])
+
+
+_DRIVEN = {"price": _price, "on_rent": _on_rent, "out": _out}
+
+
 def ahead(v: View, index: Floats, steps: Ints, phases: int) -> Floats:
     """float64[k, n, len(AHEAD)] of the days ``steps`` (int64[n], 1 is tomorrow) after the last.
 
@@ -175,14 +209,17 @@ def rows(
     dates: calendar.Calendar,
     phases: int,
     factors: Floats,
+    drivers: Drivers,
 ) -> NDArray[np.float32]:
     """float32[k, n, f]: everything of each series and each day ahead.
 
-    ``moments`` int64[n] are the observations ahead, ``factors`` float64[n, e] what is known of them.
+    ``moments`` int64[n] are the observations ahead, ``factors`` float64[n, e] what is known of them;
+    ``drivers`` those of the same days as ``v``.
     """
     k, n = len(v.z), len(steps)
+    since = np.concatenate([origin(v), driven(v, drivers)], axis=1)
     parts = [
-        np.broadcast_to(origin(v)[:, None], (k, n, len(ORIGIN))),
+        np.broadcast_to(since[:, None], (k, n, since.shape[1])),
         ahead(v, index, steps, phases),
         np.broadcast_to(dates.columns(moments)[None], (k, n, len(calendar.NAMES))),
         np.broadcast_to(factors[None], (k, n, factors.shape[1])),
@@ -190,6 +227,7 @@ def rows(
     return np.concatenate(parts, axis=2).astype(np.float32)
 
 
-def names(factors: list[str]) -> list[str]:
+def names(factors: Sequence[str], drivers: Sequence[str] = ()) -> list[str]:
     """Columns of ``rows``."""
-    return [*ORIGIN, *AHEAD, *calendar.NAMES, *factors]
+    about = [column for name in drivers for column in DRIVEN[name]]
+    return [*ORIGIN, *about, *AHEAD, *calendar.NAMES, *factors]

@@ -4,16 +4,16 @@ No scoring here and no models: ``scorer.py`` walks this table.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
-from edge.inference import demand, tabular
+from edge.inference import demand, demand_fallback, tabular
 from edge.inference.manifest import Column, Entity, Service
 from edge.inference.model import Loaded
 
@@ -35,6 +35,22 @@ class Fallback:
     columns: tuple[Column, ...]
     answer: Callable[[FeatureState, Ints], Floats]
     """``answer(state, rows)`` gives float32[n, len(columns)], NaN where the rule knows nothing."""
+    name: str = "rule"
+    """What its answers are flagged with."""
+    speakers: Callable[[FeatureState, Ints], Sequence[str]] | None = None
+    """Where it has several ways: the flag of each row, int64[n] of them."""
+    rules: Mapping[Any, str] = field(default_factory=dict)
+    """The rule in words by such a flag."""
+
+    def speaker(self, state: FeatureState, row: int) -> str:
+        """Who answers for a row."""
+        if self.speakers is None:
+            return self.name
+        return self.speakers(state, np.array([row], np.int64))[0]
+
+
+def _nobody(state: FeatureState, row: int, model: Loaded) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +72,14 @@ class ServiceAtEdge:
     """Rows of the first slice of a model, while nobody knows yet how long it takes."""
     prepare: Callable[[FeatureState, Ints, Loaded], None] = tabular.prepare
     interpret: Callable[[Loaded, int], Floats] = tabular.interpret
+    stand_in: Callable[[FeatureState, int, Loaded], str | None] = _nobody
+    """Who answers for a row in place of a model that cannot speak of it; ``None``: the model does.
+    What is said then is among what ``interpret`` gives."""
 
     @property
     def plain(self) -> bool:
         """Whether the short way for one row may be taken."""
         return self.prepare is tabular.prepare and self.interpret is tabular.interpret
-
-
-def _units(*told: tuple[str, int]) -> tuple[Column, ...]:
-    return tuple(Column(name=n, unit="units", horizon_days=d, lowest=0.0) for n, d in told)
 
 
 def _units_ahead(*days: int) -> tuple[Column, ...]:
@@ -112,15 +127,17 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         columns_max=256,
         when="day",
         fallback=Fallback(
-            f"the average of the last {HISTORY_DAYS} days",
-            _units(
-                ("units_day_1", 1), ("units_day_7", 7), ("units_week_1", 7), ("units_week_4", 28)
-            ),
-            _times_average(1, 1, 7, 7),
+            "the average of the days there are, else the units in [demand.manual]",
+            demand_fallback.COLUMNS,
+            demand.without_model,
+            "historical_average",
+            demand.speakers,
+            demand_fallback.RULES,
         ),
         slice_first=1,
         prepare=demand.prepare,
         interpret=demand.interpret,
+        stand_in=demand.stand_in,
     ),
     "maintenance": ServiceAtEdge(
         entity="item",
@@ -132,6 +149,7 @@ SERVICES: dict[Service, ServiceAtEdge] = {
                 for d in MAINTENANCE_DAYS
             ),
             _base_rate,
+            "base_rate",
         ),
     ),
     "quality": ServiceAtEdge(
@@ -141,12 +159,15 @@ SERVICES: dict[Service, ServiceAtEdge] = {
             "the grade stays as it is",
             (Column(name="grade", unit="grade", horizon_days=30.0, lowest=1.0, highest=9.0),),
             _same_grade,
+            "last_grade",
         ),
     ),
     "pricing": ServiceAtEdge(
         entity="class",
         columns_max=32,
-        fallback=Fallback("nothing is said of prices without a model", (), _nothing),
+        fallback=Fallback(
+            "nothing is said of prices without a model", (), _nothing, "nothing_known"
+        ),
     ),
     "inventory": ServiceAtEdge(
         entity="class",
@@ -155,12 +176,15 @@ SERVICES: dict[Service, ServiceAtEdge] = {
             f"the average of the last {HISTORY_DAYS} days, over a lead time of 7 and 14 days",
             _units_ahead(7, 14),
             _times_average(7, 14),
+            "historical_average",
         ),
     ),
     "packs": ServiceAtEdge(
         entity="class",
         columns_max=32,
-        fallback=Fallback("nothing is said of packs without a model", (), _nothing),
+        fallback=Fallback(
+            "nothing is said of packs without a model", (), _nothing, "nothing_known"
+        ),
     ),
 }
 """Every service, those first that others build on."""

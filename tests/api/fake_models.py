@@ -26,7 +26,7 @@ class MemoryModels:
             canary=False,
             predicted_ms=1,
             stale=False,
-            fallback=True,
+            fallback="base_rate",
             rule="always one",
             confidence=None,
             answers=[Answer(name="units_1d", unit="units", horizon_days=1, value=1.0)],

@@ -1,12 +1,15 @@
 """A fitted demand model as something to export: graph, constants of each class, golden rows."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import demand as edge_demand
-from edge.inference.demand import LAYOUT, LEVELS, MEMBERS, SIDE, STATE_MEMBERS, Constants
+from edge.inference.demand import LAYOUT, MEMBERS, SIDE, STATE_MEMBERS, Constants
+from edge.inference.demand_columns import HORIZON_DAYS, LEVELS, columns
+from edge.inference.demand_history import Drivers
 from edge.inference.manifest import Training
 from trainer import backtest
 from trainer.backtest_baselines import NAIVE
@@ -22,7 +25,7 @@ Float32 = NDArray[np.float32]
 
 MEASURE = "units"
 GOLDEN_ROWS = 64
-HORIZON_DAYS = 28
+JUDGED_DAYS = 28
 
 
 def fit(data: Data, settings: Settings) -> Exportable:
@@ -35,11 +38,11 @@ def fit(data: Data, settings: Settings) -> Exportable:
         country=settings.country,
         region=settings.region or None,
         known=settings.known,
-        horizon=HORIZON_DAYS,
+        horizon=JUDGED_DAYS,
         seed=settings.seed,
     )
     settings.say("demand: measuring on the newest days", 0.1)
-    plan = backtest.Plan((len(panel.days) - HORIZON_DAYS,), HORIZON_DAYS)
+    plan = backtest.Plan((len(panel.days) - JUDGED_DAYS,), JUDGED_DAYS)
     told = backtest.summary(backtest.run(panel, MEASURE, plan, [forecaster, *NAIVE]), "demand")
     settings.say("demand: fitting on all days", 0.6)
     fitted = forecaster.fit(panel, MEASURE)
@@ -88,7 +91,7 @@ def exportable(
         entity="class",
         onnx_bytes=graph.emit(parts),
         features=[],
-        columns=graph.columns(),
+        columns=columns(),
         training=training,
         golden_inputs=golden(fitted, constants, side, [tensor.name for tensor in inputs]),
         predict=lambda given: graph.answer(parts, given),  # type: ignore[arg-type,return-value]
@@ -113,6 +116,7 @@ def constants_of(fitted: FittedDemand) -> Constants:
         int(fitted.series.moments[-1]),
         fitted.ladder.states.seasons.calendar,
         tuple(fitted.factors.names),
+        fitted.series.drivers.names,
     )
 
 
@@ -155,10 +159,11 @@ def golden(
     history[2, :] = np.nan
     history[3, -1] = 1e5
     history[5, :] = 0.0
-    horizon = edge_demand.HORIZON_DAYS
-    unknown = np.full((horizon, len(constants.factors)), np.nan)
+    unknown = np.full((HORIZON_DAYS, len(constants.factors)), np.nan)
     today = int(fitted.series.moments[-1])
-    earlier = Constants(today - 3, constants.calendar, constants.factors)
-    given = edge_demand.inputs(earlier, rows, history, today, unknown)
+    earlier = replace(constants, trained_day=today - 3)
+    beside = fitted.series.drivers.last(look)
+    beside = Drivers(beside.names, beside.values[:, chosen])
+    given = edge_demand.inputs(earlier, rows, history, today, unknown, beside)
     given["offset"] = np.array([0.1, 0.0, -0.1], np.float32)
     return {name: given[name] for name in names}

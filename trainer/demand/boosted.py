@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import demand_rows
-from trainer.demand import members
 from trainer.demand.members import Series
 from trainer.demand.seasons import Seasons
 
@@ -23,11 +22,13 @@ RATIO_MAX = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Boosted:
-    """Fitted trees; ``factors`` are the names of the outside influences they look at."""
+    """Fitted trees; ``factors`` are the names of the outside influences they look at, ``drivers``
+    those of what stands beside the units."""
 
     mean: Any
     names: list[str]
     factors: list[str]
+    drivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,13 @@ def origin_rows(
     series: Series, fitted: Seasons, steps: Ints, factors: Floats
 ) -> tuple[NDArray[np.float32], Floats]:
     """Rows float32[k, n, f] of the days ``steps`` after the end of ``series``, and level x index."""
-    look = members.window(series.period)
-    y, moments = series.y[:, -look:], series.moments[-look:]
+    recent = series.lately()
     later = series.moments[-1] + steps
-    v = demand_rows.view(y, fitted.index(moments), series.period)
+    v = demand_rows.view(recent.y, fitted.index(recent.moments), series.period)
     index = fitted.index(later)
-    rows = demand_rows.rows(v, index, steps, later, fitted.calendar, fitted.phases, factors)
+    rows = demand_rows.rows(
+        v, index, steps, later, fitted.calendar, fitted.phases, factors, recent.drivers
+    )
     return rows, v.level[:, None] * index
 
 
@@ -101,7 +103,8 @@ def fit(
     x[:, np.isnan(x).all(axis=0)] = 0  # the binning refuses a column without a value
     with threadpool_limits(1):  # two threads that wait for each other on a busy box cost tenfold
         model.fit(x, np.minimum(target, RATIO_MAX))
-    return Boosted(model, demand_rows.names(factors.names), factors.names)
+    drivers = series.drivers.names
+    return Boosted(model, demand_rows.names(factors.names, drivers), factors.names, drivers)
 
 
 def _plan(k: int, d: int, warm: int, horizon: int) -> tuple[list[int], int]:

@@ -13,20 +13,24 @@ from numpy.typing import NDArray
 from edge.inference import demand as edge_demand
 from edge.inference import demand_states
 from edge.inference.demand import (
-    DAILY_QUANTILE_DAYS,
-    HORIZON_DAYS,
     LAYOUT,
-    LEVELS,
     MEMBERS,
     OWN_SEASON,
     PERIOD,
     SIDE,
     STATE_MEMBERS,
     STATES,
+)
+from edge.inference.demand_columns import (
+    DAILY_QUANTILE_DAYS,
+    HORIZON_DAYS,
+    LEVELS,
     WEEKS,
+    columns,
+    joined,
 )
 from edge.inference.demand_states import DIM
-from edge.inference.manifest import Column, Tensor
+from edge.inference.manifest import Tensor
 from trainer.demand.spread import MEAN_MIN, Spread
 from trainer.onnx_graph import Graph
 from trainer.onnx_trees import add_ensemble
@@ -43,27 +47,6 @@ class Parts:
     features: int
     day: Spread
     week: Spread
-
-
-def columns() -> list[Column]:
-    """Of ``y``: means of 91 days, quantiles of 28, then mean and quantiles of 13 weeks."""
-    days = [_column(f"units_day_{d}", d, None) for d in range(1, HORIZON_DAYS + 1)]
-    narrow = [
-        _column(f"units_day_{d}_p{q * 100:.0f}", d, q)
-        for d in range(1, DAILY_QUANTILE_DAYS + 1)
-        for q in LEVELS
-    ]
-    weeks = [_column(f"units_week_{w}", 7 * w, None) for w in range(1, WEEKS + 1)]
-    wide = [
-        _column(f"units_week_{w}_p{q * 100:.0f}", 7 * w, q)
-        for w in range(1, WEEKS + 1)
-        for q in LEVELS
-    ]
-    return [*days, *narrow, *weeks, *wide]
-
-
-def _column(name: str, days: int, level: float | None) -> Column:
-    return Column(name=name, unit="units", horizon_days=days, quantile=level, lowest=0.0)
 
 
 def tensors(parts: Parts) -> tuple[list[Tensor], list[Tensor]]:
@@ -120,8 +103,7 @@ def answer(parts: Parts, given: dict[str, Float32]) -> dict[str, Floats]:
     day = _narrowed(parts.day, mean[:, :DAILY_QUANTILE_DAYS], s[:, LAYOUT["width"]], wide)
     weekly = mean.reshape(len(s), WEEKS, 7).sum(axis=2)
     week = _narrowed(parts.week, weekly, s[:, LAYOUT["week_width"]], wide)
-    n = len(s)
-    y = np.concatenate([mean, day.reshape(n, -1), weekly, week.reshape(n, -1)], axis=1)
+    y = joined(mean, day, weekly, week).astype(np.float64)
     return {"y": y, "next": following[:, STATES]}
 
 

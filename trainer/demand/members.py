@@ -1,12 +1,14 @@
 """The ladder: every member's forecast of every series from one origin. No weights, no quantiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference import demand_rows, demand_states, demand_windows
+from edge.inference import demand_history, demand_rows, demand_states, demand_windows
+from edge.inference.demand import WINDOW_DAYS
 from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_history import Drivers
 from edge.inference.demand_states import Member, State
 from trainer.demand import seasons, states
 from trainer.demand.seasons import Seasons
@@ -37,10 +39,22 @@ class Series:
     y: Floats
     moments: Ints
     period: int
+    drivers: Drivers = field(default_factory=lambda: demand_history.none(0, 0))
+    """Of the same series and days; without any names: none is known."""
 
     def upto(self, days: int) -> "Series":
         """The first so many observations."""
-        return Series(self.y[:, :days], self.moments[:days], self.period)
+        return Series(self.y[:, :days], self.moments[:days], self.period, self.drivers.upto(days))
+
+    def lately(self) -> "Series":
+        """What rows and members without a fit look at: of days, as the daemon keeps them."""
+        look = window(self.period)
+        y, drivers = self.y[:, -look:], self.drivers.last(look)
+        if not drivers.names:
+            drivers = demand_history.none(*y.shape)
+        if self.period == 7:
+            y, drivers = demand_history.lately(y, drivers)
+        return Series(y, self.moments[-look:], self.period, drivers)
 
     def ahead(self, horizon: int) -> Ints:
         """int64[h]: the observations after the last."""
@@ -120,8 +134,8 @@ def paths(fitted: StateMembers, moments: Ints) -> Floats:
 
 def window_paths(series: Series, fitted: Seasons, horizon: int) -> Floats:
     """float64[w, k, h]: the members that need no fit, closed on holidays."""
-    look = window(series.period)
-    y, moments = series.y[:, -look:], series.moments[-look:]
+    recent = series.lately()
+    y, moments = recent.y, recent.moments
     later = series.ahead(horizon)
     z = demand_rows.view(y, fitted.index(moments), series.period).z
     paths = demand_windows.forecasts(y, z, fitted.index(later), series.period, fitted.phases)
@@ -134,5 +148,5 @@ def window_paths(series: Series, fitted: Seasons, horizon: int) -> Floats:
 
 
 def window(period: int) -> int:
-    """Observations that rows and members without a fit look back: what the daemon keeps."""
-    return 400 * (24 if period == 24 else 1) if period in (7, 24) else 60
+    """Observations that rows and members without a fit look back: the closed days the daemon keeps."""
+    return {7: WINDOW_DAYS - 1, 24: 24 * WINDOW_DAYS}.get(period, 60)

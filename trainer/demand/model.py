@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.inference import demand_history
 from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_history import Drivers
 from trainer.demand import blend, boosted, members, spread
 from trainer.demand.boosted import Boosted, Factors
 from trainer.demand.holiday_days import holiday_days
@@ -135,7 +137,7 @@ class DemandForecaster:
 
     def fit(self, panel: Panel, measure: str) -> FittedDemand:
         """Fit on everything in ``panel``; nothing after it is ever seen."""
-        series = Series(_demand(panel, measure), panel.days.astype(np.int64), panel.period)
+        series = series_of(panel, measure)
         factors = _factors(panel, self.known)
         calendar = self._calendar(series)
         horizon = int(min(self.horizon, max(series.y.shape[1] // 5, 1)))
@@ -235,11 +237,27 @@ def _weekly(
     )
 
 
-def _demand(panel: Panel, measure: str) -> Floats:
-    """float64[k, d]: a day on which the stock ran out tells nothing of demand."""
-    y = np.maximum(panel.measures[measure].astype(np.float64), 0)
-    out = panel.measures.get("stockout")
-    return y if out is None else np.where(np.nan_to_num(out) > 0, np.nan, y)
+MEASURE_OF = {"price": "price_cents", "on_rent": "on_rent_close", "out": "stockout"}
+"""Driver -> measure of a panel."""
+
+
+def series_of(panel: Panel, measure: str) -> Series:
+    """Demand, and those drivers that ever differ: of one that never moved nothing can be learnt."""
+    known = {
+        name: panel.measures[told].astype(np.float64)
+        for name, told in MEASURE_OF.items()
+        if told in panel.measures
+    }
+    units = panel.measures[measure].astype(np.float64)
+    y = demand_history.demand(units, known.get("out", np.zeros_like(units)))
+    moved = tuple(name for name in demand_history.DRIVERS if name in known and _moved(known[name]))
+    drivers = Drivers(moved, np.array([known[n] for n in moved]).reshape(len(moved), *y.shape))
+    return Series(y, panel.days.astype(np.int64), panel.period, drivers)
+
+
+def _moved(values: Floats) -> bool:
+    told = values[np.isfinite(values)]
+    return len(told) > 0 and bool((told != told[0]).any())
 
 
 def _factors(panel: Panel, told: tuple[str, ...]) -> Factors:
