@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -76,7 +77,13 @@ async def running(
     directory = Path(config.storage.directory)
     directory.mkdir(parents=True, exist_ok=True)
     journal = await asyncio.to_thread(
-        Journal.open, directory, config.storage, config.limits.dead_letters_max
+        partial(
+            Journal.open,
+            directory,
+            config.storage,
+            config.limits.dead_letters_max,
+            progress=lambda: notifier.extend(30) if notifier is not None else None,
+        )
     )
     recovered = await _recover(config, journal, directory, notifier)
     writer = JournalWriter(journal)

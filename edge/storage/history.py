@@ -283,7 +283,7 @@ class HistoryFile:
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
         self._partial.unlink(missing_ok=True)
-        schema = (Path(__file__).parent / "schema" / "history.sql").read_text()
+        schema = (Path(__file__).parent / "schema" / "0002_history.sql").read_text()
         self._connection = sqlite3.connect(self._partial, isolation_level=None)
         self._connection.executescript(
             f"PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"

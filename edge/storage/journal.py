@@ -29,10 +29,12 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote
 
+import structlog
+
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
 from edge.records import Batch, Effects, Message, Replayed
-from edge.storage import packing
+from edge.storage import migrations, packing
 from edge.storage.field import drop_oldest_quarter, kept_bytes
 from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
 from edge.storage.tables import (
@@ -45,13 +47,14 @@ from edge.storage.tables import (
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 FILE_NAME = "journal.db"
 LOCK_NAME = "journal.lock"
 APPLICATION_ID = 0x52464A33
 """``PRAGMA application_id`` of our files: "RFJ3"."""
-SCHEMA_VERSION = 4
-_MIGRATIONS = {1: ("history.sql",), 2: ("field.sql",), 3: ("0004_*.sql",)}
-"""Version -> what makes it the next one. Files of ``schema/``; each step is one transaction."""
+SCHEMA_VERSION = migrations.steps()[-1].version
+"""Of our files: the highest number in ``schema/``."""
 PAGE_BYTES = 1_024
 IDLE_CHECKPOINT_BYTES = 1_048_576
 """An idle writer checkpoints once about so much was written to the WAL."""
@@ -334,36 +337,34 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    """Lay out an empty file: all of it in one transaction, or nothing."""
-    steps = [("journal.sql",), *_MIGRATIONS.values()]
-    schema = "".join(_schema(name) for step in steps for name in step)
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {schema}; PRAGMA application_id = {APPLICATION_ID};"
-        f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
+def _upgrade(
+    connection: sqlite3.Connection,
+    directory: Path,
+    reserve: int,
+    free_bytes: Callable[[Path], int],
+    progress: Callable[[], object],
+) -> None:
+    """Bring a file of an older version up to ours, after a copy of it was made.
+
+    Where a copy has no room the steps are made all the same, as each is a transaction of its own:
+    a shop that sees nothing is worse. That is said loudly.
+    """
+    before = migrations.version_of(connection)
+    if before == SCHEMA_VERSION:
+        return
+    free, needed = free_bytes(directory), _page_bytes(connection)
+    if free - needed < reserve:
+        log.error("no_room_for_backup", version=before, free_bytes=free, needed_bytes=needed)
+    else:
+        made = migrations.back_up(connection, directory, progress)
+        log.info("backed_up", version=before, file=str(made))
+    migrations.upgrade(connection)
+    log.info("store_upgraded", before=before, now=SCHEMA_VERSION)
 
 
-def _schema(pattern: str) -> str:
-    """The text of all files of that name, in order."""
-    files = sorted((Path(__file__).parent / "schema").glob(pattern))
-    assert files, pattern
-    return "\n".join(file.read_text() for file in files)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file of an older version up to ours: a step is done wholly or not at all."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for old in range(version, SCHEMA_VERSION):
-        script = "".join(_schema(name) for name in _MIGRATIONS[old])
-        try:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {old + 1}; COMMIT;"
-            )
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+def _page_bytes(connection: sqlite3.Connection) -> int:
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages) * PAGE_BYTES
 
 
 # page_size and auto_vacuum count only while the file is empty, and page_size not in WAL mode.
@@ -383,7 +384,9 @@ def _set(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _open_connection(directory: Path) -> sqlite3.Connection:
+def _open_connection(
+    directory: Path, reserve: int, free_bytes: Callable[[Path], int], progress: Callable[[], object]
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         directory / FILE_NAME, isolation_level=None, check_same_thread=False, timeout=5.0
     )
@@ -394,9 +397,9 @@ def _open_connection(directory: Path) -> sqlite3.Connection:
             _check_identity(connection)
         _set(connection, _EVERY_TIME)
         if objects:
-            _migrate(connection)
+            _upgrade(connection, directory, reserve, free_bytes, progress)
         else:
-            _create(connection)
+            migrations.create(connection, APPLICATION_ID)
             fsync_directory(directory)
             fsync_directory(directory.parent)
     except BaseException:
@@ -464,8 +467,12 @@ class Journal:
         settings: Storage,
         dead_letters_max: int = 10_000,
         free_bytes: Callable[[Path], int] = free_bytes_of,
+        progress: Callable[[], object] = lambda: None,
     ) -> Self:
         """Open or create the journal in ``directory`` and read its newest batches as a check.
+
+        One of an older version is copied into ``backups`` and brought up to ours; ``progress`` is
+        called now and then while that lasts.
 
         Raises :class:`JournalInUse` (another daemon), :class:`JournalFull` (no room even to open),
         :class:`JournalBroken` (not ours, of another version, damaged).
@@ -475,7 +482,9 @@ class Journal:
         try:
             _demand_free(free_bytes(path), FREE_BYTES_MIN)
             with _typed_errors():
-                connection = _open_connection(path)
+                connection = _open_connection(
+                    path, settings.disk_reserve_bytes, free_bytes, progress
+                )
                 journal = cls(path, settings, connection, lock, dead_letters_max, free_bytes)
         except BaseException:
             os.close(lock)

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from edge.config import Storage
 from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, Effects, HistoryRows, Message, TimelineEntry
 from edge.storage import journal as journal_module
+from edge.storage import migrations
 from edge.storage.history import HistoryFile, HistoryReader, pack, unpack
 from edge.storage.journal import FILE_NAME, SCHEMA_VERSION, Journal, JournalReader
 
@@ -161,11 +163,12 @@ def test_a_step_to_the_next_version_that_fails_leaves_the_old_one(
     old.executescript("".join(f"DROP TABLE {name};" for (name,) in later))
     old.execute("PRAGMA user_version = 1")
     old.close()
-    real = journal_module._schema
-    monkeypatch.setattr(journal_module, "_schema", lambda name: real(name) + "; SELECT nothing;")
-    with pytest.raises(sqlite3.OperationalError, match="nothing"):
-        Journal.open(tmp_path, SHOP)
-    monkeypatch.setattr(journal_module, "_schema", real)
+    real = migrations.steps()
+    wrong = [msgspec.structs.replace(s, local=s.local + "; SELECT nothing") for s in real]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "steps", lambda folder: wrong)
+        with pytest.raises(sqlite3.OperationalError, match="nothing"):
+            Journal.open(tmp_path, SHOP)
     check = sqlite3.connect(tmp_path / FILE_NAME)
     assert check.execute("PRAGMA user_version").fetchone() == (1,)
     assert not check.execute("SELECT 1 FROM sqlite_schema WHERE name = 'history'").fetchall()

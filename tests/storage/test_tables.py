@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.records import DeadLetter, Effects, Gap, TimelineEntry
 from edge.storage import journal, tables
 
-SCHEMA = (Path(journal.__file__).parent / "schema" / "journal.sql").read_text()
+SCHEMA = (Path(journal.__file__).parent / "schema" / "0001_journal.sql").read_text()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+-- engine: sqlite
 -- Rows of the ledger that were deleted, for whoever copies them. A row's key is a JSON array.
 CREATE TABLE gone (
     table_name VARCHAR(64) NOT NULL,

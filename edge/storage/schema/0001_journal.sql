@@ -1,5 +1,5 @@
--- The one file of the local store. Times are epoch milliseconds, UTC. Its version (user_version) and
--- the way from older ones stand in journal.py; the table of daily history in history.sql.
+-- engine: sqlite
+-- The journal in the one file of the local store. Times are epoch milliseconds, UTC.
 
 -- The truth: one row a commit. seq counts commits from 1, "first" is the ordinal of the row's first
 -- message, n how many it holds. last_arrival_ms, session and effects_seq are running values (the

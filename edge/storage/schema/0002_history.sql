@@ -1,3 +1,4 @@
+-- engine: sqlite
 -- What each day's close left for the trainer: feature rows and exact day measures, packed. A file of
 -- its own for imported history, a table of the local store for the shop's own.
 CREATE TABLE history (

@@ -1,3 +1,4 @@
+-- engine: sqlite
 -- What models said at each day's close, until what happened is known; and how good it was.
 
 CREATE TABLE field_kept (
