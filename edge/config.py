@@ -279,6 +279,9 @@ class Models(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Share of entities that see a canary's answers."""
     feature_stale_h: float = 24.0
     """A prediction whose features are older than this says so, hours."""
+    feedback_ratings: int = 5
+    """So many low ratings (1 or 2 of 5) of a service's answers since its model was trained have it
+    trained again; 0: never."""
 
 
 class ManualDemand(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -299,6 +302,47 @@ class Demand(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Demand: what the shop itself knows of it."""
 
     manual: ManualDemand = ManualDemand()
+
+
+class DecisionSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Decisions: what automation may do without a person, and what nobody may do.
+
+    A change here counts from the next start on; what people set while the daemon runs counts until
+    this table changes again.
+    """
+
+    dry_run: bool = True
+    """Whether approved decisions are only recorded: nothing is sent, nothing changes."""
+    restock_max_cents: int = 500_000
+    """A restock decision may commit at most this, cents."""
+    price_change_max_ratio: float = 0.2
+    """A price may leave its baseline by at most this share."""
+    approval_above_cents: int = 100_000
+    """A decision that commits more than this needs a person, cents."""
+    auto_approve_confidence: float = 0.8
+    """Above this confidence a decision is approved without a person."""
+    review_confidence: float = 0.6
+    """From this confidence on a decision waits for review; below it is only proposed."""
+    daily_budget_cents: int = 500_000
+    """What is approved within any 24 hours may commit at most this, cents."""
+    expire_h: float = 72.0
+    """After so long nobody's decision is a no, hours."""
+    deliver_h: float = 24.0
+    """For so long a delivery is tried, hours."""
+    propose_every_s: float = 900.0
+    """How often services are asked what is worth doing, seconds."""
+
+
+class DeliveryRule(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where approved decisions of some kinds go."""
+
+    channel: Literal["webhook", "mqtt", "file"]
+    """``webhook``: posted as JSON with an ``Idempotency-Key``; ``mqtt``: published as JSON, QoS 1;
+    ``file``: a CSV file a decision."""
+    target: str
+    """Address, topic or folder."""
+    kinds: list[str] = []
+    """Kinds of decisions that go there; empty: all."""
 
 
 class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -326,4 +370,6 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api: Api = Api()
     models: Models = Models()
     demand: Demand = Demand()
+    decisions: DecisionSettings = DecisionSettings()
+    deliveries: list[DeliveryRule] = []
     log: Log = Log()

@@ -27,11 +27,21 @@ ENTRIES: dict[str, tuple[str, type[Struct]]] = {
     "sources": ("[[sources]]", settings.SourceRule),
     "mapping": ("[mapping.<name>]", settings.Mapping),
     "zones": ("[[zones]]", settings.Zone),
+    "deliveries": ("[[deliveries]]", settings.DeliveryRule),
 }
 """Tables that are repeated: key -> how their header is written, and the struct of one entry."""
 
 
-UNITS = {"ms": "ms", "s": "s", "bytes": "bytes", "days": "days", "db": "dB", "per_s": "dB/s"}
+UNITS = {
+    "ms": "ms",
+    "s": "s",
+    "bytes": "bytes",
+    "days": "days",
+    "db": "dB",
+    "per_s": "dB/s",
+    "h": "h",
+    "cents": "cents",
+}
 """Ending of a setting's name -> unit of its value."""
 
 
@@ -262,12 +272,26 @@ _EXAMPLES: dict[str, str] = {
 #readers = ["dock-1/4"]
 #kind = "exit"
 """,
+    "deliveries": """\
+# Examples:
+
+#[[deliveries]]
+#channel = "file"
+#target = "/var/lib/rfid3/orders"
+#kinds = ["restock"]
+
+#[[deliveries]]
+#channel = "mqtt"
+#target = "shop/price-tags"
+#kinds = ["pricing"]
+""",
 }
 
 _SAMPLES: dict[str, tuple[str, dict[str, str]]] = {
     "sources": ("[[sources]]", {"topic": '"plain/+/reads"'}),
     "mapping": ("[mapping.sample]", {"fields": '{ epc = "tag" }'}),
     "zones": ("[[zones]]", {"name": '"sample"', "readers": '["sample-1"]'}),
+    "deliveries": ("[[deliveries]]", {"channel": '"mqtt"', "target": '"shop/decisions"'}),
 }
 """A repeated table's header in the example, and values where there is no default or none fits."""
 

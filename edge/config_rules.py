@@ -14,12 +14,13 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from edge import config as settings
+from edge.commands import DecisionKind
 from edge.config_lines import Path
 from edge.events import BY_KIND
 
@@ -42,6 +43,8 @@ FORMATS = (
     "ignore",
 )
 """Formats a ``[[sources]]`` entry may name, besides ``mapping:<name>``."""
+
+DECISION_KINDS = get_args(DecisionKind)
 
 ANTENNA_MAX = 64
 """Highest antenna number that a zone may name."""
@@ -211,6 +214,12 @@ def _kind_fault(kind: str) -> str:
     return _joined("must be one of " + ", ".join(BY_KIND), suggestion(kind, BY_KIND))
 
 
+def _decision_fault(kind: str) -> str:
+    if kind in DECISION_KINDS:
+        return ""
+    return _joined("must be one of " + ", ".join(DECISION_KINDS), suggestion(kind, DECISION_KINDS))
+
+
 def _reader_fault(reader: str) -> str:
     name, slash, antenna = reader.partition("/")
     number = int(antenna) if re.fullmatch("[0-9]{1,4}", antenna) else 0
@@ -311,6 +320,20 @@ RULES: Mapping[str, Rule] = {
     "models.shadow_days": between(0, 365, "days"),
     "models.canary_share": between(0, 1),
     "models.feature_stale_h": between(0.1, 8_760, "hours"),
+    "models.feedback_ratings": between(0, 1_000_000),
+    "decisions.restock_max_cents": between(0, 2**53, "cents"),
+    "decisions.price_change_max_ratio": between(0, 10, "0.2 is 20 %"),
+    "decisions.approval_above_cents": between(0, 2**53, "cents"),
+    "decisions.auto_approve_confidence": between(0, 1),
+    "decisions.review_confidence": between(0, 1),
+    "decisions.daily_budget_cents": between(0, 2**53, "cents"),
+    "decisions.expire_h": between(0.01, 8_760, "hours"),
+    "decisions.deliver_h": between(0.01, 8_760, "hours"),
+    "decisions.propose_every_s": between(1, 86_400, "seconds"),
+    "deliveries.*.kinds": each(Rule(", ".join(DECISION_KINDS), _decision_fault)),
+    "deliveries.*.target": Rule(
+        "an address, a topic or a folder", lambda text: "" if text.strip() else "must not be empty"
+    ),
     "demand.manual.default": between(-1, 1_000_000, "units a day; -1 says nothing"),
     "demand.manual.categories": _UNITS_A_DAY,
     "demand.manual.classes": _UNITS_A_DAY,
@@ -320,7 +343,7 @@ RULES: Mapping[str, Rule] = {
 
 def rule_for(path: Path) -> Rule | None:
     """The rule for a setting, where there is one."""
-    if path[0] in ("sources", "zones", "mapping") and len(path) > 2:
+    if path[0] in ("sources", "zones", "mapping", "deliveries") and len(path) > 2:
         path = (path[0], "*", *path[2:])
     return RULES.get(".".join(map(str, path)))
 
@@ -355,6 +378,12 @@ def _order_faults(config: settings.Config) -> Iterator[Fault]:
             ingest.batch_max,
             f"ingest.inbox_max = {_number(ingest.inbox_max)}",
             ingest.inbox_max,
+        ),
+        (
+            ("decisions", "review_confidence"),
+            config.decisions.review_confidence,
+            f"decisions.auto_approve_confidence = {config.decisions.auto_approve_confidence:g}",
+            config.decisions.auto_approve_confidence,
         ),
         (
             ("ingest", "payload_max_bytes"),
@@ -458,6 +487,21 @@ def _constant_faults(path: Path, kind: Any, value: str | int | float) -> Iterato
         yield path, f"must be one of {allowed}" if allowed else f"does not fit: {error}"
 
 
+_TARGETS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "webhook": (lambda t: t.startswith(("http://", "https://")), "an address with http or https"),
+    "mqtt": (lambda t: not _topic_fault(t), "a topic without + and #"),
+    "file": (lambda t: FilePath(t).is_absolute(), "a folder, named from the root"),
+}
+
+
+def _delivery_faults(config: settings.Config) -> Iterator[Fault]:
+    """What a target must be depends on its channel."""
+    for index, delivery in enumerate(config.deliveries):
+        fits, wanted = _TARGETS[delivery.channel]
+        if delivery.target.strip() and not fits(delivery.target):
+            yield ("deliveries", index, "target"), f"must be {wanted} for {delivery.channel}"
+
+
 def _zone_faults(config: settings.Config) -> Iterator[Fault]:
     """A reader looks at one place; ``reader/antenna`` may except one antenna from ``reader``."""
     names: set[str] = set()
@@ -528,6 +572,7 @@ BETWEEN: tuple[Callable[[settings.Config], Iterator[Fault]], ...] = (
     _source_faults,
     _mapping_faults,
     _zone_faults,
+    _delivery_faults,
 )
 """Rules between settings, in the order their complaints are shown."""
 

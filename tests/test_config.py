@@ -142,7 +142,12 @@ def test_every_number_of_the_settings_has_a_range() -> None:
 
 def test_every_rule_belongs_to_a_setting() -> None:
     known = {".".join(map(str, path)) for path, _ in settings_paths()}
-    for table, entry in (("sources", "SourceRule"), ("zones", "Zone"), ("mapping", "Mapping")):
+    for table, entry in (
+        ("sources", "SourceRule"),
+        ("zones", "Zone"),
+        ("mapping", "Mapping"),
+        ("deliveries", "DeliveryRule"),
+    ):
         fields = msgspec.structs.fields(getattr(config_rules.settings, entry))
         known |= {f"{table}.*.{field.name}" for field in fields}
     assert set(RULES) <= known

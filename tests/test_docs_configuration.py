@@ -85,7 +85,7 @@ def test_a_sample_entry_of_the_example_holds_every_key_with_its_default(name: st
     sample = tree["sample"] if name == "mapping" else tree[0]
     own = [s for s in SETTINGS if s.path[0] == name]
     assert set(sample) == {s.name for s in own}
-    free = ("topic", "fields", "name", "readers")  # examples stand here
+    free = ("topic", "fields", "name", "readers", "channel", "target")  # examples stand here
     for setting in own:
         if setting.name not in free:
             assert toml_value(sample[setting.name]) == toml_value(setting.default)
