@@ -1,15 +1,22 @@
 """The local store's tables as the API asks for them: queries handed to read-only connections."""
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
+from msgspec import Struct
+
+from edge.ledger.tables import TABLES
 from edge.pipeline import Pipeline
 from edge.records import DeadLetter, Gap, TimelineEntry
 from edge.storage import tables
 from edge.storage.journal import Journal
+from edge.storage.ledger import read_rows
 from edge.storage.writer import JournalWriter
 from edge.view_types import DeadLetterHead
 
 _HEAD_BYTES = 256
+R = TypeVar("R", bound=Struct)
 
 
 class StoredTables:
@@ -20,6 +27,7 @@ class StoredTables:
         self._writer = writer
         self._pipeline = pipeline
         self._journal = journal
+        self._of = {table.row: table for table in TABLES}
 
     @property
     def revision(self) -> int:
@@ -69,6 +77,25 @@ class StoredTables:
         both = {(e.ordinal, e.index): e for e in (*stored, *waiting)}.values()
         newest = sorted(both, key=lambda e: (e.at_ms, e.ordinal, e.index), reverse=True)
         return newest[:limit]
+
+    async def ledger_rows(
+        self,
+        kind: type[R],
+        where: Mapping[str, Any] | None = None,
+        *,
+        order: str = "",
+        limit: int = 1_000,
+        offset: int = 0,
+    ) -> list[R]:
+        """Rows of a table of the ledger, whether they are in memory or in the store alone."""
+        await self._pipeline.flush()
+        table = self._of[kind]
+
+        def query(connection: sqlite3.Connection) -> list[Struct]:
+            found = read_rows(connection, table, where, order=order, limit=limit, offset=offset)
+            return list(found)
+
+        return await self._writer.read(query)  # type: ignore[return-value]
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
         """The newest ``limit`` gaps, newest first."""

@@ -4,8 +4,10 @@ No implementation: ``edge/view.py``, ``edge/pipeline.py`` and ``edge/storage`` s
 without inheriting from them, and so do the fakes of the tests.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from edge.inference.manifest import Service
 from edge.inference.registry import Outcome
@@ -27,6 +29,7 @@ from edge.view_types import (
     ZoneRow,
 )
 
+R = TypeVar("R", bound=Struct)
 DeadLetterKey = tuple[int, int]
 """(ordinal, index) of a dead letter; they sort from oldest to newest."""
 
@@ -177,6 +180,21 @@ class Tables(Protocol):
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
         """The newest ``limit`` lines of an item's story, newest first."""
+        ...
+
+    async def ledger_rows(
+        self,
+        kind: type[R],
+        where: Mapping[str, Any] | None = None,
+        *,
+        order: str = "",
+        limit: int = 1_000,
+        offset: int = 0,
+    ) -> list[R]:
+        """Rows of a table of the ledger whose columns equal ``where``, those of the store too.
+
+        ``order`` is a column; with ``-`` before it, falling.
+        """
         ...
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:

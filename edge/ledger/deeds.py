@@ -14,19 +14,40 @@ import msgspec
 from edge.commands import Command, Done, Refused, Told
 from edge.decisions import deeds as decisions
 from edge.events import Event
+from edge.ledger import catalogue, contracts, forecasts
 from edge.ledger.ledger import Deed, Hook, Ledger, LedgerFullError, Wake
+
+Hooks = Mapping[type[Event], tuple[Hook, ...]]
+
+
+def _together(*areas: Hooks) -> dict[type[Event], tuple[Hook, ...]]:
+    """The hooks of all areas, those of one event in the order of the areas."""
+    made: dict[type[Event], tuple[Hook, ...]] = {}
+    for area in areas:
+        for kind, hooks in area.items():
+            made[kind] = made.get(kind, ()) + hooks
+    return made
+
 
 DEEDS: Mapping[type[Command], Deed] = MappingProxyType(
     {
         **decisions.DEEDS,
+        **catalogue.DEEDS,
+        **contracts.DEEDS,
+        **forecasts.DEEDS,
     }
 )
 """Command -> what it does."""
-HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType({})
+HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType(
+    _together(
+        contracts.HOOKS,
+    )
+)
 """Event -> what it changes in the ledger, beside the features."""
 WAKES: Mapping[str, Wake] = MappingProxyType(
     {
         **decisions.WAKES,
+        **contracts.WAKES,
     }
 )
 """Kind given to ``Ledger.wake`` -> who is asked."""

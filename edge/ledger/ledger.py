@@ -129,6 +129,11 @@ class Ledger:
         self._tell(table.name, key, None)
         return True
 
+    def erase(self, row: type[Struct], *key: str | int) -> None:
+        """Delete a row wherever it is: in memory, or in the store alone."""
+        if not self.drop(row, *key):
+            self._tell(self._table(row).name, key, None)
+
     def release(self, row: type[Struct], *key: str | int) -> None:
         """Let a row go from memory; the store keeps it."""
         table = self._table(row)

@@ -5,9 +5,13 @@ An area adds its tables here, its migration to ``edge/storage/schema`` and its h
 """
 
 from edge.decisions import budget, rows
+from edge.ledger import catalogue, contracts, forecasts
 from edge.ledger.ledger import Table
 
 TABLES: tuple[Table, ...] = (
     *rows.TABLES,
     *budget.TABLES,
+    *catalogue.TABLES,
+    *contracts.TABLES,
+    *forecasts.TABLES,
 )

@@ -6,9 +6,10 @@ It understands just enough of the events to let every endpoint show something. T
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -42,6 +43,7 @@ from edge.view_types import (
 )
 from tests.api.fake_models import MemoryModels
 
+R = TypeVar("R", bound=msgspec.Struct)
 STATUS_AFTER = {"Rental": "On Rent", "Delivery": "Delivered", "Return": "Ready to Rent"}
 
 
@@ -286,6 +288,17 @@ class MemoryTables:
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
         return [e for e in reversed(self._shop.timeline) if e.epc == epc][:limit]
+
+    async def ledger_rows(
+        self,
+        kind: type[R],
+        where: Mapping[str, Any] | None = None,
+        *,
+        order: str = "",
+        limit: int = 1_000,
+        offset: int = 0,
+    ) -> list[R]:
+        return []
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
         return [g for g in reversed(self._shop.gaps) if reader in (None, g.reader)][:limit]
