@@ -2,7 +2,7 @@
 
 No connection to MySQL here (``mysql_schema.py``). ``schema/NNNN_name.sql``: all files of a number are
 one step, in the order of their names, and the highest number is the version. A file of common SQL is
-for both engines; one with the line ``-- engine: sqlite`` is for the local store alone. Common SQL:
+for both engines; one with the line ``-- engine: sqlite`` or ``-- engine: mysql`` is for that alone. Common SQL:
 VARCHAR(n) or TEXT, BIGINT, DOUBLE, SMALLINT (truth), DATETIME (UTC text); no AUTO_INCREMENT, no
 foreign keys, no words of one engine. A step is never changed once it was released.
 """
@@ -20,8 +20,7 @@ BACKUPS = "backups"
 BACKUPS_KEPT = 3
 BACKUP_PAGES = 4_096
 """Pages copied between two looks at the clock."""
-_LOCAL = "-- engine: sqlite"
-_FIRST_COMMON = 4
+_ENGINE = re.compile(r"^-- engine: (sqlite|mysql)$", re.M)
 
 
 class Step(Struct, frozen=True):
@@ -31,8 +30,8 @@ class Step(Struct, frozen=True):
     names: tuple[str, ...]
     """Of the files."""
     local: str
-    """SQL for SQLite: all files."""
-    common: str
+    """SQL for SQLite: the files that are not for MySQL alone."""
+    mysql: str
     """SQL for MySQL: the files that are not for SQLite alone."""
 
 
@@ -47,8 +46,13 @@ def steps(folder: Path = FOLDER) -> list[Step]:
 
 def _step(number: int, files: list[Path]) -> Step:
     texts = [file.read_text(encoding="utf-8") for file in files]
-    both = [t for t in texts if number >= _FIRST_COMMON and _LOCAL not in t.splitlines()]
-    return Step(number, tuple(file.stem for file in files), "\n".join(texts), "\n".join(both))
+    names = tuple(file.stem for file in files)
+    return Step(number, names, _for("sqlite", texts), _for("mysql", texts))
+
+
+def _for(engine: str, texts: list[str]) -> str:
+    """Those of the texts that are not for another engine alone."""
+    return "\n".join(text for text in texts if set(_ENGINE.findall(text)) <= {engine})
 
 
 _TOKENS = re.compile(

@@ -157,10 +157,10 @@ def test_a_step_to_the_next_version_that_fails_leaves_the_old_one(
     Journal.open(tmp_path, SHOP).close()
     old = sqlite3.connect(tmp_path / FILE_NAME)
     later = old.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view')"
         " AND name NOT IN ('batch', 'meta', 'dead_letter', 'timeline', 'gap')"
     ).fetchall()
-    old.executescript("".join(f"DROP TABLE {name};" for (name,) in later))
+    old.executescript("".join(f"DROP {kind} {name};" for kind, name in later))
     old.execute("PRAGMA user_version = 1")
     old.close()
     real = migrations.steps()

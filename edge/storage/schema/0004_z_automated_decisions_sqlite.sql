@@ -1,0 +1,19 @@
+-- engine: sqlite
+-- Decisions in the words of the RFID3 design. Its list of states knows no proposed, expired and undone.
+CREATE VIEW automated_decisions AS SELECT
+    id,
+    kind AS decision_type,
+    target AS target_entity,
+    confidence AS decision_confidence,
+    impact_cents / 100.0 AS predicted_impact,
+    data AS decision_data,
+    auto_approved,
+    human_override,
+    status AS execution_status,
+    CASE WHEN executed_ms > 0 THEN strftime('%Y-%m-%d %H:%M:%S', executed_ms / 1000, 'unixepoch') END AS execution_date,
+    actual_impact_cents / 100.0 AS actual_impact,
+    feedback_score,
+    strftime('%Y-%m-%d %H:%M:%S', created_ms / 1000, 'unixepoch') AS created_at,
+    strftime('%Y-%m-%d %H:%M:%S', changed_ms / 1000, 'unixepoch') AS updated_at,
+    changed
+FROM decision;
