@@ -345,6 +345,136 @@ class DeliveryRule(Settings, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Kinds of decisions that go there; empty: all."""
 
 
+class Tables(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tables for everybody who asks in SQL: predictions, features, factors, sales by day."""
+
+    predictions_keys: int = 500
+    """Of so many classes or items of a service its predictions are written each day, always the same
+    ones; 0: none."""
+    predictions_days: float = 90.0
+    """Predictions kept, days."""
+    predictions_thin_days: float = 30.0
+    """Of predictions older than this only every tenth class or item is kept, days."""
+    features: list[str] = []
+    """Features written at each day's close, as ``class.<name>`` or ``item.<name>`` (docs/features.md);
+    empty: ``class.utilisation_28d`` and ``class.rented_units_28d``."""
+    features_days: float = 30.0
+    """Features kept, days."""
+    factors_days: float = 800.0
+    """Weather, calendar and other factors kept, days."""
+    sales_days: float = 1_500.0
+    """Sales by class and day kept, days."""
+    uncopied_max_bytes: int = 1_073_741_824
+    """What has not been copied to MySQL is kept beyond its days until the store has grown to this for
+    these tables, bytes; then the oldest goes, and that is said."""
+
+
+class Mysql(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A copy of the tables in MySQL or MariaDB, for everybody else. It may be away for any time."""
+
+    enabled: bool = False
+    """Whether to copy."""
+    host: str = "127.0.0.1"
+    """Name or address of the server."""
+    port: int = 3306
+    """Its port."""
+    user: str = "rfid3"
+    """User, who may make and change tables in the database."""
+    password: str = ""
+    """Password; rather given as RFID3_MYSQL_PASSWORD."""
+    database: str = "rfid3"
+    """Database, which must be there and belong to this shop alone."""
+    ca_file: str = ""
+    """Certificate authority of the server, PEM; empty: no TLS."""
+    every_s: float = 2.0
+    """How often to look for changes, seconds."""
+    batch_rows: int = 1_000
+    """Rows of each table copied in one transaction."""
+
+
+class Maintenance(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What services, failures and hours cost, where the shop's own history does not tell it."""
+
+    labour_cents: int = 4_500
+    """An hour of a mechanic, cents."""
+    service_hours: float = 0.5
+    """Hours that a planned service takes."""
+    service_parts_cents: int = 500
+    """Parts of a planned service, cents."""
+    service_days: float = 1.0
+    """Days that an item is away for a planned service."""
+    repair_hours: float = 1.5
+    """Hours that the repair of a failure takes."""
+    repair_parts_cents: int = 3_000
+    """Parts of the repair of a failure, cents."""
+    emergency_factor: float = 1.5
+    """A repair that nobody planned costs so many times as much."""
+    failure_cents: int = 2_000
+    """What a failure costs besides repair and missed rentals: a trip, a discount, cents."""
+    failure_days: float = 3.0
+    """Days that an item is away after a failure."""
+    effect: float = 0.6
+    """Share of the rate of failures that a service takes away."""
+    effect_days: int = 90
+    """Days over which a service is weighed: so long its effect counts."""
+    interval_days: float = 90.0
+    """Days between services by the calendar, which plans are compared with."""
+    crew_hours: float = 8.0
+    """Hours a day of everybody together, where no ``[[crews]]`` are named."""
+    weekdays: list[str] = field(default_factory=lambda: ["mon", "tue", "wed", "thu", "fri"])
+    """Days on which everybody works, where no ``[[crews]]`` are named."""
+    component_life_days: float = 730.0
+    """Usual life of a part that ``component_lives`` does not name, days."""
+    component_lives: dict[str, float] = {}
+    """Part -> its usual life, days."""
+
+
+class Crew(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One ``[[crews]]`` entry: who services and repairs what, and for how long a day."""
+
+    name: str
+    """Name; a category whose ``crew`` in the catalogue is this name goes to it alone."""
+    hours: float = 8.0
+    """Hours a day of the whole crew."""
+    weekdays: list[str] = field(default_factory=lambda: ["mon", "tue", "wed", "thu", "fri"])
+    """Days on which it works."""
+    categories: list[str] = []
+    """Categories it can do; empty: all."""
+
+
+class Quality(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What items of each grade are worth, and how often they are looked at."""
+
+    resale_shares: list[float] = field(default_factory=lambda: [0.5, 0.3, 0.1])
+    """What is got for a used item of grade A, B and C, as shares of a new one's price."""
+    price_shares: list[float] = field(default_factory=lambda: [1.0, 0.95, 0.8])
+    """What customers pay for grade A, B and C, as shares of the usual price."""
+    fading: float = 0.2
+    """Share of its resale value that an item loses in a year whatever its grade."""
+    refurbish_share: float = 0.25
+    """Cost of refurbishing, as a share of a new one's price."""
+    refurbish_days: float = 5.0
+    """Days that an item is away for it."""
+    selling_cents: int = 500
+    """Cost of selling one item, cents."""
+    disposal_cents: int = 0
+    """Cost of throwing one away, cents."""
+    interest: float = 0.08
+    """What money costs a year."""
+    worth_rentals: float = 25.0
+    """Price of a new item where nobody told it, in rentals at the class's price."""
+    life_days: float = 1_825.0
+    """Usual life of an item where the catalogue does not tell it, days."""
+    inspection_risk: float = 0.15
+    """An item is looked at before a failure or repair that nobody saw is likelier than this."""
+    inspection_min_days: float = 7.0
+    """Never sooner after the last look, days."""
+    inspection_max_days: float = 180.0
+    """Never later, days."""
+    inspections_a_day: int = 20
+    """Most inspections planned for one day."""
+
+
 class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the daemon says."""
 
@@ -372,4 +502,9 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     demand: Demand = Demand()
     decisions: DecisionSettings = DecisionSettings()
     deliveries: list[DeliveryRule] = []
+    tables: Tables = Tables()
+    mysql: Mysql = Mysql()
+    maintenance: Maintenance = Maintenance()
+    crews: list[Crew] = []
+    quality: Quality = Quality()
     log: Log = Log()

@@ -46,11 +46,13 @@ FORMATS = (
 
 DECISION_KINDS = get_args(DecisionKind)
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
 ANTENNA_MAX = 64
 """Highest antenna number that a zone may name."""
 
 MB = 1_000_000
-SECRET = frozenset({"mqtt.password"})
+SECRET = frozenset({"mqtt.password", "mysql.password"})
 """Settings whose value is never shown."""
 
 
@@ -115,6 +117,22 @@ def each_value(rule: Rule) -> Rule:
 def or_empty(rule: Rule) -> Rule:
     """The empty text, or what ``rule`` allows."""
     return Rule(f"{rule.allowed}, or empty", lambda value: rule.fault(value) if value else "")
+
+
+def one_of(words: Sequence[str]) -> Rule:
+    """One of these words."""
+
+    def fault(value: str) -> str:
+        if value in words:
+            return ""
+        return _joined(f"must be one of {', '.join(words)}", suggestion(value, words))
+
+    return Rule(", ".join(words), fault)
+
+
+def _three_shares_fault(shares: Sequence[float]) -> str:
+    fine = len(shares) == 3 and all(0 <= share <= 10 for share in shares)
+    return "" if fine else "must be three numbers of 0..10, for grade A, B and C"
 
 
 def filter_fault(topic_filter: str, *, share: bool = False) -> str:
@@ -238,6 +256,8 @@ _FILTER = Rule("an MQTT topic filter", filter_fault)
 _PREFIX = _matches("[0-9]{6,12}", "6 to 12 digits")
 _BYTES_HINT = "this is a number of bytes: 1 MB is 1_000_000"
 
+_WEEKDAY = one_of(WEEKDAYS)
+_THREE_SHARES = Rule("three of 0..10, for grade A, B and C", _three_shares_fault)
 _UNITS_A_DAY = each_value(between(0, 1_000_000, "units a day"))
 
 RULES: Mapping[str, Rule] = {
@@ -313,6 +333,16 @@ RULES: Mapping[str, Rule] = {
     "storage.fsync_delay_ms": between(0, 60_000),
     "api.bind": Rule("a loopback address and port", bind_fault),
     "api.body_max_bytes": between(1_024, 4_294_967_296, _BYTES_HINT),
+    "tables.predictions_keys": between(0, 5_000),
+    "tables.predictions_days": between(0, 36_500, "days"),
+    "tables.predictions_thin_days": between(0, 36_500, "days"),
+    "tables.features_days": between(0, 36_500, "days"),
+    "tables.factors_days": between(0, 36_500, "days"),
+    "tables.sales_days": between(0, 36_500, "days"),
+    "tables.uncopied_max_bytes": between(1_048_576, 2**50, _BYTES_HINT),
+    "mysql.port": between(1, 65_535),
+    "mysql.every_s": between(0.05, 3_600, "seconds"),
+    "mysql.batch_rows": between(1, 10_000),
     "models.budget_mb": between(64, 65_536, "MB"),
     "models.budget_s": between(1, 600, "seconds"),
     "models.model_max_bytes": between(1_024, 1_073_741_824, _BYTES_HINT),
@@ -334,6 +364,39 @@ RULES: Mapping[str, Rule] = {
     "deliveries.*.target": Rule(
         "an address, a topic or a folder", lambda text: "" if text.strip() else "must not be empty"
     ),
+    "maintenance.labour_cents": between(0, 10 * MB, "cents"),
+    "maintenance.service_hours": between(0.05, 1_000),
+    "maintenance.service_parts_cents": between(0, 1_000 * MB, "cents"),
+    "maintenance.service_days": between(0, 30, "days"),
+    "maintenance.repair_hours": between(0.05, 1_000),
+    "maintenance.repair_parts_cents": between(0, 1_000 * MB, "cents"),
+    "maintenance.emergency_factor": between(1, 100),
+    "maintenance.failure_cents": between(0, 1_000 * MB, "cents"),
+    "maintenance.failure_days": between(0, 60, "days"),
+    "maintenance.effect": between(0, 1),
+    "maintenance.effect_days": between(60, 365, "days"),
+    "maintenance.interval_days": between(1, 3_650, "days"),
+    "maintenance.crew_hours": between(0, 10_000),
+    "maintenance.weekdays": each(_WEEKDAY),
+    "maintenance.component_life_days": between(1, 36_500, "days"),
+    "maintenance.component_lives": each_value(between(1, 36_500, "days")),
+    "crews.*.name": _NAME,
+    "crews.*.hours": between(0, 10_000),
+    "crews.*.weekdays": each(_WEEKDAY),
+    "quality.resale_shares": _THREE_SHARES,
+    "quality.price_shares": _THREE_SHARES,
+    "quality.fading": between(0, 1),
+    "quality.refurbish_share": between(0, 10),
+    "quality.refurbish_days": between(0, 365, "days"),
+    "quality.selling_cents": between(0, 1_000 * MB, "cents"),
+    "quality.disposal_cents": between(0, 1_000 * MB, "cents"),
+    "quality.interest": between(0, 10),
+    "quality.worth_rentals": between(0, 1_000_000),
+    "quality.life_days": between(1, 36_500, "days"),
+    "quality.inspection_risk": between(0.001, 0.999),
+    "quality.inspection_min_days": between(0, 3_650, "days"),
+    "quality.inspection_max_days": between(1, 3_650, "days"),
+    "quality.inspections_a_day": between(1, 100_000),
     "demand.manual.default": between(-1, 1_000_000, "units a day; -1 says nothing"),
     "demand.manual.categories": _UNITS_A_DAY,
     "demand.manual.classes": _UNITS_A_DAY,
@@ -343,7 +406,7 @@ RULES: Mapping[str, Rule] = {
 
 def rule_for(path: Path) -> Rule | None:
     """The rule for a setting, where there is one."""
-    if path[0] in ("sources", "zones", "mapping", "deliveries") and len(path) > 2:
+    if path[0] in ("sources", "zones", "mapping", "deliveries", "crews") and len(path) > 2:
         path = (path[0], "*", *path[2:])
     return RULES.get(".".join(map(str, path)))
 

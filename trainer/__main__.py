@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from edge.errors import ConfigError, Rfid3Error
+from edge.errors import ConfigError, Rfid3Error, WrongUsage
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -34,10 +34,11 @@ examples:
   rfid3 train publish -c config.toml
   rfid3 train schedule --dry-run -c config.toml          what tonight would bring, and why
 
-docs/training.md begins with two years of exported invoices.
+docs/training.md begins with two years of exported invoices. Training needs more libraries than the
+daemon (make trainer); help, compare, publish, export and schedule --dry-run do without them.
 
 exit codes: 0 done (also where a service has too little data), 1 something failed or was refused,
-2 wrong usage or configuration
+2 wrong usage, input or configuration
 """
 
 
@@ -87,12 +88,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args))
     except ConfigError as error:
         return _tell(f"The configuration has a problem:\n{error}", USAGE)
+    except WrongUsage as error:
+        return _tell(str(error), USAGE)
     except Rfid3Error as error:
         return _tell(str(error), FAILED)
     except OSError as error:
-        return _tell(f"{error}\nCure: check the path, its permissions and the disk's space", FAILED)
+        return _tell(_of_system(error), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, where, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or str(error)
+    return f"{where}{why}\nCure: check the path, its permissions and the disk's space"
 
 
 def _tell(text: str, code: int) -> int:

@@ -6,7 +6,6 @@ its own held-out days, and the daemon judges them side by side in the field (``m
 """
 
 import dataclasses
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from edge.inference.manifest import MANIFEST, Manifest, decode_manifest
 from edge.inference.registry import ACTIVE, METRICS, better, over_active, skill
 from trainer.data import Data, numbered
 from trainer.export import Exportable
-
-LATER_DAYS_MIN = 14
-"""Fewer later days say too little."""
+from trainer.services import RECIPES, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +104,21 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
 
 
-def measure_active(fitted: Exportable, active: Path, data: Data) -> Exportable:
+def measure_active(fitted: Exportable, active: Path, data: Data, settings: Settings) -> Exportable:
     """The same, with the active model's metrics on the candidate's held-out rows as a baseline.
 
     Only where the held-out days all come after what the active model has seen, there are enough of
-    them, and the service can measure a model that is not its own (``measure_<service>`` in ``recipes.py``).
+    them for the service's labels, and both can be measured alike (``measured.py``).
     """
     manifest = read_manifest(active)
-    recipes = importlib.import_module("trainer.recipes")
-    measure = getattr(recipes, f"measure_{fitted.service}", None)
-    if manifest is None or measure is None or not manifest.training.to_day:
+    if manifest is None or not manifest.training.to_day:
         return fitted
-    seen = numbered(manifest.training.to_day)
-    if data.split_day <= seen or data.last_day - data.split_day + 1 < LATER_DAYS_MIN:
+    seen, later = numbered(manifest.training.to_day), data.last_day - data.split_day + 1
+    if data.split_day <= seen or later < RECIPES[fitted.service].later_days:
         return fitted
-    found: dict[str, float] = measure(data, active, manifest)
+    from trainer.measured import MEASURES, Asked
+
+    found = MEASURES[fitted.service](data, settings, Asked(active, manifest))
+    if not found:
+        return fitted
     return dataclasses.replace(fitted, baselines={**fitted.baselines, ACTIVE: found})

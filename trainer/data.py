@@ -76,6 +76,11 @@ class Data:
         return self.last_day - self.first_day + 1
 
     @property
+    def split_asked(self) -> int | None:
+        """The first held-out day where somebody asked for one."""
+        return self._asked_split
+
+    @property
     def split_day(self) -> int:
         """The first held-out day: at least the last 20 % of the span come from it on."""
         if self._asked_split is not None:

@@ -207,19 +207,23 @@ def fit(
     families: Sequence[Family] = FAMILIES,
     rows_max: int = ROWS_MAX,
     drop: bool = True,
+    split_day: int | None = None,
 ) -> Fitted:
     """Choose, calibrate, judge, and fit on all.
 
     ``alone``: features each of which is a baseline by itself; ``drop``: leave out features that
-    never differ. Raises TooLittleKnown.
+    never differ; ``split_day``: the first day of examples that are judged (default: so that the last
+    20 % of the time are). Raises TooLittleKnown.
     """
     problem = thinned(informative(problem) if drop else problem, rows_max)
     enough(problem)
     first, last = int(problem.cutoffs.min()), int(problem.cutoffs.max())
-    split = last - round((last - first) * JUDGED_SHARE)
+    split = last - round((last - first) * JUDGED_SHARE) if split_day is None else split_day
     seen, judged = problem.known_by(split), problem.where(problem.cutoffs >= split)
-    if not learnable(seen) or not len(judged):
-        raise TooLittleKnown(f"{problem.service}: too few events in the first 80 % of the time")
+    if not learnable(seen):
+        raise TooLittleKnown(f"{problem.service}: too few events before the held-out days")
+    if not len(judged):
+        raise TooLittleKnown(f"{problem.service}: nothing of the held-out days can be judged yet")
     folds = list(_folds(seen, problem, first, split))
     if not folds:
         raise TooLittleKnown(f"{problem.service}: too short a time, or events only at its end")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.inference.manifest import QUICK
 from trainer.budget import MB, Said, limit_self, resident_bytes, tell
 from trainer.orders import BacktestOrder, Fit, FitOrder, Tested
 
@@ -60,7 +61,7 @@ def fit(order: FitOrder) -> Fit:
         try:
             fitted = RECIPES[order.service].fit(data, settings)
             if order.active:
-                fitted = measure_active(fitted, Path(order.active), data)
+                fitted = measure_active(fitted, Path(order.active), data, settings)
         except TooLittle as error:
             return Fit(service=order.service, became="too_little", detail=str(error))
         except Untrained as error:
@@ -73,7 +74,7 @@ def fit(order: FitOrder) -> Fit:
         training=msgspec.structs.replace(
             fitted.training, reason=order.reason, seconds=seconds, data=order.data
         ),
-        extra={**fitted.extra, "cost": cost},
+        extra={**fitted.extra, "cost": cost} | ({QUICK: True} if order.quick else {}),
     )
     try:
         path = write_artifact(Path(order.out), fitted)

@@ -249,22 +249,29 @@ def held_out(before: Counts, after: Counts) -> tuple[dict[str, float], dict[str,
     """
     learnt = judged(before)
     hits = learnt.found()
+    popular = np.argsort(-learnt.support, kind="stable")[: len(hits)].astype(np.int64)
+
+    def names_of(chosen: Ints) -> list[Pair]:
+        pairs = before.pairs[learnt.rows[chosen]].tolist()
+        return [(before.keys[a], before.keys[b]) for a, b in pairs]
+
+    return met_again(names_of(hits), after), met_again(names_of(popular), after)
+
+
+Pair = tuple[str, str]
+
+
+def met_again(pairs: Sequence[Pair], after: Counts) -> dict[str, float]:
+    """``precision``: the share of these pairs of classes that met more than chance says; of those
+    whose classes were both seen. Empty: of none."""
     later = judged(after, 1)
     lift = {
-        tuple(after.keys[i] for i in after.pairs[row].tolist()): value
+        frozenset(after.keys[i] for i in after.pairs[row].tolist()): value
         for row, value in zip(later.rows.tolist(), later.lift.tolist(), strict=True)
     }
     known = set(after.keys)
-
-    def share(chosen: Ints) -> dict[str, float]:
-        names = [
-            tuple(before.keys[i] for i in before.pairs[r].tolist()) for r in learnt.rows[chosen]
-        ]
-        met = [lift.get(name, 0.0) > 1 for name in names if known.issuperset(name)]
-        return {"precision": float(np.mean(met))} if met else {}
-
-    popular = np.argsort(-learnt.support, kind="stable")[: len(hits)]
-    return share(hits), share(popular.astype(np.int64))
+    met = [lift.get(frozenset(pair), 0.0) > 1 for pair in pairs if known.issuperset(pair)]
+    return {"precision": float(np.mean(met))} if met else {}
 
 
 def exportable(found: Tested, training: Training) -> Exportable:

@@ -9,6 +9,7 @@ IMPORTED = "imported"
 """Folder of imported history, under ``storage.directory``."""
 TRAINED = "trained"
 """Folder of trained models that are not published, under ``storage.directory``."""
+PIECE_BYTES = 1 << 20
 KEPT = 3
 """Trained versions kept of each service."""
 
@@ -24,18 +25,39 @@ def trained_directory(config: Config) -> Path:
 
 
 def history(config: Config) -> list[Path]:
-    """What there is: imports first, then the daemon's own store, which wins where both know a day."""
-    found = sorted(imported_directory(config).glob("*.sqlite"))
-    store = Path(config.storage.directory) / "journal.db"
-    return [*found, store] if store.exists() else found
+    """What there is: imports first, the oldest import foremost, then the daemon's own store.
+
+    The later one wins where two know a day: a newer export of the same rows, and the daemon itself.
+    """
+    found = sorted(imported_directory(config).glob("*.sqlite"), key=_written)
+    own = store(config)
+    return [*found, own] if own.exists() else found
 
 
-def import_path(config: Config, rows: Path, mapping: str) -> Path:
-    """Where the history of a file of rows is kept: another name for another content or mapping."""
-    state = rows.stat()
-    told = f"{rows.resolve()} {state.st_size} {state.st_mtime_ns} {mapping}"
-    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
-    return imported_directory(config) / f"{rows.stem}-{digest}.sqlite"
+def store(config: Config) -> Path:
+    """The daemon's own store; it may not be there yet."""
+    return Path(config.storage.directory) / "journal.db"
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name
+
+
+def import_path(config: Config, rows: Path, mapping: str, table: str = "") -> Path:
+    """Where the history of a file of rows is kept: another name for whatever would come out otherwise.
+
+    That is another content, mapping, table or shop (its time zone says where days end); not another
+    place or time of the file. Raises OSError.
+    """
+    digest = hashlib.sha256()
+    for told in (mapping, table, repr(config.shop)):
+        digest.update(f"{told}\0".encode())
+    if (spec := Path(mapping)).is_file():
+        digest.update(spec.read_bytes())
+    with rows.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+    return imported_directory(config) / f"{rows.stem}-{digest.hexdigest()[:8]}.sqlite"
 
 
 def trained(root: Path, service: str) -> list[Path]:

@@ -275,14 +275,23 @@ def _shared(weeks: Weeks, names: Sequence[str], centre: Mapping[str, Floats]) ->
 # -- fitting ----------------------------------------------------------------------------------------
 
 
-def fit_response(weeks: Weeks, *, price: bool = True, harmonics: int = HARMONICS) -> Response:
+Given = tuple[Floats, Floats]
+"""(elasticity, deviation) float64[k]; NaN where nothing is told."""
+
+
+def fit_response(
+    weeks: Weeks, *, price: bool = True, harmonics: int = HARMONICS, given: Given | None = None
+) -> Response:
     """Estimate every class. ``price`` False: the same model without price, to compare with.
+
+    ``given``: elasticities that are taken as they are, so that somebody else's can be judged; all
+    else is estimated with them.
 
     How the level drifts is learnt from the last quarter of the weeks, foretold by a fit that did
     not see them; with less than :data:`HELD_WEEKS` of them it is assumed.
     """
     scale = _instability(weeks, harmonics) if price else np.ones(len(weeks.keys))
-    whole = _estimated(weeks, price, harmonics, scale)
+    whole = _estimated(weeks, price, harmonics, scale, given)
     held = weeks.units.shape[1] // 4
     if held < HELD_WEEKS:
         error = _errors(whole, weeks)
@@ -291,7 +300,7 @@ def fit_response(weeks: Weeks, *, price: bool = True, harmonics: int = HARMONICS
         growth = np.maximum(growth, GROWTH_ASSUMED)
     else:
         known = weeks.units.shape[1] - held
-        error = _errors(_estimated(weeks.upto(known), price, harmonics, scale), weeks)
+        error = _errors(_estimated(weeks.upto(known), price, harmonics, scale, given), weeks)
         alpha = _smoothing(error, known, whole.category)
         noise, growth = _noise(error, _smoothed(error, alpha), known, whole.category)
         error = _errors(whole, weeks)
@@ -325,7 +334,9 @@ def _instability(weeks: Weeks, harmonics: int) -> Floats:
     return scale
 
 
-def _estimated(weeks: Weeks, price: bool, harmonics: int, scale: Floats) -> Response:
+def _estimated(
+    weeks: Weeks, price: bool, harmonics: int, scale: Floats, given: Given | None = None
+) -> Response:
     """Everything but the drift of the level. ``scale``: of the standard errors."""
     prepared = _prepared(weeks, harmonics)
     state = _solved(prepared, price)
@@ -334,6 +345,8 @@ def _estimated(weeks: Weeks, price: bool, harmonics: int, scale: Floats) -> Resp
     own_sd = np.where(moved, state.slope_sd * scale, np.nan)
     populations = _populations(weeks.category, own, own_sd)
     elasticity, sd, evidence = _posterior(weeks.category, own, own_sd, populations)
+    if given is not None:
+        elasticity, sd = given
     state = _solved(prepared, price, fixed=np.nan_to_num(elasticity))
     low, high = _range(weeks)
     none = np.zeros(len(own))

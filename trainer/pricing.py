@@ -85,7 +85,7 @@ def fit(data: Data, settings: Settings) -> Exportable:
     fitted = fit_response(weeks)
     if not (fitted.evidence == OWN).any():
         raise TooLittle("no price moved often enough to learn from")
-    found = exportable(fitted, listed(panel), training_of(weeks, settings))
+    found = exportable(fitted, listed(panel), training_of(weeks, int(panel.days[-1]), settings))
     return replace(
         found,
         metrics={**told, **found.metrics},
@@ -94,12 +94,12 @@ def fit(data: Data, settings: Settings) -> Exportable:
     )
 
 
-def training_of(weeks: Weeks, settings: Settings) -> Training:
-    """What it learnt from."""
+def training_of(weeks: Weeks, last_day: int, settings: Settings) -> Training:
+    """What it learnt from; the last week may have begun only."""
     return Training(
         data=settings.data,
         from_day=named(int(weeks.day[0])),
-        to_day=named(int(weeks.day[-1]) + 6),
+        to_day=named(min(int(weeks.day[-1]) + 6, last_day)),
         rows=int(weeks.counted.sum()),
         entities=len(weeks.keys),
         reason=settings.reason,
@@ -132,15 +132,29 @@ def held_out(weeks: Weeks, split: int) -> tuple[dict[str, float], dict[str, floa
     return _told(*errors[0], both), _told(*errors[1], both)
 
 
-def rolled(weeks: Weeks, split: int, *, price: bool, ahead: int = ROLLS) -> tuple[Floats, Floats]:
+def judged_with(weeks: Weeks, split: int, given: tuple[Floats, Floats]) -> dict[str, float]:
+    """The same metrics with (elasticity, deviation) float64[k] that somebody else tells."""
+    error, within = rolled(weeks, split, price=True, given=given)
+    return _told(error, within, np.isfinite(error))
+
+
+def rolled(
+    weeks: Weeks,
+    split: int,
+    *,
+    price: bool,
+    ahead: int = ROLLS,
+    given: tuple[Floats, Floats] | None = None,
+) -> tuple[Floats, Floats]:
     """(error of log units, 1 within the 80 % interval) float64[k, w - split]; NaN: not counted.
 
     Only classes whose price had moved by then count: the others answer alike with and without.
+    ``given``: see ``fit_response``.
     """
     error = np.full((len(weeks.keys), len(weeks.day) - split), np.nan)
     within = error.copy()
     for start in range(split, len(weeks.day), ahead):
-        fitted = fit_response(weeks.upto(start), price=price)
+        fitted = fit_response(weeks.upto(start), price=price, given=given)
         coming = weeks.columns(slice(start, start + ahead))
         mean, sd = fitted.forecast(coming)
         with np.errstate(divide="ignore"):

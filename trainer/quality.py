@@ -149,6 +149,22 @@ def until_threshold(table: FeatureTable, features: Sequence[str]) -> Problem:
     return made.where(made.followed.watched > 0)
 
 
+def groups_of(steps: Sequence[str]) -> tuple[str, ...]:
+    """Groups of grades told apart, the best first, by the steps of their problem, the worst first.
+
+    >>> groups_of(("c", "b_or_worse"))
+    ('a', 'b', 'c')
+    """
+    return _GROUPS[tuple(steps)]
+
+
+_GROUPS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("c", "b_or_worse"): ("a", "b", "c"),
+    ("c",): ("b_or_better", "c"),
+    ("b_or_worse",): ("a", "b_or_worse"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """A fitted model that can be exported."""
@@ -162,9 +178,7 @@ class Quality:
     @property
     def columns(self) -> list[Column]:
         """Of ``y``: groups from the best to the worst, then days."""
-        steps = self.grades.problem.names
-        groups = {("c", "b_or_worse"): ("a", "b", "c"), ("c",): ("b_or_better", "c"),
-                  ("b_or_worse",): ("a", "b_or_worse")}[steps]  # fmt: skip
+        groups = groups_of(self.grades.problem.names)
         made = [
             Column(name=f"p_grade_{name}_{HORIZON_DAYS}d", unit="1", horizon_days=HORIZON_DAYS,
                    lowest=0.0, highest=1.0)
@@ -251,7 +265,8 @@ def fit(table: FeatureTable, **search: Any) -> Quality:
     first = hazard.fit(problem.only(features), **{"alone": (GRADE,), **search, "drop": False})
     try:
         then = until_threshold(table, features)
-        second = hazard.fit(then, **{"alone": (GRADE,), **search, "drop": False})
+        whole = {**search, "split_day": None}  # days may pass before an item falls: its own span
+        second = hazard.fit(then, **{"alone": (GRADE,), **whole, "drop": False})
     except TooLittleKnown as why:
         return Quality(first, None, str(why))
     return Quality(first, second, "")

@@ -1,20 +1,16 @@
 """One function a service: from a shop's history to what the exporter takes. No learning happens here.
 
 Each module knows its own question; here they are all asked alike. ``<service>(data, settings)``
-raises TooLittle; ``measure_<service>(data, folder, manifest)`` gives the metrics of any model of that
-service, such as the active one, on the held-out days.
+raises TooLittle. What any other model of the service is worth on the same days: ``measured.py``.
 """
 
 import importlib
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import numpy as np
-
-from edge.inference import door_run
-from edge.inference.manifest import MODEL, Manifest, Training
+from edge.inference.manifest import Training
 from trainer import backtest, backtest_splits
 from trainer.backtest_baselines import NAIVE
 from trainer.data import Data, named
@@ -48,21 +44,13 @@ def maintenance(data: Data, settings: Settings) -> Exportable:
     return _hazard(service, data, settings)
 
 
-def measure_maintenance(data: Data, folder: Path, manifest: Manifest) -> dict[str, float]:
-    """Figures of a model of maintenance on the held-out days."""
-    from trainer import maintenance as service
-
-    return _measure_hazard(service, data, folder, manifest)
-
-
 def _hazard(service: ModuleType, data: Data, settings: Settings) -> Exportable:
     from trainer import hazard
 
     table: FeatureTable = service.read(data.sources, last_day=data.last_day)
     settings.say("searching", 0.1)
-    search = {"families": hazard.FAMILIES[1:4:2], "rows_max": 8_000} if settings.quick else {}
     try:
-        fitted = service.fit(table, **search)
+        fitted = service.fit(table, **hazard_search(settings), split_day=data.split_asked)
     except hazard.TooLittleKnown as error:
         raise TooLittle(str(error)) from error
     learnt: hazard.Fitted = fitted.grades if hasattr(fitted, "grades") else fitted.fitted
@@ -72,20 +60,11 @@ def _hazard(service: ModuleType, data: Data, settings: Settings) -> Exportable:
     return made
 
 
-def _measure_hazard(
-    service: ModuleType, data: Data, folder: Path, manifest: Manifest
-) -> dict[str, float]:
+def hazard_search(settings: Settings) -> dict[str, Any]:
+    """How much is tried, and on how many examples at most."""
     from trainer import hazard
 
-    problem = service.problem(service.read(data.sources, last_day=data.last_day))
-    if not set(manifest.features) <= set(problem.features):
-        return {}
-    judged = problem.where(problem.cutoffs >= data.split_day).only(manifest.features)
-    session = door_run.load((folder / MODEL).read_bytes())
-    given = door_run.run(session, manifest.outputs, {"x": judged.x}, "held-out days")["y"]
-    answers = given[:, : len(problem.edges)].astype(np.float64)
-    found = hazard.figures(judged, answers)
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    return {"families": hazard.FAMILIES[1:4:2], "rows_max": 8_000} if settings.quick else {}
 
 
 def quality(data: Data, settings: Settings) -> Exportable:
@@ -110,12 +89,7 @@ def _over_a_fifth(
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Metrics and baselines of forecasts from origins all over the held-out days."""
     panel = data.panel()
-    days = len(panel.days)
-    origins = math.ceil((data.last_day + 1 - data.split_day) / DEMAND_HORIZON_DAYS)
-    origins = max(min(origins, days // DEMAND_HORIZON_DAYS - 2), 1)
-    plan = backtest.Plan(
-        backtest_splits.origins(days, DEMAND_HORIZON_DAYS, origins), DEMAND_HORIZON_DAYS
-    )
+    plan = demand_plan(data, len(panel.days))
     ours = importlib.import_module("trainer.demand").forecaster(
         settings.country, settings.region or None, settings.known, DEMAND_HORIZON_DAYS
     )
@@ -132,6 +106,16 @@ def _over_a_fifth(
         for name, told in found.items()
     }
     return figures.pop(ours.name), figures
+
+
+def demand_plan(data: Data, days: int) -> backtest.Plan:
+    """Origins all over the held-out days; where somebody asked for these, none of them before."""
+    many = (data.last_day + 1 - data.split_day) / DEMAND_HORIZON_DAYS
+    count = math.ceil(many) if data.split_asked is None else math.floor(many)
+    count = max(min(count, days // DEMAND_HORIZON_DAYS - 2), 1)
+    return backtest.Plan(
+        backtest_splits.origins(days, DEMAND_HORIZON_DAYS, count), DEMAND_HORIZON_DAYS
+    )
 
 
 def pricing(data: Data, settings: Settings) -> Exportable:

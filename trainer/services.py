@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from edge.errors import Rfid3Error
+from edge.errors import Rfid3Error, WrongUsage
 from edge.inference.manifest import Entity, Service
 from trainer.data import Data
 from trainer.export import Exportable
@@ -66,6 +66,8 @@ class Recipe:
     """Simple rules measured beside it."""
     every_days: int
     """How often it is trained again without any other reason."""
+    later_days: int
+    """So many days after what a model has seen tell how good it is: its labels must have come."""
 
     def fit(self, data: Data, settings: Settings) -> Exportable:
         """Raises TooLittle, Untrained, and what the service's own fit raises."""
@@ -107,6 +109,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=56,
             baselines=("seasonal_naive", "historical_average"),
             every_days=1,
+            later_days=28,
         ),
         Recipe(
             name="maintenance",
@@ -117,6 +120,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=90,
             baselines=("base_rate",),
             every_days=7,
+            later_days=21,
         ),
         Recipe(
             name="quality",
@@ -127,6 +131,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=90,
             baselines=("grade_stays",),
             every_days=7,
+            later_days=104,
         ),
         Recipe(
             name="pricing",
@@ -137,6 +142,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=230,  # 26 weeks before the newest fifth, which is held out
             baselines=("no_price",),
             every_days=7,
+            later_days=28,
         ),
         Recipe(
             name="inventory",
@@ -147,6 +153,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=56,
             baselines=("normal",),
             every_days=1,
+            later_days=21,
         ),
         Recipe(
             name="packs",
@@ -157,6 +164,7 @@ RECIPES: dict[Service, Recipe] = {
             days_min=28,
             baselines=("popularity",),
             every_days=7,
+            later_days=14,
         ),
     )
 }
@@ -164,9 +172,9 @@ RECIPES: dict[Service, Recipe] = {
 
 
 def chosen(names: Sequence[str]) -> list[Recipe]:
-    """The recipes of these services, in the table's order; all without any. Raises Rfid3Error."""
+    """The recipes of these services, in the table's order; all without any. Raises WrongUsage."""
     if unknown := [name for name in names if name not in RECIPES]:
-        raise Rfid3Error(
+        raise WrongUsage(
             f"there is no service {unknown[0]}\nCure: choose among {', '.join(RECIPES)}"
         )
     return [recipe for name, recipe in RECIPES.items() if not names or name in names]

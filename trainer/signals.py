@@ -1,16 +1,19 @@
-"""Whether a shop's newest days still look like those that a model was trained on. Fits nothing.
+"""What speaks for training a model again: its features have drifted, people rated it low. Fits nothing.
 
 The daemon asks the same of live rows once a day and shows it; a night's training asks the history, so
 that it needs no daemon to answer. The test is the daemon's own (``edge.inference.drift``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
 from edge.features.history import SLOT_DAYS
 from edge.inference import drift
 from edge.inference.manifest import Manifest, Service
+from edge.storage.feedback import low_ratings
 from trainer.data import Data
 from trainer.history import feature_table
 from trainer.schedule import Signals
@@ -18,13 +21,30 @@ from trainer.services import RECIPES
 from trainer.standing import Standing
 
 
-def noticed(data: Data, standings: Mapping[Service, Standing]) -> dict[Service, Signals]:
-    """What is to be noticed about the newest model of each service."""
+def noticed(
+    data: Data, standings: Mapping[Service, Standing], store: Path, asked: Collection[str] = ()
+) -> dict[Service, Signals]:
+    """What is to be noticed about each service's newest model; ``store``: the ``journal.db``."""
+    newest = {name: s.newest for name, s in standings.items() if s.newest is not None}
+    low = low_ratings(store, {name: _trained_ms(model) for name, model in newest.items()})
     return {
-        service: Signals(drifted=drifted(data, service, standing.newest))
-        for service, standing in standings.items()
-        if standing.newest is not None and standing.newest.feature_bins
+        name: Signals(
+            drifted=drifted(data, name, newest[name])
+            if name in newest and newest[name].feature_bins
+            else 0.0,
+            low_ratings=low.get(name, 0),
+            asked=name in asked,
+        )
+        for name in standings
     }
+
+
+def _trained_ms(manifest: Manifest) -> int:
+    """When it was trained, epoch milliseconds; 0: its manifest does not tell."""
+    try:
+        return int(datetime.fromisoformat(manifest.created_at).timestamp() * 1000)
+    except ValueError:
+        return 0
 
 
 def drifted(data: Data, service: Service, manifest: Manifest) -> float:

@@ -8,6 +8,8 @@ deviates are replaced by those that were seen: the share of lead times below eac
 Windows in which stock ran out are left out: what was not there could not be sold.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
@@ -79,6 +81,10 @@ class Windows:
         n = self._days[:, self.at] - self._days[:, low]
         moved = self._sum[:, self.at] - self._sum[:, low]
         return np.where(n > 0, moved / np.maximum(n, 1), np.nan)
+
+    def moved(self, days: int) -> Floats:
+        """float64[k, o]: units of the last ``days`` days before."""
+        return self._sum[:, self.at] - self._sum[:, np.maximum(self.at - days, 0)]
 
     def came(self, days: int) -> Floats:
         """float64[k, o]: units of the lead time; NaN: beyond the end, unknown, or out of stock."""
@@ -169,13 +175,17 @@ def held_out(panel: Panel, split: int) -> tuple[dict[str, float], dict[str, floa
     z = np.array([velocity.normal_quantile(level) for level in LEVELS])
     mine, theirs = [], []
     for i, days in enumerate(LEADS):
-        came = later.came(days)
         over = np.broadcast_to(learnt.over[:, [i]], rate.shape)
-        ours = quantiles(rate, over, learnt.deviates[i], days)
+        mine.append(quantiles(rate, over, learnt.deviates[i], days))
         normal = (days * rates[:, :, 1])[..., None] + z * (daily * np.sqrt(days))[..., None]
-        mine.append(_judged(came, ours))
-        theirs.append(_judged(came, np.maximum(normal, 0.0)))
-    return _mean(mine), _mean(theirs)
+        theirs.append(np.maximum(normal, 0.0))
+    return judged(later, mine), judged(later, theirs)
+
+
+def judged(windows: Windows, told: Sequence[Floats]) -> dict[str, float]:
+    """Pinball and shares below of the quantiles ``told`` for each lead time: float64[k, o, l]."""
+    found = [_judged(windows.came(days), q) for days, q in zip(LEADS, told, strict=True)]
+    return _mean(found)
 
 
 def _judged(came: Floats, found: Floats) -> dict[str, float]:

@@ -10,14 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.__main__ import Parser
 
-NEEDS = (
-    ("sklearn", "scikit-learn"),
-    ("scipy", "scipy"),
-    ("holidays", "holidays"),
-    ("matplotlib", "matplotlib"),
-)
-"""What the extra ``trainer`` installs: module, and its name as people install it."""
-
 
 def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
     """Add the command; every word after it is the trainer's own, options too."""
@@ -31,15 +23,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Become the trainer. Raises Rfid3Error where it is not installed."""
+    """Become the trainer. Raises Rfid3Error where it is not installed.
+
+    Which libraries it needs, and for what, it knows itself: looking and publishing need none of them.
+    """
     from edge.errors import Rfid3Error
 
-    missing = [name for module, name in NEEDS if importlib.util.find_spec(module) is None]
-    if missing:
+    if importlib.util.find_spec("trainer") is None:
         raise Rfid3Error(
-            f"training needs {', '.join(missing)}, which this installation does not have.\n"
-            "Cure: 'make trainer' in the project's folder, or pip install --require-hashes "
-            "-r requirements/trainer.txt, here or on a workstation (docs/training.md)"
+            "the trainer is not part of this installation\nCure: install rfid3 from its wheel"
         )
     package = str(Path(__file__).resolve().parents[2])
     before = os.environ.get("PYTHONPATH", "")

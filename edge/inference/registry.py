@@ -37,6 +37,7 @@ METRICS: tuple[tuple[str, bool], ...] = (
     ("brier", False),
     ("mae", False),
     ("f1", True),
+    ("precision", True),
 )
 """What two models are compared by: the first that both tell; and whether higher is better."""
 ACTIVE = "active"

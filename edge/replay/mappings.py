@@ -36,7 +36,9 @@ def load(name: str) -> Mapping:
     path = known.get(name) or Path(name)
     if not path.is_file():
         hint = did_you_mean(name, known)
-        raise ReplayError(f"no mapping {name}{hint} Shipped are {', '.join(known)}; or give a file")
+        raise ReplayError(
+            f"no mapping {name}{hint or '.'} Shipped are {', '.join(known)}; or give a file"
+        )
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Mapping)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:

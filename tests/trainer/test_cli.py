@@ -15,17 +15,30 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from edge.config_file import load
 from edge.inference import door, drift, keys
-from edge.inference.manifest import MANIFEST, SIGNATURE, decode_manifest
+from edge.inference.history import HistoryFile
+from edge.inference.manifest import (
+    MANIFEST,
+    QUICK,
+    SIGNATURE,
+    decode_manifest,
+    encode_manifest,
+    is_quick,
+)
+from edge.inference.registry import Line
 from edge.simulate.days import DaysSettings, ShopDays
 from tests.inference import models
-from trainer import fitting
+from trainer import export, fitting, places
 from trainer.__main__ import COMMANDS, FAILED, OK, USAGE, main
 from trainer.budget import Budget
+from trainer.cli.fit import forget
 from trainer.data import Data
+from trainer.export import write_artifact
 from trainer.history import feature_table
 from trainer.imports import import_history
 from trainer.orders import FitOrder
+from trainer.services import RECIPES, Settings
 from trainer.signals import drifted
 
 SHOP = DaysSettings(days=200, rental_classes=6, articles=4, items_per_class=10, rentals_a_day=12.0)
@@ -100,16 +113,70 @@ def test_what_is_published_passes_the_door(
     trained: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, _ = trained
-    code, told = said(capsys, "compare", "demand", "-c", str(config))
+    code, told = said(capsys, "compare", "demand", "--allow-quick", "-c", str(config))
     assert code == OK
     assert told["candidates"][0]["refusal"] == ""
-    code, told = said(capsys, "publish", "-c", str(config))
+    code, told = said(capsys, "publish", "--allow-quick", "-c", str(config))
     (one,) = told["published"]
     assert (code, one["became"]) == (OK, "published")
     trusted = keys.keys_directory(config.parent / "var") / keys.TRUSTED
     verdict = door.inspect(Path(one["path"]), trusted, door.Limits())
     assert verdict.ok, str(verdict)
-    assert said(capsys, "publish", "-c", str(config))[1]["published"][0]["became"] == "already"
+    again = said(capsys, "publish", "--allow-quick", "-c", str(config))[1]["published"]
+    assert again[0]["became"] == "already"
+
+
+def test_a_quick_look_is_not_published_unless_it_is_allowed(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, made = trained
+    look = Path(made["fits"][0]["path"])
+    assert is_quick(decode_manifest((look / MANIFEST).read_bytes()))
+    source = tmp_path / "looks" / "demand"
+    shutil.copytree(look, source / look.name)
+    words = ("--from", str(source.parent), "-c", str(configured(tmp_path)))
+    for forced in ((), ("--force",)):
+        assert main(["publish", *forced, *words]) == FAILED
+        out = capsys.readouterr().out
+        assert "a quick look" in out
+        assert "--allow-quick" in out
+    assert main(["export", "--to", str(tmp_path / "stick"), *words]) == FAILED
+    assert "a quick look" in capsys.readouterr().err
+    older = source / "20200101T000000Z-00000000"  # a whole one, from before
+    shutil.copytree(look, older)
+    whole = decode_manifest((older / MANIFEST).read_bytes())
+    extra = {name: value for name, value in whole.extra.items() if name != QUICK}
+    content = encode_manifest(replace(whole, version=older.name, extra=extra))
+    (older / MANIFEST).write_bytes(content)
+    code, told = said(capsys, "publish", *words)
+    (one,) = told["published"]
+    assert (code, one["became"], one["version"]) == (OK, "published", older.name)
+    assert look.name in one["passed_over"]
+    for i in range(places.KEPT + 1):
+        shutil.copytree(look, source / f"{look.name}{i}")
+    forget(source.parent, "demand")
+    assert older in places.trained(source.parent, "demand")
+
+
+def test_an_active_model_is_measured_on_later_days(
+    history: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(tmp_path)
+    (tmp_path / "var" / "imported").mkdir(parents=True)
+    shutil.copy(history, tmp_path / "var" / "imported")
+    with Data([history]) as data:
+        seen = data.last_day - 50
+    with Data([history], last_day=seen) as data:
+        folder = write_artifact(tmp_path / "made", RECIPES["inventory"].fit(data, Settings()))
+    key = keys.machine_key(keys.keys_directory(tmp_path / "var"))
+    export.publish(folder, tmp_path / "var" / "models", key)
+    line = Line(at_ms=1, service="inventory", version=folder.name, state="active", who="a", why="")
+    HistoryFile(tmp_path / "var" / "models").append([line])
+    code, told = said(capsys, "compare", "--later", "inventory", "quality", "-c", str(config))
+    assert code == OK, told
+    later = {one["service"]: one for one in told["later"]}
+    assert later["inventory"]["baselines"]["active"]["pinball"] > 0
+    assert "no model of this shop's own" in later["quality"]["why"]
 
 
 def test_an_export_is_signed_by_the_key_that_was_named(
@@ -117,7 +184,8 @@ def test_an_export_is_signed_by_the_key_that_was_named(
 ) -> None:
     config, _ = trained
     key = keys.new_key(keys.keys_directory(config.parent / "var"), "workstation")
-    words = ("export", "demand", "--to", str(tmp_path / "stick"), "-c", str(config))
+    stick = ("--to", str(tmp_path / "stick"))
+    words = ("export", "demand", "--allow-quick", *stick, "-c", str(config))
     code, told = said(capsys, *words, "--key", key.id)
     assert (code, told["key"]) == (OK, key.id)
     (folder,) = told["exported"]
@@ -216,24 +284,80 @@ def test_a_model_whose_features_have_moved_is_noticed(history: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("fit",), FAILED, "there is no history yet"),
-        (("fit", "weather"), FAILED, "no service weather"),
-        (("fit", "--rows", "sales.csv"), FAILED, "--mapping NAME"),
-        (("fit", "--history", "nowhere.sqlite", "--nice", "40"), FAILED, "--nice"),
-        (("publish",), FAILED, "no trained model"),
-        (("compare", "demand"), FAILED, "no trained model"),
-        (("backtest",), FAILED, "there is no history yet"),
+        ("fit", FAILED, "there is no history yet"),
+        ("backtest", FAILED, "there is no history yet"),
+        ("publish", FAILED, "no trained model"),
+        ("compare demand", FAILED, "no trained model"),
+        ("fit weather", USAGE, "no service weather"),
+        ("schedule weather", USAGE, "no service weather"),
+        ("schedule --asked", USAGE, "none is named"),
+        ("fit --rows {room}/sales.csv", USAGE, "--rows {room}/sales.csv: nothing says how"),
+        ("fit --rows {room}/no.csv --mapping invoices", USAGE, "{room}/no.csv: No such file"),
+        ("fit --rows {room} --mapping invoices", USAGE, "{room}: Is a directory"),
+        ("fit --rows {room}/empty.csv --mapping invoices", USAGE, "{room}/empty.csv"),
+        ("fit --rows {room}/head.csv --mapping invoices", USAGE, "no day of history came of it"),
+        ("fit --rows {room}/sales.csv --mapping nonsense", USAGE, "nonsense"),
+        ("fit --rows {room}/sales.csv --mapping bikes", USAGE, "bikes"),
+        ("fit --rows {room}/bad.csv.gz --mapping invoices", USAGE, "it cannot be read"),
+        ("fit --mapping invoices", USAGE, "--mapping says how to read --rows"),
+        ("fit --history {room}/nowhere.sqlite", USAGE, "--history {room}/nowhere.sqlite: there is"),
+        ("backtest --history {room}/sales.csv", USAGE, "{room}/sales.csv holds no history"),
+        ("fit --nice 40", USAGE, "--nice 40"),
+        ("fit --memory-mb 3", USAGE, "--memory-mb 3"),
+        ("fit --minutes-all 0", USAGE, "--minutes-all 0"),
+        ("backtest --horizon 0", USAGE, "--horizon"),
+        ("publish --from {room}/nowhere", USAGE, "--from {room}/nowhere: there is no such folder"),
+        ("publish --from {room}/sales.csv", USAGE, "sales.csv: there is no such folder"),
+        (
+            "fit --history {room}/good.sqlite --out {room}/sales.csv",
+            USAGE,
+            "no model can be written",
+        ),
     ],
 )
-def test_every_refusal_says_what_and_the_cure(
-    words: tuple[str, ...], code: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_every_refusal_says_what_and_where_and_the_cure(
+    words: str,
+    code: int,
+    told: str,
+    history: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "sales.csv").write_text(SALES)
-    given = [str(tmp_path / word) if word == "sales.csv" else word for word in words]
+    (tmp_path / "head.csv").write_text(SALES.splitlines()[0] + "\n")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "bad.csv.gz").write_bytes(b"\x1f\x8b rubbish")
+    (tmp_path / "good.sqlite").symlink_to(history)
+    given = [word.format(room=tmp_path) for word in words.split()]
     assert main([*given, "-c", str(configured(tmp_path))]) == code
     error = capsys.readouterr().err
-    assert told in error
+    assert told.format(room=tmp_path) in error
     assert "Cure:" in error
+    assert not list((tmp_path / "var" / "imported").glob("*.sqlite"))
+
+
+def test_the_same_rows_are_imported_once_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "sales.csv"
+    rows.write_text(SALES)
+    config = configured(tmp_path)
+    words = ["fit", "packs", "--mapping", "invoices", "-c", str(config), "--rows"]
+    kept = tmp_path / "var" / "imported"
+    assert main([*words, str(rows)]) == OK
+    assert "admitted" in capsys.readouterr().out
+    (first,) = kept.glob("*.sqlite")
+    os.utime(rows, (1, 1))
+    assert main([*words, str(rows)]) == OK
+    out = capsys.readouterr().out
+    assert "imported before" in out
+    assert str(first) in out.replace("\n", "")
+    rows.write_text(SALES + "4,A,Tent,5,2024-01-05 13:00:00,9.99,8,X\n")
+    assert main([*words, str(rows)]) == OK
+    assert "imported before" not in capsys.readouterr().out
+    assert len(list(kept.glob("*.sqlite"))) == 2
+    shop = load(config, {}, machine=False)
+    assert places.history(shop)[0] == first  # the newer export stands last, and wins
 
 
 def test_a_wrong_configuration_is_exit_code_2(
@@ -259,17 +383,37 @@ def test_every_command_has_help_with_examples(
     assert f"rfid3 train {name}" in capsys.readouterr().out.partition("examples:")[2]
 
 
-def test_without_its_libraries_the_trainer_says_what_to_install() -> None:
-    blocked = (
-        "import importlib.util, sys\n"
-        "real = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'sklearn' else real(name, *a)\n"
-        "from edge.__main__ import main\n"
-        "sys.exit(main(['train', 'fit']))\n"
+WITHOUT = (
+    "import sys\n"
+    "for name in ('sklearn', 'scipy', 'skl2onnx', 'holidays', 'matplotlib'):\n"
+    "    sys.modules[name] = None\n"
+    "from trainer.__main__ import main\n"
+    "sys.exit(main(sys.argv[1:]))\n"
+)
+
+
+def without_libraries(*words: str) -> subprocess.CompletedProcess[str]:
+    """The trainer where its extra is not installed."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, check=False
     )
-    done = subprocess.run(
-        [sys.executable, "-c", blocked], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == FAILED
-    assert "make trainer" in done.stderr
-    assert "scikit-learn" in done.stderr
+
+
+def test_without_its_libraries_the_trainer_says_what_to_install(
+    history: Path, tmp_path: Path
+) -> None:
+    config = ("-c", str(configured(tmp_path)))
+    for words in (("fit",), ("backtest",), ("compare", "--later")):
+        done = without_libraries(*words, *config)
+        assert done.returncode == FAILED, words
+        assert "make trainer" in done.stderr
+        assert "scikit-learn" in done.stderr
+
+
+def test_without_its_libraries_the_trainer_helps_and_looks(tmp_path: Path) -> None:
+    config = ("-c", str(configured(tmp_path)))
+    for words in (("--help",), ("fit", "--help"), ("schedule", "--dry-run", *config)):
+        done = without_libraries(*words)
+        assert done.returncode == OK, (words, done.stderr)
+    done = without_libraries("publish", *config)
+    assert "no trained model is there" in done.stderr

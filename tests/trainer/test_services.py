@@ -1,7 +1,10 @@
 """The table of services: what is too little is told, not raised through; what is due has its reason."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -10,11 +13,12 @@ from edge.errors import Rfid3Error
 from edge.inference.manifest import SERVICES, Manifest
 from edge.inference.predict import SERVICES as AT_EDGE
 from edge.inference.registry import ACTIVE
+from edge.storage.feedback import low_ratings
 from tests.inference import models
 from trainer.compare import compare, may_publish
 from trainer.data import Data, named, numbered
-from trainer.schedule import Due, Signals, due
-from trainer.services import RECIPES, Recipe, Settings, TooLittle, chosen
+from trainer.schedule import REASONS, Due, Signals, due
+from trainer.services import RECIPES, Reason, Recipe, Settings, TooLittle, chosen
 from trainer.standing import Standing
 
 
@@ -81,7 +85,8 @@ def plan(
     newest = None if trained_to is None else manifest(trained_to)
     standing = Standing(recipe.name, None, None, newest, complaint)
     signals = {recipe.name: Signals(**noticed)}  # type: ignore[arg-type]
-    (told,) = due([recipe], {recipe.name: standing}, {"class": -1, "item": last_day}, signals)
+    last = {"class": -1, "item": last_day}
+    (told,) = due([recipe], {recipe.name: standing}, last, signals, feedback_ratings=3)
     return told
 
 
@@ -103,10 +108,56 @@ def test_what_the_daemon_took_back_is_trained_again_early(recipe: Recipe) -> Non
     assert plan(recipe, 100, 100, "worse than the simple rule by 9%").reason is None
 
 
-def test_drift_and_corrections_are_reasons(recipe: Recipe) -> None:
+def test_drift_and_low_ratings_are_reasons(recipe: Recipe) -> None:
     assert plan(recipe, 100, 101, drifted=0.3).reason == "drift"
     assert plan(recipe, 100, 101, drifted=0.1).reason is None
-    assert plan(recipe, 100, 101, corrections=3).reason == "feedback"
+    assert plan(recipe, 100, 101, low_ratings=3).reason == "feedback"
+    assert plan(recipe, 100, 101, low_ratings=2).reason is None
+
+
+def test_without_a_threshold_no_rating_is_a_reason(recipe: Recipe) -> None:
+    standing = Standing(recipe.name, None, None, manifest(100))
+    signals = {recipe.name: Signals(low_ratings=1_000)}
+    (told,) = due([recipe], {recipe.name: standing}, {"class": -1, "item": 101}, signals)
+    assert told.reason is None
+
+
+def test_what_somebody_asks_for_is_due_whatever_its_age(recipe: Recipe) -> None:
+    assert plan(recipe, 100, 100, asked=True).reason == "asked"
+    assert plan(recipe, None, 100, asked=True).reason == "asked"
+    assert plan(recipe, 100, -1, asked=True).reason is None
+
+
+def test_of_several_reasons_the_most_urgent_is_told(recipe: Recipe) -> None:
+    everything = {"drifted": 1.0, "low_ratings": 9, "asked": True}
+    order = []
+    for gone in ("", "asked", "complaint", "drifted", "low_ratings"):
+        everything.pop(gone, None)
+        complaint = "worse" if len(order) < 2 else ""
+        order.append(plan(recipe, 100, 200, complaint, **everything).reason)
+    assert order == [reason for reason, _ in REASONS]
+    assert {reason for reason, _ in REASONS} == set(get_args(Reason)) - {"starter"}
+
+
+def test_low_ratings_since_the_training_are_counted_by_service(tmp_path: Path) -> None:
+    store = tmp_path / "journal.db"
+    since = {"demand": 1_000, "quality": 1_000}
+    assert low_ratings(store, since) == {}
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("CREATE TABLE other (x)")
+        connection.commit()
+        assert low_ratings(store, since) == {}
+        connection.execute(
+            "CREATE TABLE feedback (entity TEXT, service TEXT, rating INTEGER, at_ms INTEGER, note TEXT)"
+        )
+        for service, rating, at_ms in (
+            ("demand", 1, 2_000), ("demand", 2, 3_000), ("demand", 3, 3_000), ("demand", 5, 3_000),
+            ("demand", 1, 900), ("demand", 0, 3_000), ("quality", 4, 3_000), ("packs", 1, 3_000),
+        ):  # fmt: skip
+            row = ("A", service, rating, at_ms, "too many tents")
+            connection.execute("INSERT INTO feedback VALUES (?, ?, ?, ?, ?)", row)
+        connection.commit()
+    assert low_ratings(store, since) == {"demand": 2}
 
 
 # --- which is better ----------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge.errors import Rfid3Error
-from trainer import budget
+from edge.errors import Rfid3Error, WrongUsage
+from trainer import budget, libraries
 from trainer.budget import Ended
 from trainer.cli import options, show
 from trainer.fitting import PROGRAM, environment
@@ -49,10 +49,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 with a report. Raises Rfid3Error without one."""
     if min(args.horizon, args.origins, args.classes) < 1:
-        raise Rfid3Error(
+        raise WrongUsage(
             "--horizon, --origins and --classes must be 1 or more\nCure: leave them out"
         )
     config = options.load_config(args)
+    options.budget(args)
+    libraries.require()
     paths = [str(path.absolute()) for path in options.history(args, config)]
     order = BacktestOrder(
         history=paths,

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from edge.config import Config
-from edge.inference.manifest import Service
+from edge.inference.manifest import Service, is_quick
+from edge.inference.registry import ACTIVE
+from trainer import libraries
 from trainer.cli import options, show
-from trainer.cli.candidates import Candidate, add_from, candidates
-from trainer.compare import LATER_DAYS_MIN
+from trainer.cli.candidates import Candidate, add_allow_quick, add_from, candidates
 from trainer.data import Data, numbered
 from trainer.fitting import fit_one
 from trainer.orders import Fit, FitOrder
@@ -31,7 +32,8 @@ same rows. Otherwise each is held against the simple rules on its own held-out d
 judges both side by side in the field before it lets the new one answer.
 
 --later asks anew: a candidate is fitted on the days that the active model has seen, and both are
-measured on the days after them. It leaves no model behind.
+measured on the days after them, once these are enough for the service's labels to have come (a grade
+in 90 days takes more than 90). It leaves no model behind.
 """
 
 
@@ -39,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     options.add_services(parser)
     add_from(parser)
+    add_allow_quick(parser)
     parser.add_argument(
         "--later",
         action="store_true",
@@ -60,10 +63,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"candidates": [told(one) for one in found]}))
         return 0
     for one in found:
+        if one.passed_over:
+            show.lines([one.passed_over])
         ours, rules = show.figure(one.manifest.metrics, one.manifest.baselines)
         show.lines(
             [
-                f"{one.service} {one.path.name}{' (published)' if one.published else ''}",
+                f"{one.service} {one.path.name}{_marks(one)}",
                 f"  held-out days: {ours or 'no metric'}{f' ({rules})' if rules else ''}",
                 f"  active: {one.active.version if one.active else 'none of this shop'}",
                 f"  {one.compared.line()}",
@@ -71,6 +76,11 @@ def run(args: argparse.Namespace) -> int:
             ]
         )
     return 0
+
+
+def _marks(one: Candidate) -> str:
+    marks = ["published"] * one.published + ["a quick look"] * is_quick(one.manifest)
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def told(one: Candidate) -> dict[str, Any]:
@@ -83,12 +93,14 @@ def told(one: Candidate) -> dict[str, Any]:
         "by": one.compared.by,
         "gain": one.compared.gain,
         "published": one.published,
+        "quick": is_quick(one.manifest),
         "refusal": one.refusal,
     }
 
 
 def _later(args: argparse.Namespace, config: Config) -> int:
     """Fit anew on what each active model has seen; 1 when a fit failed."""
+    libraries.require()
     paths = options.history(args, config)
     services = [recipe.name for recipe in chosen(args.services)]
     made: list[tuple[Service, Fit | None, str]] = []
@@ -100,8 +112,9 @@ def _later(args: argparse.Namespace, config: Config) -> int:
             continue
         split = numbered(standing.own.training.to_day) + 1
         later = last[RECIPES[service].rows_of] + 1 - split
-        if later < LATER_DAYS_MIN:
-            why = f"{max(later, 0)} days are later, {LATER_DAYS_MIN} are needed"
+        if later < RECIPES[service].later_days:
+            needed = RECIPES[service].later_days
+            why = f"{max(later, 0)} days of history are later, {needed} are needed"
             made.append((service, None, why))
             continue
         fit = _fitted(args, service, [str(p.absolute()) for p in paths], standing.active, split)
@@ -137,6 +150,9 @@ def _fitted(
 
 def _gain(fit: Fit) -> str:
     ours, beside = show.figure(fit.metrics, fit.baselines)
-    if "active" not in fit.baselines:
-        return f"{ours} ({beside}); the active model of this service cannot be measured here"
+    if ACTIVE not in fit.baselines:
+        return (
+            f"{ours} ({beside}); the active model tells other things than this version's (other "
+            "features or columns), so that it cannot be measured on the same rows"
+        )
     return f"{ours} ({beside})"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.errors import Rfid3Error
 from trainer.cli import options, show
-from trainer.cli.candidates import add_from, candidates
+from trainer.cli.candidates import add_allow_quick, add_from, candidates
 from trainer.export import publish
 
 EPILOG = """\
@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--to", type=Path, required=True, metavar="DIR", help="made when it is not there"
     )
     add_from(parser)
+    add_allow_quick(parser)
     options.add_key(parser)
     options.add_config(parser)
 
@@ -37,10 +38,17 @@ def run(args: argparse.Namespace) -> int:
     key = options.signing_key(args, config)
     made = []
     for one in candidates(args, config):
+        if one.quick_refused:
+            raise Rfid3Error(f"{one.service} {one.path.name}: {one.refusal}\nCure: {one.cure}")
+        if one.passed_over and not args.json:
+            show.lines([one.passed_over])
         try:
             made.append(str(publish(one.path, args.to, key)))
         except FileExistsError as error:
-            raise Rfid3Error(f"{error}\nCure: choose another folder for --to") from error
+            raise Rfid3Error(
+                f"{args.to / one.service / one.path.name} is there already\n"
+                "Cure: choose another folder for --to, or remove this one"
+            ) from error
     if args.json:
         print(json.dumps({"exported": made, "key": key.id}))
     else:

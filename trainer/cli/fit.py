@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from edge.config import Config
+from edge.errors import WrongUsage
 from edge.inference.manifest import Service
-from trainer import places
+from trainer import libraries, places
 from trainer.cli import options, show
+from trainer.cli.candidates import quick
 from trainer.fitting import Fits, fit_all
 from trainer.orders import Fit, FitOrder
 from trainer.services import Reason, chosen
@@ -47,7 +49,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="for the manifest: what it was trained on, in words",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a small search and small models: a look"
+        "--quick",
+        action="store_true",
+        help="a small search and small models: a look, which publish does not take",
     )
     options.add_budget(parser)
     options.add_config(parser)
@@ -56,13 +60,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when every service has a model or too little data; 1 when one failed."""
     config = options.load_config(args)
+    options.budget(args)
+    libraries.require()
     out = args.out or places.trained_directory(config)
     made = train(args, config, [recipe.name for recipe in chosen(args.services)], {}, out)
     if args.json:
         print(json.dumps(msgspec.to_builtins(made)))
     else:
         show.fits(made.fits)
-        if made.models:
+        if made.models and args.quick:
+            show.lines(["A quick look: without --quick the model is fit to be published"])
+        elif made.models:
             show.lines(["Next: rfid3 train compare, then rfid3 train publish"])
     return 1 if made.broken else 0
 
@@ -76,6 +84,7 @@ def train(
 ) -> Fits:
     """Fit services with a bar on the terminal; older trained versions beyond a few go."""
     paths = [str(path.absolute()) for path in options.history(args, config)]
+    _check_out(out)
     active = standings(config, list(services))
     orders = [
         FitOrder(
@@ -107,7 +116,23 @@ def train(
         return fit_all(orders, args.minutes_all * 60.0, say, done)
 
 
+def _check_out(out: Path) -> None:
+    """Raises WrongUsage where no model could be written, before hours are spent on one."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise WrongUsage(
+            f"{out}: no model can be written there ({error.strerror})\n"
+            "Cure: choose another folder with --out, or run this as the user who owns it"
+        ) from error
+
+
 def forget(root: Path, service: str) -> None:
-    """Remove all but the newest few trained versions of a service."""
-    for old in places.trained(root, service)[: -places.KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Remove all but the newest few trained versions of a service; never the newest that is no look."""
+    versions = places.trained(root, service)
+    whole = [path for path in versions if not quick(path)]
+    for old in versions[: -places.KEPT]:
+        if old not in whole[-1:]:
+            shutil.rmtree(old, ignore_errors=True)

@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import zlib
 from pathlib import Path
 
 from edge import config_file
 from edge.config import Config
-from edge.errors import Rfid3Error
+from edge.errors import JournalBroken, Rfid3Error, WrongUsage
 from edge.inference import keys
 from edge.replay import mappings
+from edge.replay.errors import ReplayError
+from edge.storage.history import HistoryReader
 from trainer import places
 from trainer.budget import Budget
 from trainer.cli.show import Bar
@@ -16,6 +19,7 @@ from trainer.imports import from_file
 from trainer.services import RECIPES
 
 MEMORY_MB = 1_536
+MEMORY_MB_LEAST = 64
 MINUTES_EACH = 30.0
 MINUTES_ALL = 120.0
 
@@ -117,11 +121,19 @@ def add_budget(parser: argparse.ArgumentParser, *, everything: bool = True) -> N
 
 
 def budget(args: argparse.Namespace) -> Budget:
-    """The budget of one service. Raises Rfid3Error for one that nothing can live within."""
-    if args.memory_mb < 64 or args.minutes <= 0 or not 0 <= args.nice <= 19:
-        raise Rfid3Error(
-            "this budget cannot be kept\n"
-            "Cure: --memory-mb 64 or more, --minutes above 0, --nice from 0 to 19"
+    """The budget of one service. Raises WrongUsage for one that nothing can live within."""
+    given = {
+        "--memory-mb": (args.memory_mb, args.memory_mb >= MEMORY_MB_LEAST),
+        "--minutes": (args.minutes, args.minutes > 0),
+        "--minutes-all": (everything := getattr(args, "minutes_all", 1.0), everything > 0),
+        "--nice": (args.nice, 0 <= args.nice <= 19),
+    }
+    wrong = [f"{name} {value:g}" for name, (value, fine) in given.items() if not fine]
+    if wrong:
+        raise WrongUsage(
+            f"this budget cannot be kept: {', '.join(wrong)}\n"
+            f"Cure: --memory-mb {MEMORY_MB_LEAST} or more, --minutes and --minutes-all above 0, "
+            "--nice from 0 to 19"
         )
     return Budget(memory_mb=args.memory_mb, seconds=args.minutes * 60.0, nice=args.nice)
 
@@ -133,7 +145,16 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def history(args: argparse.Namespace, config: Config) -> list[Path]:
-    """Where to learn from, after importing what is to be imported. Raises Rfid3Error."""
+    """Where to learn from, after importing what is to be imported.
+
+    Raises WrongUsage for what was named and cannot be used, Rfid3Error where there is nothing.
+    """
+    for path in args.history:
+        _check_history(path)
+    if args.mapping and not args.rows:
+        raise WrongUsage(
+            "--mapping says how to read --rows, and there is none\nCure: --rows FILE, or leave it out"
+        )
     imported = [_imported(args, config, rows) for rows in args.rows]
     if args.history:
         return [*imported, *args.history]
@@ -147,30 +168,74 @@ def history(args: argparse.Namespace, config: Config) -> list[Path]:
     return found
 
 
+def _check_history(path: Path) -> None:
+    """Raises WrongUsage where there is no history that can be read."""
+    try:
+        HistoryReader.open(path).close()
+    except JournalBroken as error:
+        raise WrongUsage(
+            f"--history {path}: {error}\n"
+            "Cure: name a storage directory, its journal.db, or a history.sqlite of an import"
+        ) from error
+    except OSError as error:
+        raise WrongUsage(
+            f"--history {path}: {error}\nCure: check the path and who may read it"
+        ) from error
+
+
 def _imported(args: argparse.Namespace, config: Config, rows: Path) -> Path:
-    """History made of a file of rows; what was imported before is not read again."""
+    """History made of a file of rows; the same content is not read again, and that is said."""
     if not args.mapping:
-        raise Rfid3Error(
-            f"{rows}: nothing says how to read it\n"
+        raise WrongUsage(
+            f"--rows {rows}: nothing says how to read it\n"
             f"Cure: --mapping NAME, one of {', '.join(mappings.shipped())}, or a TOML file "
             "(docs/replay.md)"
         )
-    out = places.import_path(config, rows, args.mapping)
+    try:
+        out = places.import_path(config, rows, args.mapping, args.table)
+    except OSError as error:
+        raise WrongUsage(
+            f"{error.filename or rows}: {error.strerror}\nCure: check the path, and who may read it"
+        ) from error
     if out.exists():
+        _say(args, f"{rows}: the same content was imported before ({out}); that is used")
         return out
     out.parent.mkdir(parents=True, exist_ok=True)
-    with Bar(f"importing {rows.name}") as bar:
-        report = from_file(
-            rows,
-            args.mapping,
-            out,
-            config,
-            table=args.table,
-            progress=lambda done, total, at_ms: bar.to(done, total),
+    try:
+        with Bar(f"importing {rows.name}") as bar:
+            report = from_file(
+                rows,
+                args.mapping,
+                out,
+                config,
+                table=args.table,
+                progress=lambda done, total, at_ms: bar.to(done, total),
+            )
+    except ReplayError as error:
+        raise WrongUsage(
+            f"--rows {rows}, read by the mapping {args.mapping}: {error}\n"
+            "Cure: rfid3 replay --list names the mappings, docs/replay.md says how to write one"
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise WrongUsage(
+            f"--rows {rows}: it cannot be read ({error})\n"
+            "Cure: check that the file is whole, and what kind its name says that it is"
+        ) from error
+    if not report.days:
+        out.unlink()
+        told = "\n".join(report.lines())
+        raise WrongUsage(
+            f"--rows {rows}: no day of history came of it\n{told}\n"
+            f"Cure: check that the mapping {args.mapping} is the one for this file (docs/replay.md)"
         )
-    if not args.json:
-        print("\n".join(report.lines()))
+    _say(args, *report.lines())
     return out
+
+
+def _say(args: argparse.Namespace, *lines: str) -> None:
+    """For people; with ``--json`` nothing but one object goes to stdout."""
+    if not args.json:
+        print("\n".join(lines))
 
 
 def signing_key(args: argparse.Namespace, config: Config) -> keys.Key:

@@ -7,7 +7,7 @@ from typing import Any
 from edge.config import Config
 from edge.inference.keys import Key
 from trainer.cli import options, show
-from trainer.cli.candidates import Candidate, add_from, candidates
+from trainer.cli.candidates import Candidate, add_allow_quick, add_from, candidates
 from trainer.export import publish
 from trainer.standing import models_directory
 
@@ -17,7 +17,8 @@ examples:
   rfid3 train publish demand --force            also when it is worse than the active model
   rfid3 train publish --from trained --key 0123456789abcdef
 
-A model that is worse than the active one by more than models.margin is refused. What is published is
+A model that is worse than the active one by more than models.margin is refused; so is a quick look
+(fit --quick), which gives way to the newest model that is none. What is published is
 a candidate: the daemon examines it, and lets it answer when it is better by that margin, at once by
 the backtest or after models.shadow_days beside the active one (rfid3 models list).
 """
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     options.add_services(parser)
     add_from(parser)
+    add_allow_quick(parser)
     options.add_key(parser)
     parser.add_argument(
         "--force", action="store_true", help="publish also what is worse than the active model"
@@ -54,10 +56,12 @@ def publish_all(
 
 def _publish(one: Candidate, config: Config, key: Key, *, force: bool) -> dict[str, Any]:
     told = {"service": one.service, "version": one.path.name, "why": one.compared.line()}
+    if one.passed_over:
+        told |= {"passed_over": one.passed_over}
     if one.published:
         return told | {"became": "already"}
-    if one.refusal and not force:
-        return told | {"became": "refused", "why": one.refusal}
+    if one.refusal and (one.quick_refused or not force):
+        return told | {"became": "refused", "why": one.refusal, "cure": one.cure}
     path = publish(one.path, models_directory(config), key)
     return told | {"became": "published", "path": str(path), "key": key.id}
 
@@ -65,8 +69,10 @@ def _publish(one: Candidate, config: Config, key: Key, *, force: bool) -> dict[s
 def line(one: dict[str, Any]) -> str:
     """For people."""
     name = f"{one['service']} {one['version']}"
+    if "passed_over" in one:
+        name = f"{one['passed_over']}\n{name}"
     if one["became"] == "already":
         return f"{name}: published before"
     if one["became"] == "refused":
-        return f"{name}: not published: {one['why']}\n  --force publishes it all the same"
+        return f"{name}: not published: {one['why']}\n  Cure: {one['cure']}"
     return f"{name}: published ({one['why']}), signed by {one['key']}"
