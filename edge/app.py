@@ -23,6 +23,7 @@ import uvloop
 
 from edge.api.app import Bound, server, serving
 from edge.clock import Clock, SystemClock
+from edge.commands import TOPIC
 from edge.config import Config
 from edge.core import Core
 from edge.errors import ConfigError, JournalFull, Rfid3Error
@@ -31,8 +32,11 @@ from edge.inference import starter
 from edge.inference.door import Limits
 from edge.ingest.inbox import Inbox
 from edge.ingest.mqtt import MqttSource
+from edge.notify.channels import Channels
+from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.pipeline_field import FieldRecord
+from edge.pipeline_safeguards import told_safeguards
 from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
 from edge.sdnotify import Notifier
@@ -63,6 +67,7 @@ class Daemon:
     scoring: Scoring | None = None
     models: LiveModels | None = None
     record: FieldRecord | None = None
+    outbox: Outbox | None = None
 
 
 @asynccontextmanager
@@ -108,7 +113,11 @@ async def running(
                 door = tasks.create_task(daemon.source.run(), name="mqtt")
             beside = [
                 tasks.create_task(part.run(), name=name)
-                for name, part in (("models", daemon.scoring), ("field", daemon.record))
+                for name, part in (
+                    ("models", daemon.scoring),
+                    ("field", daemon.record),
+                    ("outbox", daemon.outbox),
+                )
                 if part is not None
             ]
             try:
@@ -194,8 +203,14 @@ def _assemble(
     def counters() -> Counters:
         return health.counters() | (models.counters() if models is not None else {})
 
+    limits = told_safeguards(recovered.core.ledger, config)
+    if limits is not None:
+        pipeline.first_words.append((TOPIC, msgspec.json.encode(limits)))
+    hosts, port = config.api.webhook_hosts, int(config.api.bind.rpartition(":")[2] or 0)
+    channels = Channels(source, hosts, port if config.api.enabled else 0)
+    outbox = Outbox(recovered.core, channels, pipeline.tell, clock.now_ms)
     view = LiveView(recovered.core, config, counters)
-    return Daemon(pipeline, source, view, health, None, scoring, models, record)
+    return Daemon(pipeline, source, view, health, None, scoring, models, record, outbox)
 
 
 def _scoring(

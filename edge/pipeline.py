@@ -96,6 +96,7 @@ class Pipeline:
         self.source: Source | None = None
         self.on_applied: Callable[[], None] = lambda: None  # after each batch, before its receipts
         self.before_snapshot: Callable[[], Awaitable[None]] | None = None
+        self.first_words: list[tuple[str, bytes]] = []  # (topic, payload), told right after a start
         self.progress = Progress()
         self.applied_seq = recovered.seq
         self.snapshot_seq = recovered.snapshot_seq
@@ -171,6 +172,8 @@ class Pipeline:
     async def run(self) -> None:
         """Until ``stop``: commit, apply, snapshot. Raises JournalBroken."""
         self.tell("$rfid3/start", b"{}")
+        for topic, payload in self.first_words:
+            self.tell(topic, payload)
         async with asyncio.TaskGroup() as tasks:
             applier = tasks.create_task(self._apply_for_ever(), name="apply")
             tasks.create_task(self._keep(), name="keep")  # ends by itself, not inside a snapshot

@@ -7,10 +7,11 @@ awaits.
 from typing import Any, TypeVar
 
 from edge.view_basis import Sources
+from edge.view_decisions import DecisionsView
 
 T = TypeVar("T")
 
-VIEWS: tuple[type[Any], ...] = ()
+VIEWS: tuple[type[Any], ...] = (DecisionsView,)
 """One line a view."""
 
 

@@ -6,6 +6,7 @@ A list of areas; an area's own file says what its endpoints are.
 from edge.api import (
     commands,
     dead_letters,
+    decisions,
     documents,
     gaps,
     health,
@@ -28,6 +29,7 @@ AREAS: tuple[tuple[Endpoint, ...], ...] = (
     dead_letters.ENDPOINTS,
     commands.ENDPOINTS,
     jobs.ENDPOINTS,
+    decisions.ENDPOINTS,
 )
 """One line an area, in the order in which people are told of them."""
 
