@@ -28,6 +28,7 @@ ENTRIES: dict[str, tuple[str, type[Struct]]] = {
     "mapping": ("[mapping.<name>]", settings.Mapping),
     "zones": ("[[zones]]", settings.Zone),
     "deliveries": ("[[deliveries]]", settings.DeliveryRule),
+    "crews": ("[[crews]]", settings.Crew),
 }
 """Tables that are repeated: key -> how their header is written, and the struct of one entry."""
 
@@ -156,6 +157,7 @@ def _kind(kind: Any) -> str:
         float: "number",
         bool: "true or false",
         list[str]: "list of texts",
+        list[float]: "list of numbers",
         dict[str, str]: "table of texts",
         dict[str, float]: "table of numbers",
         dict[str, str | int | float]: "table of texts and numbers",
@@ -285,12 +287,27 @@ _EXAMPLES: dict[str, str] = {
 #target = "shop/price-tags"
 #kinds = ["pricing"]
 """,
+    "crews": """\
+# Examples:
+
+#[[crews]]
+#name = "tents"
+#hours = 16
+#categories = ["Tents", "Tops"]
+
+#[[crews]]
+#name = "linen"
+#hours = 6
+#weekdays = ["mon", "wed", "fri"]
+#categories = ["Linen"]
+""",
 }
 
 _SAMPLES: dict[str, tuple[str, dict[str, str]]] = {
     "sources": ("[[sources]]", {"topic": '"plain/+/reads"'}),
     "mapping": ("[mapping.sample]", {"fields": '{ epc = "tag" }'}),
     "zones": ("[[zones]]", {"name": '"sample"', "readers": '["sample-1"]'}),
+    "crews": ("[[crews]]", {"name": '"tents"'}),
     "deliveries": ("[[deliveries]]", {"channel": '"mqtt"', "target": '"shop/decisions"'}),
 }
 """A repeated table's header in the example, and values where there is no default or none fits."""

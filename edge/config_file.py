@@ -28,7 +28,7 @@ FILE_VARIABLE = "RFID3_CONFIG"
 USUAL_FILES = (FilePath("config.toml"), FilePath("/etc/rfid3/config.toml"))
 """Where ``find`` looks, in this order."""
 
-_ENTRIES = (("sources",), ("zones",), ("mapping",), ("deliveries",))
+_ENTRIES = (("sources",), ("zones",), ("mapping",), ("deliveries",), ("crews",))
 _SHOWN = 60  # characters of a wrong value that are shown
 
 

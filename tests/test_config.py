@@ -147,6 +147,7 @@ def test_every_rule_belongs_to_a_setting() -> None:
         ("zones", "Zone"),
         ("mapping", "Mapping"),
         ("deliveries", "DeliveryRule"),
+        ("crews", "Crew"),
     ):
         fields = msgspec.structs.fields(getattr(config_rules.settings, entry))
         known |= {f"{table}.*.{field.name}" for field in fields}
