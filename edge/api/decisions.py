@@ -364,7 +364,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         area="decisions",
         query=DecisionsQuery,
         rows="decisions",
-        problems=("bad-cursor",),
     ),
     Endpoint(
         "POST",

@@ -19,9 +19,12 @@ from edge.api.endpoint import Patience
 from edge.api.ports import Corridor, DeadLetterKey, Models, Tables, View
 from edge.clock import SystemClock
 from edge.config import Config
+from edge.core import Core
 from edge.errors import InboxFull
 from edge.events import AnyEvent, Event, ItemScan, PosLine, ReaderStatus, TagRead, kind_of
 from edge.records import DeadLetter, Gap, Message, Receipt, Replayed, TimelineEntry
+from edge.view_all import Views
+from edge.view_basis import Sources
 from edge.view_types import (
     ClassDetail,
     ClassPage,
@@ -339,7 +342,9 @@ async def fake_daemon(
     port: Corridor = corridor
     quick = patience or Patience(progress_s=0.3, body_s=0.3, full_s=0.01)
     models: Models = MemoryModels()
-    app = server(view, port, tables, settings or Config(), SystemClock(), quick, models)
+    config = settings or Config()
+    views = Views(Sources(Core(config), config))  # of a shop in which nothing happened yet
+    app = server(view, port, tables, config, SystemClock(), quick, models, views)
     async with (
         serving(app, "127.0.0.1:0") as bound,
         aiohttp.ClientSession(bound.url) as client,
