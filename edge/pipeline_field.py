@@ -44,7 +44,8 @@ SWEEP_LOOK_S = 0.25
 FULL_S = 60.0
 """How long to wait for room: until then all of the day's work would be done in vain."""
 FRESH_MS = 2 * 3_600_000
-"""Later than this after a day's close nothing is kept for it: the next day would be known already."""
+"""Later than this after a day's close nothing is kept for it: the next day would be known already.
+Until then whoever has no model yet is asked again: after a start models take a moment to come in."""
 SLICE_KEYS = 500
 """So many keys are looked up in one go on the loop."""
 KEPT_DAYS = 400
@@ -69,6 +70,7 @@ class FieldRecord:
         self._scorer = scorer
         self._writer = writer
         self._closed = -1
+        self._kept: dict[Service, int] = {}  # the newest day that was kept
         self._due: dict[Key, int] = {}  # the day whose close will judge some of a kept row next
 
     # -- what others ask ------------------------------------------------------------------------
@@ -100,6 +102,8 @@ class FieldRecord:
                 if self._state.now_ms and closed > self._closed:
                     await self.close(closed)
                     self._closed = closed
+                elif self._state.now_ms:
+                    await self.keep(closed)
             except JournalFull as error:
                 log.warning("field_record_waits", reason=str(error), cure=error.cure)
                 wait_s = max(LOOK_S, FULL_S)
@@ -139,9 +143,8 @@ class FieldRecord:
         for key in waiting:
             if self._due[key] <= day:
                 self._due[key] = await self._judge(key, day)
-        if self._state.now_ms - self._state.days.end_ms(day) <= FRESH_MS:
-            for slot in self._scorer.slots.values():
-                await self._keep(slot, day)
+        self._kept = {service: kept for service, kept in self._kept.items() if kept < day}
+        await self.keep(day)
         await self._write(partial(tables.trim, closed_day=day, before_day=day - KEPT_DAYS))
         self.known.forget(day)
         self.known.know(await asyncio.to_thread(self.known.work_out))
@@ -154,20 +157,34 @@ class FieldRecord:
 
     # -- keeping --------------------------------------------------------------------------------
 
-    async def _keep(self, slot: Slot, day: int) -> None:
-        """Keep what a service's models, and its simple rule, say of the chosen rows."""
+    async def keep(self, day: int) -> None:
+        """Keep what is said at a day's close, of every service of which it is not kept yet.
+
+        Raises JournalFull.
+        """
+        if self._state.now_ms - self._state.days.end_ms(day) > FRESH_MS:
+            return
+        for service, slot in self._scorer.slots.items():
+            if self._kept.get(service, -1) < day and await self._keep(slot, day):
+                self._kept[service] = day
+
+    async def _keep(self, slot: Slot, day: int) -> bool:
+        """Keep what a service's models, and its simple rule, say of the chosen rows.
+
+        False: nobody answers yet, or not for long enough.
+        """
         service, active = slot.service, slot.active
         if (
             active is None
             or service not in JUDGED
             or not questions(service, active.manifest.columns)
         ):
-            return
+            return False
         rows, keys = await self._chosen(slot)
         ask = self._asked if slot.at_edge.when == "touched" else self._told_today
         said = await ask(slot, active, rows)
         if said is None:
-            return
+            return False
         seen, answers = said
         rule = slot.at_edge.fallback
         parts = [
@@ -189,10 +206,9 @@ class FieldRecord:
         moved = [m.name for m in self.drift[service] if m.drifted]
         if moved:
             log.info("model_drift", service=service, version=told.version, moved=moved)
-        packed = await asyncio.to_thread(
-            _packed, service, day, at_ms, keys, same, parts, basis, (told.features, seen)
-        )
+        packed = await asyncio.to_thread(_packed, service, day, at_ms, keys, same, parts, basis)
         await self._write(partial(tables.keep, packed=packed), sum(len(p.blob) for p in packed))
+        return True
 
     async def _chosen(self, slot: Slot) -> tuple[Ints, Names]:
         """Rows that are kept, and their keys."""
@@ -314,7 +330,6 @@ def _packed(
     same: NDArray[np.bool_],
     parts: Sequence[Part],
     basis: Ints,
-    saw: tuple[Names, Floats],
 ) -> list[Packed]:
     """Pure, in a thread: what goes into the table. Only rows that are still the ``same`` keys."""
     names = [key for key, one in zip(keys, same.tolist(), strict=True) if one]
@@ -324,9 +339,6 @@ def _packed(
         if not asked:
             continue
         told = sorted({i for question in asked for i in question.columns})
-        features, seen = (
-            saw if role == SHOWN and saw[1].shape[1] else ([], np.zeros((len(same), 0)))
-        )
         kept = Kept(
             day=day,
             at_ms=at_ms,
@@ -334,8 +346,6 @@ def _packed(
             columns=[columns[i] for i in told],
             values=np.ascontiguousarray(values[same][:, told], "<f4").tobytes(),
             basis=basis[same].astype("<i8").tobytes(),
-            features=features,
-            seen=np.ascontiguousarray(seen[same], "<f4").tobytes(),
         )
         until_day = day + max(question.horizon_days for question in asked)
         packed.append(tables.pack(service, version, role, kept, until_day))

@@ -33,7 +33,10 @@ WEEKS_ASKED = (1, 2, 4, 13)
 
 
 class Kept(Struct, frozen=True, array_like=True):
-    """What one version said at the close of one local day; arrays are little endian, C order."""
+    """What one version said at the close of one local day; arrays are little endian, C order.
+
+    What it saw is not here: the history keeps the features of that day (``edge.features.history``).
+    """
 
     day: int
     """The day that closed, counted from 1970-01-01."""
@@ -44,9 +47,6 @@ class Kept(Struct, frozen=True, array_like=True):
     """float32[n, len(columns)]; NaN where nothing was said."""
     basis: bytes
     """int64[n]: what the truth is measured against, such as failures so far."""
-    features: list[str] = []
-    seen: bytes = b""
-    """float32[n, len(features)]: what the model saw."""
 
 
 @dataclass(frozen=True, slots=True)

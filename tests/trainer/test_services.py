@@ -130,7 +130,7 @@ def test_what_somebody_asks_for_is_due_whatever_its_age(recipe: Recipe) -> None:
 
 def test_of_several_reasons_the_most_urgent_is_told(recipe: Recipe) -> None:
     everything = {"drifted": 1.0, "low_ratings": 9, "asked": True}
-    order = []
+    order: list[str | None] = []
     for gone in ("", "asked", "complaint", "drifted", "low_ratings"):
         everything.pop(gone, None)
         complaint = "worse" if len(order) < 2 else ""
