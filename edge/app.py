@@ -13,9 +13,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -25,7 +26,6 @@ from edge.api.app import Bound, server, serving
 from edge.clock import Clock, SystemClock
 from edge.commands import TOPIC
 from edge.config import Config
-from edge.core import Core
 from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
 from edge.inference import starter
@@ -36,6 +36,7 @@ from edge.notify.channels import Channels
 from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.pipeline_field import FieldRecord
+from edge.pipeline_proposals import Proposals
 from edge.pipeline_safeguards import told_safeguards
 from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
@@ -44,7 +45,7 @@ from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
 from edge.tables import StoredTables
 from edge.view import LiveView
-from edge.view_all import Views
+from edge.view_all import PROPOSERS, Views
 from edge.view_basis import Sources
 from edge.view_models import LiveModels
 from edge.view_types import Counters
@@ -53,6 +54,14 @@ log = structlog.get_logger(__name__)
 
 GC_THRESHOLDS = (10_000, 20, 100)
 """A collection of 50,000 young objects holds the loop for 8 ms."""
+
+
+class Runs(Protocol):
+    """A part with a task of its own."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        ...
 
 
 @dataclass(slots=True)
@@ -68,6 +77,10 @@ class Daemon:
     models: LiveModels | None = None
     record: FieldRecord | None = None
     outbox: Outbox | None = None
+    proposals: Proposals | None = None
+    views: Views | None = None
+    beside: dict[str, Runs] = field(default_factory=dict)
+    """Tasks beside the corridor, by name; the first that ends ends the daemon."""
 
 
 @asynccontextmanager
@@ -103,7 +116,7 @@ async def running(
                 config,
                 clock,
                 models=daemon.models,
-                views=Views(_sources(config, recovered.core, daemon)),
+                views=daemon.views,
             )
             daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
         _settle_memory()
@@ -112,13 +125,7 @@ async def running(
             if daemon.source is not None:
                 door = tasks.create_task(daemon.source.run(), name="mqtt")
             beside = [
-                tasks.create_task(part.run(), name=name)
-                for name, part in (
-                    ("models", daemon.scoring),
-                    ("field", daemon.record),
-                    ("outbox", daemon.outbox),
-                )
-                if part is not None
+                tasks.create_task(part.run(), name=name) for name, part in daemon.beside.items()
             ]
             try:
                 yield daemon
@@ -130,11 +137,6 @@ async def running(
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
-
-
-def _sources(config: Config, core: Core, daemon: Daemon) -> Sources:
-    scorer = daemon.scoring.scorer if daemon.scoring is not None else None
-    return Sources(core, config, daemon.models, scorer)
 
 
 async def _recover(
@@ -210,7 +212,35 @@ def _assemble(
     channels = Channels(source, hosts, port if config.api.enabled else 0)
     outbox = Outbox(recovered.core, channels, pipeline.tell, clock.now_ms)
     view = LiveView(recovered.core, config, counters)
-    return Daemon(pipeline, source, view, health, None, scoring, models, record, outbox)
+    scorer = scoring.scorer if scoring is not None else None
+    views = Views(Sources(recovered.core, config, models, scorer))
+    proposals = Proposals(
+        recovered.core,
+        [views.of(kind) for kind in PROPOSERS],
+        pipeline.tell,
+        config.decisions.propose_every_s,
+    )
+    tasks: dict[str, Runs | None] = {
+        "models": scoring,
+        "field": record,
+        "outbox": outbox,
+        "proposals": proposals,
+    }
+    beside = {name: part for name, part in tasks.items() if part is not None}
+    return Daemon(
+        pipeline,
+        source,
+        view,
+        health,
+        None,
+        scoring,
+        models,
+        record,
+        outbox,
+        proposals,
+        views,
+        beside,
+    )
 
 
 def _scoring(

@@ -8,11 +8,19 @@ from typing import Any, TypeVar
 
 from edge.view_basis import Sources
 from edge.view_decisions import DecisionsView
+from edge.view_demand import DemandView
 
 T = TypeVar("T")
 
-VIEWS: tuple[type[Any], ...] = (DecisionsView,)
+VIEWS: tuple[type[Any], ...] = (
+    DecisionsView,
+    DemandView,
+)
 """One line a view."""
+
+
+PROPOSERS: tuple[type[Any], ...] = ()
+"""Those of ``VIEWS`` that know what is worth doing: they have ``proposals()``, a generator."""
 
 
 class Views:
