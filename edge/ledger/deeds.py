@@ -14,7 +14,7 @@ import msgspec
 from edge.commands import Command, Done, Refused, Told
 from edge.decisions import deeds as decisions
 from edge.events import Event
-from edge.ledger import catalogue, contracts, forecasts
+from edge.ledger import catalogue, contracts, forecasts, inspections, workshop
 from edge.ledger.ledger import Deed, Hook, Ledger, LedgerFullError, Wake
 
 Hooks = Mapping[type[Event], tuple[Hook, ...]]
@@ -35,12 +35,15 @@ DEEDS: Mapping[type[Command], Deed] = MappingProxyType(
         **catalogue.DEEDS,
         **contracts.DEEDS,
         **forecasts.DEEDS,
+        **inspections.DEEDS,
+        **workshop.DEEDS,
     }
 )
 """Command -> what it does."""
 HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType(
     _together(
         contracts.HOOKS,
+        workshop.HOOKS,
     )
 )
 """Event -> what it changes in the ledger, beside the features."""

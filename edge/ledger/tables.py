@@ -5,7 +5,7 @@ An area adds its tables here, its migration to ``edge/storage/schema`` and its h
 """
 
 from edge.decisions import budget, rows
-from edge.ledger import catalogue, contracts, forecasts
+from edge.ledger import catalogue, contracts, forecasts, inspections, workshop
 from edge.ledger.ledger import Table
 
 TABLES: tuple[Table, ...] = (
@@ -14,4 +14,6 @@ TABLES: tuple[Table, ...] = (
     *catalogue.TABLES,
     *contracts.TABLES,
     *forecasts.TABLES,
+    *inspections.TABLES,
+    *workshop.TABLES,
 )

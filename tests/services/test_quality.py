@@ -59,7 +59,7 @@ def test_a_curve_is_that_of_walking_step_by_step(seed: int) -> None:
         days = next(
             (
                 d / 4
-                for d in range(0, 4 * 451)
+                for d in range(4 * 451)
                 if slow_shares(start, after[i], change, d / 4)[2] >= 0.5
             ),
             math.inf,
