@@ -144,8 +144,9 @@ class DemandForecaster:
         past = self._past(series, factors, calendar, horizon)
         weight = blend.weights(past.paths, past.actual, past.recency, past.names)
         mean = combined(past.paths, weight)
-        day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon)
-        week = spread.calibrated(*_weekly(mean, past.actual, past.calm, past.fold), horizon)
+        unrest = spread.unrest(series.y, past.fold, past.calm, past.phases, horizon)
+        day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon, unrest)
+        week = spread.calibrated(*_weekly(mean, past.actual, past.calm, past.fold), horizon, unrest)
         ladder = self._ladder(series, factors, calendar, horizon, past.phases)
         return FittedDemand(series, factors, ladder, weight, day, week)
 

@@ -2,7 +2,8 @@
 
 Ratios actual / mean are pooled over series of similar mean, so rare classes get the shape of rare
 classes (mostly zero, now and then one) and busy ones a narrow one; a series' own width is a factor
-on top, shrunk by its number of errors.
+on top, shrunk by its number of errors. Widths grow round the median: a wider interval is not another
+forecast.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,14 @@ LEVELS = np.array([0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
 SHRINK_ERRORS = 40.0
 MEAN_MIN = 1e-3
 GROWTH_MAX = 0.5
-LEAN_ONE = 0.55
+MIDDLE = 8
+"""Place of the median in ``LEVELS``: what widens, widens round it."""
+CORRECTION_MAX = 1.5
+SHIFT_MAX = 0.7
+"""Log of how far a fold is believed to have been missed as a whole."""
+UNREST_SEASONS = 8
+UNREST_MAX = 0.9
+"""Log of how much more restless the whole history is believed to have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,29 @@ class Spread:
         return np.asarray(np.minimum(np.arange(1.0, count + 1), self.reach) ** self.growth)
 
 
-def fit(mean: Floats, actual: Floats, recency: Floats, step: Ints | None = None) -> Spread:
+def fit(
+    mean: Floats,
+    actual: Floats,
+    recency: Floats,
+    step: Ints | None = None,
+    shift: Floats | None = None,
+) -> Spread:
     """From past forecasts ``mean`` and what followed, both float64[k, n]; ``recency`` float64[n].
 
-    ``step`` int64[n] tells how far ahead each was forecast; without it widths do not grow.
+    ``step`` int64[n] tells how far ahead each was forecast; without it widths do not grow. ``shift``
+    float64[n] is the logarithm by which all that was forecast together was missed: each actual is
+    taken once as it was and once as if that had gone the other way, so that a spring that was rising
+    does not make every forecast look too low.
     """
-    k, n = mean.shape
+    n = mean.shape[1]
     step = np.ones(n, np.int64) if step is None else step
+    if shift is not None and shift.any():
+        mean, actual = (
+            np.tile(mean, 2),
+            np.concatenate([actual, actual * np.exp(-2 * shift)], axis=1),
+        )
+        recency, step = np.tile(recency, 2), np.tile(step, 2)
+    k = len(mean)
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if seen.sum() < 30:
         return Spread(np.zeros(1), _poisson_like()[None], np.ones(k))
@@ -55,19 +79,20 @@ def fit(mean: Floats, actual: Floats, recency: Floats, step: Ints | None = None)
     mu, y, weight = mean[seen], actual[seen], recency[column]
     order = np.argsort(mu)
     row, mu, y, weight = row[order], mu[order], y[order], weight[order]
-    ahead = np.log(step[column[order]])
-    width, at, growth = np.ones(k), np.log(mu), 0.0
+    ahead, at, ratio = np.log(step[column[order]]), np.log(mu), y / mu
+    width, growth, middle = np.ones(k), 0.0, np.ones(len(mu))
     for _ in range(3):
         wide = np.exp(growth * ahead)
-        knots, ratios = _table(at, 1 + (y / mu - 1) / (width[row] * wide), weight)
+        knots, ratios = _table(at, middle + (ratio - middle) / (width[row] * wide), weight)
+        middle = np.interp(at, knots, ratios[:, MIDDLE])
         usual = np.interp(at, knots, _typical(ratios)) * mu * wide
-        far = np.minimum(np.abs(y - mu) / np.maximum(usual, 1e-9), 8.0)
+        far = np.minimum(np.abs(y - middle * mu) / np.maximum(usual, 1e-9), 8.0)
         total = np.bincount(row, far * weight, minlength=k)
         count = np.bincount(row, weight, minlength=k)
         width = (total + SHRINK_ERRORS) / (count + SHRINK_ERRORS)
         growth = float(np.clip(growth + _slope(ahead, far, weight), 0.0, GROWTH_MAX))
     wide = np.exp(growth * ahead)
-    knots, ratios = _table(at, 1 + (y / mu - 1) / (width[row] * wide), weight)
+    knots, ratios = _table(at, middle + (ratio - middle) / (width[row] * wide), weight)
     return Spread(knots, ratios, width, growth, int(step.max()))
 
 
@@ -82,32 +107,83 @@ def _slope(ahead: Floats, far: Floats, weight: Floats) -> float:
 
 
 def calibrated(
-    mean: Floats, actual: Floats, recency: Floats, fold: NDArray[np.int64], horizon: int
+    mean: Floats, actual: Floats, recency: Floats, fold: Ints, horizon: int, unrest: float = 1.0
 ) -> Spread:
     """``fit``, its width corrected by how it covers each fold when learnt from others.
 
     ``fold`` int64[n] tells which origin each past day was forecast from; folds nearer than
-    ``horizon`` share days and do not judge each other. What a whole fold needed differs from fold
-    to fold (a spring, a fair): the correction leans above the middle of what they needed, by a
-    share of their deviation that fades with the square root of the number of series: the weights
-    of few are chosen on few errors.
+    ``horizon`` share days and do not judge each other. ``unrest`` widens everything: see there.
     """
-    step = _steps(fold)
-    whole = fit(mean, actual, recency, step)
+    step, shift = _steps(fold), _shifts(mean, actual, fold)
+    whole = fit(mean, actual, recency, step, shift)
     needs = []
     for one in np.unique(fold):
         mine, others = fold == one, np.abs(fold - one) >= horizon
         others = others if others.any() else ~mine
         if not others.any():
-            return whole
-        learnt = fit(mean[:, others], actual[:, others], recency[others], step[others])
+            break
+        learnt = fit(
+            mean[:, others], actual[:, others], recency[others], step[others], shift[others]
+        )
         needs.append(_needed(learnt, mean[:, mine], actual[:, mine]))
     log = np.log(np.clip(np.array([v for v in needs if v > 0]), 0.2, 5.0))
-    if len(log) < 2:
-        return whole
-    lean = LEAN_ONE / np.sqrt(len(mean))
-    correction = float(np.clip(np.exp(log.mean() + lean * log.std()), 1.0, 2.5))
-    return replace(whole, width=whole.width * correction)
+    correction = float(np.clip(np.exp(log.mean()), 1.0, CORRECTION_MAX)) if len(log) > 1 else 1.0
+    return replace(whole, width=whole.width * correction * unrest)
+
+
+def unrest(y: Floats, fold: Ints, recency: Floats, phases: int, horizon: int) -> float:
+    """How much wider intervals must be than the folds ask for, as those were calm days; at least 1.
+
+    A simple forecast (the mean of the same phase over ``UNREST_SEASONS`` seasons) can be judged on the
+    whole of ``y`` float64[k, d]. What it misses there, over what it misses on the folds' days, says
+    how usual these are; the root of it, as half of that is chance.
+    """
+    step = _steps(fold)
+    day = fold + step - 1
+    lags = max(-(-horizon // phases), 1)
+    lag = np.minimum((step - 1) // phases, lags - 1)
+    sums = np.zeros((4, len(y)))  # error and forecast, on the folds and everywhere
+    for ahead in range(lags):
+        usual = _same_phase(y, phases, ahead + 1)
+        error = np.abs(y - usual)
+        known = ~np.isnan(error)
+        mine = lag == ahead
+        for row, values in enumerate((error, usual)):
+            told = np.where(known, values, 0.0)
+            sums[row] += (told[:, day[mine]] * recency[mine]).sum(axis=1)
+            sums[2 + row] += told.sum(axis=1)
+    good = (sums > 0).all(axis=0)
+    if not good.any():
+        return 1.0
+    log = np.log(sums[2, good] / sums[3, good]) - np.log(sums[0, good] / sums[1, good])
+    found = float(np.average(log, weights=np.sqrt(sums[1, good])))
+    return float(np.exp(np.clip(found, 0.0, UNREST_MAX) / 2))
+
+
+def _same_phase(y: Floats, phases: int, ahead: int) -> Floats:
+    """float64[k, d]: mean of the same phase over the seasons that end ``ahead`` seasons before."""
+    seen = ~np.isnan(y)
+    filled = np.where(seen, y, 0.0)
+    total, count = np.zeros(y.shape), np.zeros(y.shape)
+    for season in range(ahead, ahead + UNREST_SEASONS):
+        back = season * phases
+        if back >= y.shape[1]:
+            break
+        total[:, back:] += filled[:, :-back]
+        count[:, back:] += seen[:, :-back]
+    return np.where(count >= 3, total / np.maximum(count, 1), np.nan)
+
+
+def _shifts(mean: Floats, actual: Floats, fold: Ints) -> Floats:
+    """float64[n]: logarithm of all that came over all that was foretold, fold by fold."""
+    seen = ~np.isnan(actual)
+    _, at = np.unique(fold, return_inverse=True)
+    came, told = (
+        np.bincount(at, np.where(seen, values, 0.0).sum(axis=0)) for values in (actual, mean)
+    )
+    both = (came > 0) & (told > 0)
+    log = np.log(np.where(both, came, 1.0) / np.where(both, told, 1.0))
+    return np.asarray(np.clip(log, -SHIFT_MAX, SHIFT_MAX)[at])
 
 
 def _steps(fold: NDArray[np.int64]) -> Ints:
@@ -122,9 +198,9 @@ def _needed(spread: Spread, mean: Floats, actual: Floats) -> float:
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if not seen.any():
         return float("nan")
-    q = quantiles(spread, mean, (0.1, 0.9))
-    above = (actual - mean) / np.maximum(q[..., 1] - mean, 1e-9)
-    below = (mean - actual) / np.maximum(mean - q[..., 0], 1e-9)
+    low, middle, high = np.moveaxis(quantiles(spread, mean, (0.1, 0.5, 0.9)), 2, 0)
+    above = (actual - middle) / np.maximum(high - middle, 1e-9)
+    below = (middle - actual) / np.maximum(middle - low, 1e-9)
     return float(np.quantile(np.maximum(above, below)[seen], 0.8))
 
 
@@ -147,9 +223,10 @@ def _weighted(values: Floats, weight: Floats) -> Floats:
 
 
 def _typical(ratios: Floats) -> Floats:
-    """float64[b]: about the mean absolute error over the mean, from the quantiles."""
+    """float64[b]: about the mean absolute distance from the median over the mean, from quantiles."""
     steps = np.gradient(LEVELS)
-    return np.asarray((np.abs(ratios - 1) * steps).sum(axis=1) / steps.sum())
+    gap = np.abs(ratios - ratios[:, [MIDDLE]])
+    return np.asarray((gap * steps).sum(axis=1) / steps.sum())
 
 
 def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
@@ -158,7 +235,8 @@ def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
     out = np.empty((*mean.shape, len(levels)))
     wide = spread.width[:, None] * spread.growths(mean.shape[1])
     table = np.stack([np.interp(levels, LEVELS, row) for row in spread.ratios])
+    middle = np.interp(at, spread.knots, spread.ratios[:, MIDDLE])
     for i in range(len(levels)):
         ratio = np.interp(at, spread.knots, table[:, i])
-        out[..., i] = np.maximum(mean * (1 + (ratio - 1) * wide), 0)
+        out[..., i] = np.maximum(mean * (middle + (ratio - middle) * wide), 0)
     return np.sort(out, axis=2)
