@@ -91,11 +91,11 @@ class StoredTables:
         await self._pipeline.flush()
         table = self._of[kind]
 
-        def query(connection: sqlite3.Connection) -> list[Struct]:
+        def query(connection: sqlite3.Connection) -> list[R]:
             found = read_rows(connection, table, where, order=order, limit=limit, offset=offset)
-            return list(found)
+            return [row for row in found if isinstance(row, kind)]
 
-        return await self._writer.read(query)  # type: ignore[return-value]
+        return await self._writer.read(query)
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
         """The newest ``limit`` gaps, newest first."""

@@ -79,7 +79,7 @@ class Sources:
             service=made.service,
             version=made.version,
             kind=made.kind,
-            fallback=made.fallback,
+            fallback=bool(made.fallback),
             rule=made.rule,
             stale=made.stale,
         )

@@ -46,19 +46,20 @@ def _status(dependencies: Iterable[Dependency]) -> str:
     return "degraded" if any(d.degraded for d in found) else "ok"
 
 
-def _health(api: Api) -> Health:
+def health_of(api: Api) -> Health:
+    """How the daemon is, whatever that is."""
     dependencies = api.corridor.health()
     return Health(_status(dependencies), api.view.now_ms, api.view.revision, dependencies)
 
 
 def healthz(api: Api, call: Call[Query, Path]) -> Health:
     """Alive: always 200 while the loop turns, whatever the dependencies do."""
-    return _health(api)
+    return health_of(api)
 
 
 def readyz(api: Api, call: Call[Query, Path]) -> Health:
     """Ready: 200, or a problem 503 that names what is not ok."""
-    health = _health(api)
+    health = health_of(api)
     if health.status != "not ready":
         return health
     failing = [d for d in health.dependencies if not d.ok]

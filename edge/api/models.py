@@ -103,14 +103,15 @@ class CommandReport(Struct):
     """Version that is asked now; it may take a moment to load the active one."""
 
 
-def _models(api: Api) -> Models:
+def models_of(api: Api) -> Models:
+    """The models. Raises Problem ``models-off``."""
     if api.models is None:
         raise Problem("models-off", "models.enabled is false.")
     return api.models
 
 
-def _service(text: str) -> Service:
-    """Raises Problem ``unknown-service``."""
+def service_of(text: str) -> Service:
+    """The service of that name. Raises Problem ``unknown-service``."""
     for name in SERVICES:
         if name == text:
             return name
@@ -119,7 +120,7 @@ def _service(text: str) -> Service:
 
 def predict(api: Api, call: Call[PredictQuery, PredictPath]) -> PredictAnswer:
     """What a service says of an item or a class."""
-    models, service = _models(api), _service(call.path.service)
+    models, service = models_of(api), service_of(call.path.service)
     of_item = models.entity(service) == "item"
     key = identity_of(call.path.entity) if of_item else call.path.entity
     store = call.query.store or api.settings.shop.store
@@ -137,12 +138,12 @@ def _unknown(key: str, store: str, of_item: bool) -> NoReturn:
 
 def list_models(api: Api, call: Call[Query, Path]) -> ServiceList:
     """Every service, and which of its versions answers."""
-    return ServiceList(api.view.now_ms, _models(api).models())
+    return ServiceList(api.view.now_ms, models_of(api).models())
 
 
 def get_model(api: Api, call: Call[Query, ServicePath]) -> ServiceAnswer:
     """One service: versions, history, latency, drift."""
-    return ServiceAnswer(api.view.now_ms, _models(api).model(_service(call.path.service)))
+    return ServiceAnswer(api.view.now_ms, models_of(api).model(service_of(call.path.service)))
 
 
 async def promote(api: Api, call: Call[CommandQuery, ServicePath]) -> Answer:
@@ -156,7 +157,7 @@ async def roll_back(api: Api, call: Call[CommandQuery, ServicePath]) -> Answer:
 
 
 async def _command(api: Api, call: Call[CommandQuery, ServicePath], deed: Deed) -> Answer:
-    models, service = _models(api), _service(call.path.service)
+    models, service = models_of(api), service_of(call.path.service)
     request = secrets.token_hex(8)
     told = Command(
         do=deed,

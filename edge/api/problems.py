@@ -93,6 +93,12 @@ KINDS: dict[str, Kind] = {
         "Delete what is not needed, or change the limit in the configuration.",
     ),
     "forbidden": Kind(403, "It is never done", "See the detail."),
+    "no-trainer": Kind(
+        501,
+        "Training is not installed here",
+        "'make trainer' in the project's folder, or pip install --require-hashes -r "
+        "requirements/trainer.txt; or train on a workstation: docs/training.md.",
+    ),
     "unknown-command": Kind(
         404,
         "No such command",

@@ -1,0 +1,581 @@
+"""Demand as readers see it: the columns of predictions, summed and taken apart, today as it goes on.
+
+Gathers and hands over: what is likely is the model's word, the parts are ``edge.services.demand``'s.
+Classes that nobody predicted are filled in by the simple rule, some at a time (``filling``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.features.business import class_key
+from edge.features.windows import DayRing, RingWindow
+from edge.inference import demand as at_edge
+from edge.inference.demand_columns import (
+    DAILY_QUANTILE_DAYS,
+    HORIZON_DAYS,
+    LEVELS,
+    WEEKS,
+    columns,
+)
+from edge.ledger.catalogue import CatalogueClass
+from edge.services import demand
+from edge.view_basis import Basis, Sources
+from edge.view_models import ServiceModels
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+NAMES = [column.name for column in columns()]
+FILL_ROWS = 8
+"""Classes that the simple rule answers for in one slice."""
+KNOWN_ANSWERS = 256
+HISTORY_DAYS = 39
+"""Closed days that influences are looked for in."""
+SUM_RULE = "means of classes add up, widths of their intervals like squares"
+
+
+class DayPoint(Struct, kw_only=True):
+    """One day ahead."""
+
+    day: str
+    """Day, ``YYYY-MM-DD``."""
+    units: float | None
+    """Units expected to go out: the sum of trend, season, holiday and influence."""
+    low: float | None
+    """Lower end of the interval; null: told for 28 days only."""
+    high: float | None
+    """Upper end of the interval."""
+    trend: float | None
+    """Part: the level, along a straight line."""
+    season: float | None
+    """Part: what the weekday adds."""
+    holiday: float | None
+    """Part: what a holiday adds, or takes away."""
+    influence: float | None
+    """Part: what weather and events known ahead add."""
+
+
+class WeekPoint(Struct, kw_only=True):
+    """Seven days ahead."""
+
+    from_day: str
+    """First day."""
+    to_day: str
+    """Last day."""
+    units: float | None
+    """Units expected."""
+    low: float | None
+    """Lower end of the interval."""
+    high: float | None
+    """Upper end of the interval."""
+
+
+class InfluenceRow(Struct, kw_only=True):
+    """An outside factor that moved these classes."""
+
+    factor: str
+    """Kind and name, such as ``weather.temperature_c``."""
+    ratio: float
+    """What one more unit of it adds to demand, as a share."""
+    t: float
+    """How many standard errors that is from nothing."""
+    days: int
+    """Days it was found in."""
+    known_ahead: bool
+    """Whether its values of the days ahead are known, so that they count in the forecast."""
+
+
+class Season(Struct, kw_only=True):
+    """What the days ahead have in common."""
+
+    weekday: list[float]
+    """Share of the average day, Monday first."""
+    trend_per_week: float
+    """Change of the level a week, units a day."""
+    holidays: list[str]
+    """Days of the horizon on which the model expects another demand for a holiday."""
+    influences: list[InfluenceRow]
+    """Weather and events that moved demand, the surest first."""
+
+
+class Nowcast(Struct, kw_only=True):
+    """Today, as units move."""
+
+    day: str
+    """Today."""
+    so_far: float
+    """Units that went out today."""
+    share: float
+    """Share of a day's business that is usually done by now."""
+    forecast: float | None
+    """Units that this morning's forecast expected of today."""
+    units: float | None
+    """Units expected of today now."""
+    low: float | None
+    """Lower end of the interval."""
+    high: float | None
+    """Upper end of the interval."""
+
+
+class DemandForecast(Struct, kw_only=True):
+    """What will be asked for, by day and week."""
+
+    basis: Basis
+    """What it stands on."""
+    store: str
+    """Store; empty: all."""
+    category: str
+    """Category; empty: all."""
+    sku: str
+    """Class; empty: all of the store and category."""
+    classes: int
+    """Classes in it."""
+    unknown: int
+    """Classes of which nothing is known: they count as nothing."""
+    level: float
+    """Share of cases that an interval should hold."""
+    confidence: float | None
+    """Share that intervals really held over the last weeks; null: not measured yet."""
+    accuracy: float | None
+    """1 less the weighted absolute error of a day's forecast over the last weeks; null: not measured."""
+    weeks: list[WeekPoint]
+    """By week, from today on."""
+    days: list[DayPoint]
+    """By day, from today on."""
+    season: Season
+    """The pattern in it."""
+    nowcast: Nowcast
+    """Today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What stands in the columns about some classes: float64[n, h] from today on, by class."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    week_low: Floats
+    """float64[n, w]: how far the lower end of a week's sum is below its mean."""
+    week_high: Floats
+    by_rule: int
+    oldest_ms: int
+
+
+class DemandView:
+    """Reads predictions of demand; remembers what the simple rule said of whom nobody predicted."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state = sources.core.state
+        self._ruled: dict[int, NDArray[np.float32]] = {}
+        self._ruled_day = -1
+        self._rows: dict[tuple[str, str, str], Ints] = {}
+        self._answers: dict[tuple[str, str, str, int], DemandForecast] = {}
+        self._stamp: tuple[int, ...] = ()
+        self._at: dict[int, list[int]] = {}
+
+    # -- whose demand -----------------------------------------------------------------------------
+
+    def rows(self, store: str = "", category: str = "", sku: str = "") -> Ints:
+        """int64[n]: classes of a store (empty: all), a category (empty: all), with this SKU."""
+        self._freshen()
+        asked = (store, category.lower(), sku)
+        found = self._rows.get(asked)
+        if found is None:
+            found = self._rows[asked] = self._found(*asked)
+        return found
+
+    def _found(self, store: str, category: str, sku: str) -> Ints:
+        keys = self._state.cls.keys
+        if store and sku:
+            row = keys.get(class_key(store, sku))
+            return np.array([row] if row >= 0 else [], np.int64)
+        rows = []
+        for key, row in keys.items():
+            of_store, _, of_sku = key.partition("\x1f")
+            if (not store or of_store == store) and (not sku or of_sku == sku):
+                if category and self.category(of_sku, row).lower() != category:
+                    continue
+                rows.append(row)
+        return np.array(sorted(rows), np.int64)
+
+    def category(self, sku: str, row: int) -> str:
+        """Category of a class: the catalogue's word, else the till's."""
+        told = self._sources.core.ledger.get(CatalogueClass, sku)
+        if told is not None and told.category:
+            return told.category
+        return self._state.cls.text["category"].get(row, "")
+
+    def _freshen(self) -> None:
+        """What is remembered stands for one second of the state."""
+        core = self._sources.core
+        model = self._model_number()
+        stamp = (core.now_ms // 1_000, core.ledger.version, self._state.today, model)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._rows.clear()
+            self._answers.clear()
+        if self._state.today != self._ruled_day:
+            self._ruled_day = self._state.today
+            self._ruled.clear()
+
+    # -- columns ------------------------------------------------------------------------------------
+
+    def _model_number(self) -> int:
+        scorer = self._sources.scorer
+        slot = scorer.slots.get("demand") if scorer is not None else None
+        return slot.active.number if slot is not None and slot.active is not None else 0
+
+    def _predicted(self, rows: Ints) -> NDArray[np.bool_]:
+        """bool[n]: for which classes there is a prediction of who answers now."""
+        scorer, number = self._sources.scorer, self._model_number()
+        slot = scorer.slots.get("demand") if scorer is not None else None
+        if slot is None or slot.shown is None or not number:
+            return np.zeros(len(rows), np.bool_)
+        days = self._state.days.days(slot.shown.at_ms[rows])
+        known = slot.shown.held(rows) & (slot.shown.by[rows] == number)
+        return np.asarray(known & (self._state.today - days < HORIZON_DAYS - 7 * 4))
+
+    def filling(self, rows: Ints) -> Iterator[None]:
+        """Let the simple rule speak of classes that nobody predicted, some at each step."""
+        self._freshen()
+        missing = [r for r in rows[~self._predicted(rows)].tolist() if r not in self._ruled]
+        for start in range(0, len(missing), FILL_ROWS):
+            part = missing[start : start + FILL_ROWS]
+            told = at_edge.without_model(self._state, np.array(part, np.int64))
+            self._ruled.update(zip(part, told, strict=True))
+            yield
+
+    def said(self, rows: Ints, days: int) -> Said:
+        """What stands about classes, after ``filling``; ``days`` at most 91."""
+        weeks = (days + 6) // 7
+        shape = (len(rows), HORIZON_DAYS)
+        mean, low, high = (np.full(shape, np.nan) for _ in range(3))
+        week = [np.full((len(rows), WEEKS), np.nan) for _ in range(3)]
+        predicted = self._predicted(rows)
+        now_ms = oldest_ms = self._sources.now_ms
+        scorer = self._sources.scorer
+        slot = scorer.slots["demand"] if scorer is not None and predicted.any() else None
+        if slot is not None and slot.shown is not None and slot.active is not None:
+            at = np.flatnonzero(predicted)
+            values = self._in_order(slot.shown.values[rows[at]], slot.active.manifest.columns)
+            at_ms = slot.shown.at_ms[rows[at]]
+            oldest_ms = int(at_ms.min())
+            late = self._state.today - self._state.days.days(at_ms)
+            for skip in np.unique(late).tolist():
+                some = late == skip
+                self._put((mean, low, high, *week), at[some], values[some], max(int(skip), 0))
+        told = [(i, self._ruled[r]) for i, r in enumerate(rows.tolist()) if r in self._ruled]
+        told = [(i, values) for i, values in told if not predicted[i]]
+        if told:
+            at = np.array([i for i, _ in told], np.int64)
+            values = np.stack([values for _, values in told]).astype(np.float64)
+            self._put((mean, low, high, *week), at, values, 0)
+        below, above = week[0] - week[1], week[2] - week[0]
+        return Said(
+            mean=mean[:, :days],
+            low=low[:, :days],
+            high=high[:, :days],
+            week_low=below[:, :weeks],
+            week_high=above[:, :weeks],
+            by_rule=len(told) + self._strangers(rows[predicted]),
+            oldest_ms=min(oldest_ms, now_ms),
+        )
+
+    def _strangers(self, rows: Ints) -> int:
+        """Classes that the model never saw: others stand in for it."""
+        scorer = self._sources.scorer
+        model = scorer.slots["demand"].active if scorer is not None else None
+        if model is None or model.side is None:
+            return 0
+        known, key = model.side.row_of, self._state.cls.keys.key
+        return sum(key(row) not in known for row in rows.tolist())
+
+    def _in_order(self, values: NDArray[np.float32], told: Sequence[Struct]) -> Floats:
+        """float64[n, len(NAMES)]: a model's columns in our order, NaN where it tells none."""
+        names = [str(getattr(column, "name", "")) for column in told]
+        if names == NAMES:
+            return values[:, : len(NAMES)].astype(np.float64)
+        at = {name: i for i, name in enumerate(names)}
+        out = np.full((len(values), len(NAMES)), np.nan)
+        for i, name in enumerate(NAMES):
+            if name in at:
+                out[:, i] = values[:, at[name]]
+        return out
+
+    @staticmethod
+    def _put(into: Sequence[Floats], at: Ints, values: Floats, skip: int) -> None:
+        """Spread columns over days and weeks; the first ``skip`` days have passed."""
+        mean, low, high, week, week_low, week_high = into
+        levels = len(LEVELS)
+        days = values[:, :HORIZON_DAYS]
+        end = HORIZON_DAYS + DAILY_QUANTILE_DAYS * levels
+        narrow = values[:, HORIZON_DAYS:end].reshape(len(at), DAILY_QUANTILE_DAYS, levels)
+        weeks = values[:, end : end + WEEKS]
+        wide = values[:, end + WEEKS :].reshape(len(at), WEEKS, levels)
+        mean[at, : HORIZON_DAYS - skip] = days[:, skip:]
+        told = max(DAILY_QUANTILE_DAYS - skip, 0)
+        low[at, :told] = narrow[:, skip:, 0]
+        high[at, :told] = narrow[:, skip:, -1]
+        week[at], week_low[at], week_high[at] = weeks, wide[:, :, 0], wide[:, :, -1]
+
+    # -- answers ------------------------------------------------------------------------------------
+
+    def forecast(self, store: str, category: str, sku: str, weeks: int) -> DemandForecast:
+        """Days and weeks ahead, after ``filling`` of the same rows."""
+        self._freshen()
+        asked = (store, category.lower(), sku, weeks)
+        known = self._answers.get(asked)
+        if known is None:
+            if len(self._answers) >= KNOWN_ANSWERS:
+                self._answers.clear()
+            known = self._answers[asked] = self._forecast(store, category, sku, weeks)
+        return known
+
+    def _forecast(self, store: str, category: str, sku: str, weeks: int) -> DemandForecast:
+        rows = self.rows(store, category, sku)
+        days = 7 * weeks
+        said = self.said(rows, days)
+        ahead = demand.together(said.mean, said.low, said.high)
+        today = self._state.today
+        moments = today + np.arange(days)
+        weekday = (moments + 3) % 7
+        shares = self._shares(moments)
+        effect, influences = self._influences(rows, store, moments)
+        parts = demand.parts(ahead.mean, weekday, shares, effect)
+        factor = 1.0 + effect
+        whole = demand.Ahead(ahead.mean * factor, ahead.low * factor, ahead.high * factor)
+        measured = self._measured()
+        return DemandForecast(
+            basis=self.basis(said),
+            store=store,
+            category=category,
+            sku=sku,
+            classes=len(rows),
+            unknown=int(np.isnan(said.mean).all(axis=1).sum()),
+            level=round(demand.LEVEL, 6),
+            confidence=measured.get("coverage"),
+            accuracy=measured.get("accuracy"),
+            weeks=self._weeks(said, whole.mean, factor, today),
+            days=_days(whole, parts, today),
+            season=Season(
+                weekday=[round(v, 4) for v in parts.index.tolist()],
+                trend_per_week=_round(parts.trend_per_week) or 0.0,
+                holidays=[_date(int(m)) for m in moments[shares != 1.0]],
+                influences=influences,
+            ),
+            nowcast=self._nowcast(rows, store, ahead),
+        )
+
+    def basis(self, said: Said) -> Basis:
+        """Who spoke of these classes."""
+        made = self._sources.of_service("demand")
+        made.as_of_ms = said.oldest_ms
+        made.stale = self._sources.now_ms - said.oldest_ms > (
+            self._sources.config.models.feature_stale_h * HOUR_MS
+        )
+        if len(said.mean) and said.by_rule:
+            rule = f"{said.by_rule} of {len(said.mean)} classes by the simple rule"
+            made.fallback = True
+            made.rule = f"{rule}; {SUM_RULE}" if len(said.mean) > 1 else rule
+        elif len(said.mean) > 1:
+            made.rule = SUM_RULE
+        return made
+
+    def who(self) -> Basis:
+        """Who speaks of demand now."""
+        return self._sources.of_service("demand")
+
+    def _measured(self) -> dict[str, float]:
+        """Figures of the active version's forecasts of one day, over the last weeks."""
+        models = self._sources.models
+        if models is None:
+            return {}
+        return models.model("demand").scores.get("units_day_1", {})
+
+    def models(self) -> ServiceModels | None:
+        """How the service's models stand; ``None``: they are switched off."""
+        return self._sources.models.model("demand") if self._sources.models is not None else None
+
+    def _weeks(self, said: Said, mean: Floats, factor: Floats, today: int) -> list[WeekPoint]:
+        made = []
+        below = np.sqrt(np.nansum(said.week_low**2, axis=0))
+        above = np.sqrt(np.nansum(said.week_high**2, axis=0))
+        for i in range(len(mean) // 7):
+            days = slice(7 * i, 7 * i + 7)
+            known = not np.isnan(mean[days]).all()
+            units = float(np.nansum(mean[days])) if known else None
+            scale = float(factor[days].mean())
+            told = units is not None and not np.isnan(said.week_low[:, i]).all()
+            made.append(
+                WeekPoint(
+                    from_day=_date(today + 7 * i),
+                    to_day=_date(today + 7 * i + 6),
+                    units=_round(units),
+                    low=_round(max((units or 0.0) - below[i] * scale, 0.0)) if told else None,
+                    high=_round((units or 0.0) + above[i] * scale) if told else None,
+                )
+            )
+        return made
+
+    # -- holidays, weather, events --------------------------------------------------------------------
+
+    def _shares(self, moments: Ints) -> Floats:
+        """float64[h]: share of usual demand that the model's holidays leave."""
+        scorer = self._sources.scorer
+        model = scorer.slots["demand"].active if scorer is not None else None
+        raw = model.manifest.extra.get("demand") if model is not None else None
+        if raw is None:
+            return np.ones(len(moments))
+        constants = at_edge.Constants.from_extra(msgspec.json.decode(raw))
+        return constants.calendar.shares(moments)
+
+    def _influences(
+        self, rows: Ints, store: str, moments: Ints
+    ) -> tuple[Floats, list[InfluenceRow]]:
+        """What weather and events add to the days ahead, float64[h]; and what moved these classes."""
+        none: tuple[Floats, list[InfluenceRow]] = np.zeros(len(moments)), []
+        past, ahead = self._factors(store, moments)
+        if not past or not len(rows):
+            return none
+        units = self._units(rows, HISTORY_DAYS)
+        today = self._state.today
+        weekday = (today - HISTORY_DAYS + np.arange(HISTORY_DAYS) + 3) % 7
+        found = demand.influences(units, weekday, past)
+        if not found:
+            return none
+        usual = {name: float(np.nanmean(values)) for name, values in past.items()}
+        known = {one.name: ahead[one.name] for one in found if one.name in ahead}
+        effect = demand.effect_of(found, usual, known) if known else none[0]
+        told = [
+            InfluenceRow(
+                factor=one.name,
+                ratio=round(one.ratio, 6),
+                t=round(one.t, 2),
+                days=one.days,
+                known_ahead=one.name in known,
+            )
+            for one in found
+        ]
+        return effect, told
+
+    def _factors(self, store: str, moments: Ints) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Factor -> float64[HISTORY_DAYS] of the closed days; and of the days ahead, where known."""
+        state, past, ahead = self._state, {}, {}
+        starts_ms = np.array([state.days.start_ms(int(m)) for m in moments])
+        for key, row in state.factor.keys.items():
+            of_store, _, name = key.partition("\x1f")
+            if store and of_store not in ("", store):
+                continue
+            values = self._factor_days(row)
+            told = ~np.isnan(values)
+            if name.startswith(("events.", "seasonal.")) and told.any():
+                values = np.where(told, values, 0.0)
+            if name in past or not told.any():
+                continue
+            past[name] = values
+            col = state.factor.col
+            until_ms, at_ms = int(col["until_ms"][row]), int(col["at_ms"][row])
+            within = (starts_ms < until_ms) & (starts_ms + DAY_MS > at_ms)
+            if within.any():
+                ahead[name] = np.where(within, col["value_milli"][row] / 1000, np.nan)
+        return past, ahead
+
+    def _factor_days(self, row: int) -> Floats:
+        rings = [self._state.factor.part[name] for name in ("sum_milli", "told")]
+        rows = np.array([row], np.int64)
+        series = []
+        for ring in rings:
+            assert isinstance(ring, DayRing)
+            series.append(ring.series(rows, HISTORY_DAYS + 1)[:-1, 0].astype(np.float64))
+        total, told = series
+        return np.where(told > 0, total / np.maximum(told, 1) / 1000, np.nan)
+
+    def _units(self, rows: Ints, days: int) -> Floats:
+        """float64[days] units that went out on the closed days, these classes together."""
+        total = np.zeros(days)
+        today = self._state.today
+        numbers = np.arange(today - days, today)
+        for name in at_edge.UNITS:
+            ring = self._day_ring(name)
+            total += ring.ring[numbers % ring.days][:, rows].sum(axis=1) / 1000
+        unseen = self._day_ring("unseen")
+        blind = (unseen.ring[numbers % unseen.days][:, rows] > 0).all(axis=1)
+        began = np.cumsum(total) > 0
+        return np.where(began & ~blind, total, np.nan)
+
+    def _day_ring(self, name: str) -> DayRing:
+        ring = self._state.cls.part[name]
+        assert isinstance(ring, DayRing), name
+        return ring
+
+    # -- today ----------------------------------------------------------------------------------------
+
+    def _nowcast(self, rows: Ints, store: str, ahead: demand.Ahead) -> Nowcast:
+        state, now_ms = self._state, self._sources.now_ms
+        today = state.today
+        so_far = sum(float(self._day_ring(n).last(rows, 1).sum()) / 1000 for n in at_edge.UNITS)
+        share = self.share_done(store, now_ms)
+        morning = [
+            float(part[0]) if len(part) else np.nan for part in (ahead.mean, ahead.low, ahead.high)
+        ]
+        found = demand.nowcast(morning[0], morning[1], morning[2], so_far, share)
+        known = morning[0] == morning[0]
+        return Nowcast(
+            day=_date(today),
+            so_far=round(so_far, 3),
+            share=round(share, 4),
+            forecast=_round(morning[0]),
+            units=_round(found.units) if known else None,
+            low=_round(found.low) if known else None,
+            high=_round(found.high) if known else None,
+        )
+
+    def share_done(self, store: str, now_ms: int) -> float:
+        """Share of a day's business that is usually done by now, as yesterday went."""
+        state = self._state
+        if not state.now_ms:
+            return 0.0
+        start_ms = state.days.start_ms(state.today)
+        hours = (now_ms - start_ms) / HOUR_MS
+        rows = self.rows(store)
+        window = state.cls.part["units_out_milli_24h"]
+        assert isinstance(window, RingWindow)
+        newest = window.newest
+        numbers = np.arange(max(newest - window.buckets + 1, 0), newest + 1)
+        before = numbers[(numbers + 1) * HOUR_MS <= start_ms]  # yesterday, after this hour
+        left = float(window.ring[before % window.buckets][:, rows].sum()) / 1000
+        whole = sum(float(self._day_ring(n).series(rows, 2)[0].sum()) / 1000 for n in at_edge.UNITS)
+        return demand.share_done(left, whole, hours)
+
+
+def _days(whole: demand.Ahead, parts: demand.Parts, today: int) -> list[DayPoint]:
+    return [
+        DayPoint(
+            day=_date(today + i),
+            units=_round(float(whole.mean[i])),
+            low=_round(float(whole.low[i])),
+            high=_round(float(whole.high[i])),
+            trend=_round(float(parts.trend[i])),
+            season=_round(float(parts.season[i])),
+            holiday=_round(float(parts.holiday[i])),
+            influence=_round(float(parts.influence[i])),
+        )
+        for i in range(len(whole.mean))
+    ]
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or value != value else round(value, 4)
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))
