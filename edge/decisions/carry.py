@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from edge.commands import DecisionKind, Told
 from edge.decisions.rows import Decision
+from edge.ledger import orders
 from edge.ledger.ledger import Ledger
 
 Step = Callable[[Ledger, Decision, Told], str]
@@ -21,7 +22,9 @@ class Carry(NamedTuple):
     undo: Step
 
 
-CARRY: Mapping[DecisionKind, Carry] = MappingProxyType({})
+CARRY: Mapping[DecisionKind, Carry] = MappingProxyType(
+    {"restock": Carry(orders.from_decision, orders.undo_decision)}
+)
 """Kinds that change something here; the others only tell somebody outside."""
 
 

@@ -14,7 +14,16 @@ import msgspec
 from edge.commands import Command, Done, Refused, Told
 from edge.decisions import deeds as decisions
 from edge.events import Event
-from edge.ledger import catalogue, contracts, forecasts, inspections, workshop
+from edge.ledger import (
+    catalogue,
+    contracts,
+    forecasts,
+    inspections,
+    orders,
+    stock_take,
+    suppliers,
+    workshop,
+)
 from edge.ledger.ledger import Deed, Hook, Ledger, LedgerFullError, Wake
 
 Hooks = Mapping[type[Event], tuple[Hook, ...]]
@@ -37,6 +46,9 @@ DEEDS: Mapping[type[Command], Deed] = MappingProxyType(
         **forecasts.DEEDS,
         **inspections.DEEDS,
         **workshop.DEEDS,
+        **orders.DEEDS,
+        **stock_take.DEEDS,
+        **suppliers.DEEDS,
     }
 )
 """Command -> what it does."""
@@ -44,6 +56,7 @@ HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType(
     _together(
         contracts.HOOKS,
         workshop.HOOKS,
+        orders.HOOKS,
     )
 )
 """Event -> what it changes in the ledger, beside the features."""

@@ -5,7 +5,16 @@ An area adds its tables here, its migration to ``edge/storage/schema`` and its h
 """
 
 from edge.decisions import budget, rows
-from edge.ledger import catalogue, contracts, forecasts, inspections, workshop
+from edge.ledger import (
+    catalogue,
+    contracts,
+    forecasts,
+    inspections,
+    orders,
+    stock_take,
+    suppliers,
+    workshop,
+)
 from edge.ledger.ledger import Table
 
 TABLES: tuple[Table, ...] = (
@@ -16,4 +25,7 @@ TABLES: tuple[Table, ...] = (
     *forecasts.TABLES,
     *inspections.TABLES,
     *workshop.TABLES,
+    *orders.TABLES,
+    *stock_take.TABLES,
+    *suppliers.TABLES,
 )
