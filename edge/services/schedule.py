@@ -14,7 +14,7 @@ Source: M. L. Fisher, "The Lagrangian relaxation method for solving integer prog
 Management Science 27 (1981).
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ ROUND_EVERY = 12
 """A plan is made of the prices every so many steps."""
 EXCHANGED_MOST = 500
 """Of at most so many planned services pairs are compared for an exchange."""
+BLOCK_ROWS = 2_048
+"""Items looked at in one slice, where all are."""
 ROUNDS = 8
 """Most rounds of exchanges."""
 WORTHWHILE = 1e-4
@@ -112,25 +114,48 @@ def assigning(
     assert hours.shape == (n,), (hours.shape, n)
     assert may.shape[0] == n, may.shape
     assert capacity.shape == (days, may.shape[1]), (capacity.shape, days, may.shape)
-    assert not len(hours) or hours.min() > 0, "a service takes some time"
+    assert not n or hours.min() > 0, "a service takes some time"
+    capacity = np.maximum(capacity, 0.0)
     kinds, pattern = _patterns(may)
+    longest = (kinds[:, None, :] * capacity[None]).max(axis=2, initial=0.0)  # [patterns, days]
     top = np.full(n, -np.inf)
-    fits = hours[None, :] <= (kinds[:, None, :] * capacity[None]).max(axis=2)[pattern].T + _SLACK
-    for d in range(days):
-        top = np.maximum(top, np.where(fits[d], gain[d], -np.inf))
-    rows = np.flatnonzero(top > 0)
-    yield
-    problem = _Problem(
-        np.where(fits[:, rows], gain[:, rows], -np.inf),
-        hours[rows],
-        pattern[rows],
-        kinds,
-        np.maximum(capacity, 0.0),
-    )
-    found = yield from _solved(problem)
+
+    def part(rows: Ints) -> _Problem:
+        fits = hours[rows] <= longest[pattern[rows]].T + _SLACK
+        can = np.where(fits, gain[:, rows], -np.inf)
+        return _Problem(can, hours[rows], pattern[rows], kinds, capacity)
+
+    for rows in _blocks(np.arange(n)):
+        top[rows] = part(rows).gain.max(axis=0)
+        yield
     day, crew = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
-    day[rows], crew[rows] = found.day, found.crew
-    return Assignment(day, crew, found.gain, found.bound)
+    some = np.flatnonzero(top > 0)
+    if not len(some):
+        return Assignment(day, crew, 0.0, 0.0)
+    price = _first_price(top[some], hours[some], capacity)
+    chosen = some[_likely(top[some] - hours[some] * price[0, 0], hours[some], capacity)]
+    few = part(chosen)
+    yield
+    plan, prices = yield from _priced(few, price)
+    yield from _improve(few, *plan)
+    day[chosen], crew[chosen] = plan
+    value = _value(few, *plan)
+    bound = np.inf
+    for price in prices:
+        total = float((price * capacity).sum())
+        for rows in _blocks(some):
+            block = part(rows)
+            left, _ = block.best(block.prices(price)[0])
+            total += float(np.maximum(left, 0.0).sum())
+            yield
+        bound = min(bound, total)
+    return Assignment(day, crew, value, max(bound, value))
+
+
+def _blocks(rows: Ints) -> Iterator[Ints]:
+    """Some rows at a time."""
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS]
 
 
 def _patterns(may: Mask) -> tuple[Mask, Ints]:
@@ -141,35 +166,12 @@ def _patterns(may: Mask) -> tuple[Mask, Ints]:
     return told.astype(np.bool_), pattern.reshape(-1).astype(np.int64)
 
 
-def _solved(problem: _Problem) -> Generator[None, None, Assignment]:
-    n = len(problem.hours)
-    day, crew = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
-    if not n or not problem.capacity.any():
-        return Assignment(day, crew, 0.0, 0.0)
-    price = _first_price(problem)
-    rows = _likely(problem, price)
-    yield
-    few = problem.only(rows)
-    plan, prices = yield from _priced(few, price)
-    yield from _improve(few, *plan)
-    day[rows], crew[rows] = plan
-    value = _value(problem, day, crew)
-    bounds = []
-    for price in prices:
-        top, _ = problem.best(problem.prices(price)[0])
-        bounds.append(float(np.maximum(top, 0.0).sum() + (price * problem.capacity).sum()))
-        yield
-    return Assignment(day, crew, value, max(min(bounds), value))
-
-
-def _likely(problem: _Problem, price: Floats) -> Ints:
-    """Those that gain most beyond the price of their hours: the others hardly have a chance."""
-    top, _ = problem.best(problem.prices(price)[0])
-    fit = problem.capacity.sum() / np.median(problem.hours)
-    many = int(LIKELY_TIMES * fit) + 500
-    if many >= len(top):
-        return np.arange(len(top))
-    return np.sort(np.argpartition(-top, many)[:many])
+def _likely(left: Floats, hours: Floats, capacity: Floats) -> Ints:
+    """Those with most ``left`` beyond the price of their hours: the others hardly have a chance."""
+    many = int(LIKELY_TIMES * capacity.sum() / np.median(hours)) + 500
+    if many >= len(left):
+        return np.arange(len(left))
+    return np.sort(np.argpartition(-left, many)[:many])
 
 
 def _priced(
@@ -213,15 +215,13 @@ def _better(
     return (again, value) if value > best else (plan, best)
 
 
-def _first_price(problem: _Problem) -> Floats:
+def _first_price(top: Floats, hours: Floats, capacity: Floats) -> Floats:
     """One price for all hours: what the last item gains an hour that all hours together hold."""
-    top = problem.gain.max(axis=0)
-    worth = top / problem.hours
+    worth = top / hours
     order = np.argsort(-worth, kind="stable")
-    needed = np.cumsum(problem.hours[order])
-    last = int(np.searchsorted(needed, problem.capacity.sum()))
+    last = int(np.searchsorted(np.cumsum(hours[order]), capacity.sum()))
     price = float(worth[order[last]]) if last < len(order) else 0.0
-    return np.full_like(problem.capacity, price)
+    return np.full_like(capacity, price)
 
 
 def _value(problem: _Problem, day: Ints, crew: Ints) -> float:
