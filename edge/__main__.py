@@ -95,16 +95,34 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One paragraph on stderr, exit code 2."""
         command = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
+        verb = re.match(r"argument VERB: invalid choice: '(.*?)'", message)
         option = re.match(r"unrecognized arguments: (--[^ =]+)", message)
         if command:
             message = f"there is no command {command[1]}; the commands are {', '.join(_NAMES)}"
             hint = _near(command[1], _NAMES)
+        elif verb:
+            known = [name for name, _ in _choices(self)]
+            message = f"there is no verb {verb[1]}; the verbs are {', '.join(known)}"
+            hint = _near(verb[1], known)
         else:
             hint = _near(option[1], self._option_strings()) if option else ""
         self.exit(USAGE, f"{self.prog}: {message}{hint}\nHelp: {self.prog} --help\n")
 
     def _option_strings(self) -> list[str]:
         return [text for action in self._actions for text in action.option_strings]
+
+
+def _choices(parser: argparse.ArgumentParser) -> list[tuple[str, argparse.ArgumentParser]]:
+    """Verbs of a command, and who reads what follows each."""
+    actions = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return [choice for action in actions for choice in action.choices.items()]
+
+
+def _whose(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the verb that is meant, so that its own options are told of."""
+    for word in words:
+        parser = dict(_choices(parser)).get(word, parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,7 +191,9 @@ def _parse(
     args, unknown = parser.parse_known_args(given)
     if unknown:
         whose = subparsers.choices.get(chosen or "", parser)
-        whose.error(f"unrecognized arguments: {' '.join(unknown)}")
+        _whose(whose, given[given.index(chosen) + 1 :] if chosen in given else ()).error(
+            f"unrecognized arguments: {' '.join(unknown)}"
+        )
     return args
 
 

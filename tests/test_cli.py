@@ -79,6 +79,11 @@ def test_every_command_explains_itself_with_an_example(
         (["check-config", "-c"], "expected one argument"),
         (["version", "extra"], "unrecognized arguments: extra"),
         (["--confg", "x"], "there is no command x"),
+        (["models", "lst"], "there is no verb lst; the verbs are list, show"),
+        (["models", "lst"], "did you mean list?"),
+        (["models", "show", "demand", "--jsn"], "rfid3 models show: unrecognized arguments: --jsn"),
+        (["models", "show", "demand", "--jsn"], "did you mean --json?"),
+        (["keys", "list", "--confi", "x"], "did you mean --config?"),
     ],
 )
 def test_wrong_usage_is_told_in_one_paragraph(
@@ -141,3 +146,28 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout.splitlines()[0] == 'shop.store = "main"'
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["replay", "sales.csv"], "rfid3: replay needs a FILE and --mapping NAME"),
+        (["replay", "no.csv", "--mapping", "invoices"], "no.csv: no such file"),
+        (
+            ["replay", "sales.csv", "--mapping", "invoices"],
+            "sales.csv, read by the mapping invoices",
+        ),
+        (["replay", "sales.csv", "--mapping", "invoice"], "did you mean invoices?"),
+        (["demo", "--bind", "nonsense"], "--bind nonsense: write ADDRESS:PORT"),
+        (["demo", "--seconds", "-3"], "--seconds must be 0"),
+        (["simulate", "--seconds", "-3"], "--seconds must be 0"),
+    ],
+)
+def test_a_wrong_input_is_told_as_what_it_is_with_code_2(
+    argv: list[str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sales.csv").write_text("a,b\n1,2\n")
+    done = rfid3(*argv, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "configuration" not in done.stderr

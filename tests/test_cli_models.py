@@ -49,7 +49,9 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
             assert any(
                 line.split()[:3] == ["demand", "simple", "rule"] for line in out.splitlines()
             )
-            assert "demand: the average of the last 28 days, because no model has been" in out
+            assert (
+                "packs: nothing is said of packs without a model, because no model has been" in out
+            )
             code, out, err = await rfid3("promote", S, "--version", "v2", "--why", "I say so", *api)
             assert (code, "active v2" in out) == (0, True), (out, err)
             code, out, err = await rfid3("show", S, *api)

@@ -4,11 +4,14 @@ A table of commands, and how failures are told. No work is done here.
 """
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from edge.errors import ConfigError, Rfid3Error, WrongUsage
 
@@ -50,14 +53,33 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=26, width=width)
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse, but it guesses at misspelt words, and takes no shortened options."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options |= {"formatter_class": Formatter, "allow_abbrev": False}
+        super().__init__(*args, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """One paragraph on stderr, exit code 2."""
+        command = re.match(r"argument COMMAND: invalid choice: '(.*?)'", message)
+        option = re.match(r"unrecognized arguments: (--[^ =]+)", message)
+        known = [text for action in self._actions for text in action.option_strings]
+        names = [name for name, _ in COMMANDS]
+        if command:
+            message = f"there is no command {command[1]}; the commands are {', '.join(names)}"
+        asked, among = (command[1], names) if command else (option[1] if option else "", known)
+        near = difflib.get_close_matches(asked, among, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        self.exit(USAGE, f"{self.prog}: {message}{hint}\nHelp: {self.prog} --help\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=PROG,
         description="Train models from a shop's history. Nothing here touches what the daemon does.",
         epilog=EPILOG,
-        formatter_class=Formatter,
-        allow_abbrev=False,
     )
     commands = made.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for name, line in COMMANDS:
@@ -67,19 +89,26 @@ def parser() -> argparse.ArgumentParser:
             help=line,
             description=f"{line[0].upper()}{line[1:]}.",
             epilog=module.EPILOG,
-            formatter_class=Formatter,
-            allow_abbrev=False,
         )
         module.add_options(one)
         one.set_defaults(run=module.run)
     return made
 
 
+def _of_command(made: argparse.ArgumentParser, command: str | None) -> argparse.ArgumentParser:
+    actions = (a for a in made._actions if isinstance(a, argparse._SubParsersAction))
+    found = next(actions).choices.get(command or "", made)
+    assert isinstance(found, argparse.ArgumentParser)
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     made = parser()
     given = list(sys.argv[1:] if argv is None else argv)
-    args = made.parse_args(given)
+    args, unknown = made.parse_known_args(given)
+    if unknown:  # told by the command whose option it should be
+        _of_command(made, args.command).error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.command is None:
         made.print_help()
         return USAGE if given else OK

@@ -22,14 +22,14 @@ def add_broker(parser: argparse.ArgumentParser) -> None:
 
 
 def broker_settings(args: argparse.Namespace) -> "Mqtt":
-    """The broker that ``--broker`` names. Raises ConfigError."""
+    """The broker that ``--broker`` names. Raises WrongUsage."""
     from edge.config import Mqtt
-    from edge.errors import ConfigError
+    from edge.errors import WrongUsage
 
     host, _, port = args.broker.rpartition(":")
     if not host:
         host, port = args.broker, "1883"
     if not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ConfigError(f"--broker {args.broker}: write HOST:PORT, such as 127.0.0.1:1883")
+        raise WrongUsage(f"--broker {args.broker}: write HOST:PORT, such as 127.0.0.1:1883")
     password = os.environ.get("RFID3_MQTT__PASSWORD", "")
     return Mqtt(host=host.strip("[]"), port=int(port), username=args.user, password=password)

@@ -56,8 +56,11 @@ def run(args: argparse.Namespace) -> int:
 
     from edge import logs
     from edge.config import Log
+    from edge.errors import WrongUsage
 
     logs.configure(Log(level="error", format="text"))
+    if args.seconds < 0:
+        raise WrongUsage("--seconds must be 0 (until Ctrl-C) or more")
     bind = _bind(args.bind)
     try:
         if args.keep:
@@ -71,19 +74,19 @@ def run(args: argparse.Namespace) -> int:
 def _bind(given: str | None) -> str:
     """The address that was asked for, or one that is free.
 
-    Raises ConfigError (it cannot be one) and Rfid3Error (it is not free), before anything runs.
+    Raises WrongUsage (it cannot be one) and Rfid3Error (it is not free), before anything runs.
     """
     from edge.api.loopback import host_of, is_loopback
-    from edge.errors import ConfigError, Rfid3Error
+    from edge.errors import Rfid3Error, WrongUsage
 
     if given is None:
         return DEFAULT_BIND if not _trouble(*DEFAULT_BIND.split(":")) else "127.0.0.1:0"
     told, _, port = given.rpartition(":")
     if not told or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise ConfigError(f"--bind {given}: write ADDRESS:PORT, such as {DEFAULT_BIND}")
+        raise WrongUsage(f"--bind {given}: write ADDRESS:PORT, such as {DEFAULT_BIND}")
     host = host_of(given)
     if not is_loopback(host):
-        raise ConfigError(
+        raise WrongUsage(
             f"--bind {given}: the API has no access control yet, so it listens on this machine"
             f" only; write 127.0.0.1:{port}"
         )

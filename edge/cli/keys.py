@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.cli.options import EPILOG_CONFIG, add_config, load_config
 
@@ -43,47 +43,61 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
     remove.add_argument("id", metavar="ID", help="as rfid3 keys list shows it")
     remove.add_argument("--private", action="store_true", help="delete its private half here, too")
     for verb in (listing, new, trust, remove):
+        verb.add_argument("--json", action="store_true", help="print a JSON object, nothing else")
         add_config(verb)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it is done. Raises KeyProblem, ConfigError."""
+    """0 when it is done. Raises KeyProblem, WrongUsage, ConfigError."""
     from edge.inference.keys import keys_directory
 
     directory = keys_directory(load_config(args, machine=False).storage.directory)
-    if args.verb == "list":
-        return _list(directory)
-    if args.verb == "new":
-        return _new(directory, args.name)
-    if args.verb == "trust":
-        return _trust(directory, args.file)
-    return _remove(directory, args.id, private=args.private)
+    deed = {"list": _list, "new": _new, "trust": _trust, "remove": _remove}[args.verb]
+    code, told, lines = deed(args, directory)
+    if args.json:
+        import json
+
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print("\n".join(lines))
+    return code
 
 
-def _list(directory: Path) -> int:
+Done = tuple[int, dict[str, Any], list[str]]
+"""(exit code, for programs, for people)"""
+
+
+def _list(args: argparse.Namespace, directory: Path) -> Done:
     from edge.inference import keys
 
     pairs, bad_pairs = keys.private_keys(directory)
     believed, bad_public = keys.trusted_keys(directory / keys.TRUSTED)
     own = {pair.id: pair for pair in pairs}
+    rows: list[dict[str, Any]] = []
+    lines = []
     for identity in sorted({*own, *believed}):
+        path = str(own[identity].path) if identity in own else ""
+        rows.append({"id": identity, "trusted": identity in believed, "signs_with": path})
         trusted = "trusted" if identity in believed else "not trusted"
-        signs = f"signs here ({own[identity].path})" if identity in own else ""
-        print(f"{identity}  {trusted:12}{signs}".rstrip())
-    if not own and not believed:
-        print(f"{directory}: no keys yet; the first training makes one, or: rfid3 keys new")
-    for problem in (*bad_pairs, *bad_public):
-        print(f"\n{problem}")
-    return 1 if bad_pairs or bad_public else 0
+        signs = f"signs here ({path})" if path else ""
+        lines.append(f"{identity}  {trusted:13}{signs}".rstrip())
+    if not rows:
+        lines.append(f"{directory}: no keys yet; the first training makes one, or: rfid3 keys new")
+    problems = [str(problem) for problem in (*bad_pairs, *bad_public)]
+    lines += [f"\n{problem}" for problem in problems]
+    told = {"directory": str(directory), "keys": rows, "problems": problems}
+    return int(bool(problems)), told, lines
 
 
-def _new(directory: Path, name: str | None) -> int:
+def _new(args: argparse.Namespace, directory: Path) -> Done:
+    from edge.errors import WrongUsage
     from edge.inference import keys
 
+    name = args.name
     if name is not None and (
         not name or name.startswith(".") or not name.isprintable() or "/" in name
     ):
-        raise keys.KeyProblem(f"{name!r} is no name for a file.\nCure: use letters and digits")
+        raise WrongUsage(f"--name {name!r} is no name for a file.\nCure: use letters and digits")
     try:
         key = keys.new_key(directory, name)
     except FileExistsError as error:
@@ -92,30 +106,31 @@ def _new(directory: Path, name: str | None) -> int:
             "Cure: choose another --name; a key is never written over"
         ) from error
     public = key.path.with_suffix(keys.PUBLIC_SUFFIX)
-    print(f"key {key.id}\n  private: {key.path} (keep it here)\n  public:  {public}")
-    print(f"On every machine that shall believe it: rfid3 keys trust {public.name}")
-    return 0
+    lines = [
+        f"key {key.id}\n  private: {key.path} (keep it here)\n  public:  {public}",
+        f"On every machine that shall believe it: rfid3 keys trust {public.name}",
+    ]
+    return 0, {"id": key.id, "private": str(key.path), "public": str(public)}, lines
 
 
-def _trust(directory: Path, file: Path) -> int:
+def _trust(args: argparse.Namespace, directory: Path) -> Done:
     from edge.inference import keys
 
-    key = keys.trust(directory, file)
-    print(f"trusted from now on: {key.id} ({key.path})")
-    return 0
+    key = keys.trust(directory, args.file)
+    told = {"id": key.id, "path": str(key.path)}
+    return 0, told, [f"trusted from now on: {key.id} ({key.path})"]
 
 
-def _remove(directory: Path, identity: str, *, private: bool) -> int:
+def _remove(args: argparse.Namespace, directory: Path) -> Done:
     from edge.inference import keys
 
-    removed = keys.remove(directory, identity, private=private)
-    for path in removed:
-        print(f"removed {path}")
+    removed = [str(path) for path in keys.remove(directory, args.id, private=args.private)]
     if not removed:
         raise keys.KeyProblem(
-            f"{directory}: {identity} is not trusted here"
-            f"{', and has no private half here' if private else ''}.\n"
+            f"{directory}: {args.id} is not trusted here"
+            f"{', and has no private half here' if args.private else ''}.\n"
             "Cure: rfid3 keys list shows the keys; --private deletes one that signs here"
         )
-    print("Folders it signed are refused from now on, whenever the door looks at one.")
-    return 0
+    lines = [f"removed {path}" for path in removed]
+    lines.append("Folders it signed are refused from now on, whenever the door looks at one.")
+    return 0, {"removed": removed}, lines

@@ -23,6 +23,13 @@ All but verify ask the running daemon, where its configuration says that it list
 exit codes: 0 done, 1 it could not be done, 2 wrong usage or configuration
 """
 TIMEOUT_S = 30.0
+VERBS = (
+    ("list", "every service: who answers (a model, a starter, a simple rule), and why"),
+    ("show", "one service: its versions, what each learnt from, metrics, history"),
+    ("promote", "let a version answer from now on"),
+    ("rollback", "reject a version; the one before returns, else the simple rule"),
+)
+"""Verbs that ask the running daemon, each with its line of help."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
@@ -34,10 +41,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
         epilog=EPILOG,
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
-    listing = verbs.add_parser("list", help="every service, and which version answers")
-    show = verbs.add_parser("show", help="one service: versions, metrics, history")
-    promote = verbs.add_parser("promote", help="let a version answer from now on")
-    rollback = verbs.add_parser("rollback", help="reject a version; the one before returns")
+    made = {
+        name: verbs.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        for name, line in VERBS
+    }
+    listing, show, promote, rollback = (made[name] for name, _ in VERBS)
     for verb in (show, promote, rollback):
         verb.add_argument("service", metavar="SERVICE", help="demand, maintenance, quality …")
     for verb in (promote, rollback):

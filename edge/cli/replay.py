@@ -72,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
     """0 when everything that could be expressed was published; 130 after Ctrl-C."""
     from edge import logs
     from edge.config import Log
-    from edge.errors import ConfigError
+    from edge.errors import WrongUsage
     from edge.replay import mappings
+    from edge.replay.errors import ReplayError
     from edge.replay.run import parse_speed
 
     logs.configure(Log(level="error", format="text"))
@@ -82,16 +83,22 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name:<12} {mappings.load(name).description}")
         return 0
     if args.file is None or not args.mapping:
-        raise ConfigError("replay needs a FILE and --mapping NAME (rfid3 replay --list shows them)")
+        raise WrongUsage("replay needs a FILE and --mapping NAME (rfid3 replay --list shows them)")
     try:
         speed = parse_speed(args.speed)
     except ValueError as error:
-        raise ConfigError(f"--speed {error}") from error
-    spec = mappings.load(args.mapping)
+        raise WrongUsage(f"--speed {error}") from error
     from edge.replay.reader import open_rows
 
-    rows = open_rows(args.file, args.table, spec.encoding)
-    compiled = mappings.compile_mapping(spec, rows, args.store)
+    try:
+        spec = mappings.load(args.mapping)
+        rows = open_rows(args.file, args.table, spec.encoding)
+        compiled = mappings.compile_mapping(spec, rows, args.store)
+    except ReplayError as error:
+        raise WrongUsage(
+            f"{args.file}, read by the mapping {args.mapping}: {error}\n"
+            "Cure: rfid3 replay --list names the mappings, docs/replay.md says how to write one"
+        ) from error
     found = _survey(rows, compiled)
 
     from edge.clock import SystemClock

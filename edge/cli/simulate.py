@@ -63,14 +63,14 @@ def add_shop(parser: argparse.ArgumentParser, rate: float = 100.0) -> None:
 
 
 def make_shop(args: argparse.Namespace, start_ms: int) -> "Shop":
-    """The shop that the options describe. Raises ConfigError."""
-    from edge.errors import ConfigError
+    """The shop that the options describe. Raises WrongUsage."""
+    from edge.errors import WrongUsage
     from edge.simulate.shop import Shop
     from edge.simulate.shop_settings import ShopSettings
 
     for option in ("rate", "items", "day_seconds"):
         if getattr(args, option) <= 0:
-            raise ConfigError(f"--{option.replace('_', '-')} must be more than 0")
+            raise WrongUsage(f"--{option.replace('_', '-')} must be more than 0")
     settings = ShopSettings(rate=args.rate, items=args.items, day_s=args.day_seconds)
     return Shop(settings, seed=args.seed, start_ms=start_ms)
 
@@ -80,11 +80,14 @@ def run(args: argparse.Namespace) -> int:
     from edge import logs
     from edge.clock import SystemClock
     from edge.config import Log
+    from edge.errors import WrongUsage
     from edge.simulate.daemon_config import daemon_config
     from edge.simulate.live import Taken
     from edge.simulate.publish import Progress
 
     logs.configure(Log(level="error", format="text"))
+    if args.seconds < 0:
+        raise WrongUsage("--seconds must be 0 (never stop) or more")
     shop = make_shop(args, SystemClock().now_ms())
     broker = broker_settings(args)
     if args.config_for_daemon:

@@ -1,9 +1,11 @@
 """Keys: made, kept from others, trusted, removed; signatures hold for exact bytes only."""
 
+import json
 import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -160,8 +162,25 @@ def test_a_new_key_says_where_its_halves_are(
 def test_a_keys_name_is_a_file_name(
     at: list[str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["keys", "new", "--name", name, *at]) == 1
+    assert main(["keys", "new", "--name", name, *at]) == 2
     assert "is no name" in capsys.readouterr().err
+
+
+def test_keys_are_told_to_programs_too(
+    tmp_path: Path, at: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*words: str) -> dict[str, Any]:
+        assert main(["keys", *words, "--json", *at]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert told("list")["keys"] == []
+    made = told("new", "--name", "shop")
+    row = {"id": made["id"], "trusted": False, "signs_with": made["private"]}
+    assert told("list")["keys"] == [row]
+    assert told("trust", made["public"])["id"] == made["id"]
+    assert told("list")["keys"] == [row | {"trusted": True}]
+    assert told("remove", made["id"])["removed"]
 
 
 def test_a_file_that_is_no_key_is_told_with_the_cure(
