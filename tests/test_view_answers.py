@@ -110,7 +110,7 @@ def test_a_simple_rules_answers_need_no_model() -> None:
     for service, at_edge in AT_EDGE.items():
         columns = at_edge.fallback.columns
         made = answers(service, columns, [1.0] * len(columns))
-        assert [a.name for a in made] == [c.name for c in columns]
+        assert [a.name for a in made] == [c.name for c in columns if c.quantile is None]
 
 
 # --- who answers, and why not a model ----------------------------------------------------------------
@@ -140,6 +140,8 @@ def test_why_no_model_answers_is_told_in_each_state() -> None:
     who, reason, said = why(told.registry)
     assert (who, reason) == ("rule", "rolled_back")
     assert "rolled back by anna: too many tents" in said
+    told.do("refuse", "v0", why="too_slow: 9 ms a row")
+    assert why(told.registry)[1] == "refused"  # the last that was rejected, whatever its name
 
 
 def test_a_model_answers_without_any_reason() -> None:

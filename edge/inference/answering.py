@@ -55,9 +55,16 @@ def _why(registry: Registry, service: Service) -> tuple[Reason, str]:
         return "trial", f"{beside.version} is tried out first ({beside.state}): {_of(beside)}"
     if waiting := registry.at(service, "candidate"):
         return "waiting", f"{waiting[-1].version} has passed the door and waits for its turn"
-    if gone := registry.at(service, "rejected"):
-        return _rejected(gone[-1])
+    if (gone := _last_rejected(registry, service)) is not None:
+        return _rejected(gone)
     return "no_model", "no model has been published for this service: rfid3 train fit, then publish"
+
+
+def _last_rejected(registry: Registry, service: Service) -> Version | None:
+    """The version that was rejected last, in the order of the history."""
+    known = registry.versions[service]
+    lines = (line for line in reversed(registry.history[service]) if line.state == "rejected")
+    return next((v for line in lines if (v := known[line.version]).state == "rejected"), None)
 
 
 def _rejected(version: Version) -> tuple[Reason, str]:

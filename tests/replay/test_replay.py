@@ -122,9 +122,9 @@ def test_a_replay_shifted_to_now_says_now(broker: Broker, invoices: Path) -> Non
 @pytest.mark.parametrize(
     ("args", "code", "complaint"),
     [
-        (("{file}", "--mapping", "invoice"), 1, "did you mean invoices"),
-        (("{file}", "--mapping", "rentals"), 1, "no column 'starttime'"),
-        (("{file}.gone", "--mapping", "invoices"), 1, "no such file"),
+        (("{file}", "--mapping", "invoice"), 2, "did you mean invoices"),
+        (("{file}", "--mapping", "rentals"), 2, "no column 'starttime'"),
+        (("{file}.gone", "--mapping", "invoices"), 2, "no such file"),
         (("{file}", "--mapping", "invoices", "--speed", "fast"), 2, "write max, 100x"),
         (("{file}",), 2, "--mapping NAME"),
         (("--list",), 0, ""),
