@@ -1,0 +1,190 @@
+"""A plan of services for some weeks: what it saves, against doing nothing and against the calendar.
+
+Puts together ``maintenance.py`` (what things cost) and ``schedule.py`` (who is served when). Pure, in
+slices of some milliseconds: between two of them others may work.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.services import maintenance
+from edge.services.maintenance import Costs, Week, Worth
+from edge.services.schedule import Assignment, assigning, fixed_intervals
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+INTERVALS_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
+"""Intervals of the calendar that a plan is compared with, beside the usual one."""
+ROWS = 512
+"""Items looked at in one slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Columns of n items, and what the plan may use."""
+
+    first_day: int
+    """Local day that is day 0 of the plan, days since 1970-01-01."""
+    days: int
+    chances: Floats
+    """float64[n, k]: probability of a failure or repair within each horizon; NaN: not known."""
+    horizons: Floats
+    """float64[k], days."""
+    costs: Costs
+    hours: Floats
+    """float64[n]: of a service."""
+    may: Mask
+    """bool[n, crews]"""
+    crews: list[str]
+    capacity: Floats
+    """float64[days, crews], hours."""
+    earliest: Ints
+    """int64[n]: first day of the plan on which the item is there."""
+    since_days: Floats
+    """float64[n]: days since the last service or repair; NaN: nobody knows."""
+    interval_days: float
+    """Usual interval of the calendar."""
+    repair_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is served when, by whom, and what that is worth. Arrays are of the n items."""
+
+    first_day: int
+    days: int
+    day: Ints
+    """int64[n]: day of the plan; -1: no service."""
+    crew: Ints
+    saves: Floats
+    """float64[n]: cents saved by the planned service against none; 0 without one."""
+    wanted: Floats
+    """float64[n]: cents that the best day would save if there were hours enough; 0: never worth it."""
+    failing: Floats
+    """float64[n]: probability of a failure within the plan's days without a service."""
+    gain: float
+    bound: float
+    """No plan with these hours saves more."""
+    plan: Worth
+    never: Worth
+    calendar: Worth
+    """By the usual interval, with the same hours."""
+    best_interval_days: float
+    """The interval of the calendar that costs least …"""
+    best_calendar: Worth
+    """… and what it costs."""
+    weeks: list[Week]
+
+
+def planning(told: Inputs) -> Generator[float, None, Plan]:
+    """The plan; yields how much of the work is done, 0 to 1."""
+    n, days = len(told.hours), told.days
+    gain = np.full((days, n), -np.inf)
+    failing = np.zeros(n)
+    there = np.arange(days)[:, None]
+    for part, found in maintenance.outlooks(
+        told.chances, told.horizons, told.costs, days, rows=ROWS
+    ):
+        late = there < told.earliest[None, part]
+        gain[:, part] = np.where(late, -np.inf, found.gain.T)
+        failing[part] = found.failing
+        yield 0.3 * min(part.stop / max(n, 1), 1.0)
+    assigned = yield from _spread(assigning(gain, told.hours, told.may, told.capacity), 0.3, 0.6)
+    rows = np.flatnonzero(assigned.day >= 0)
+    saves = np.zeros(n)
+    saves[rows] = gain[assigned.day[rows], rows]
+    calendars: dict[float, Ints] = {}
+    for interval in (told.interval_days, *INTERVALS_DAYS):
+        due = interval - told.since_days
+        calendars[interval], _ = fixed_intervals(
+            due, told.hours, told.may, told.capacity, told.earliest
+        )
+        yield 0.65
+    plan, never, by_calendar, repairs = yield from _compared(told, assigned.day, calendars)
+    best = min(by_calendar, key=lambda interval: by_calendar[interval].cost_cents)
+    return Plan(
+        first_day=told.first_day,
+        days=days,
+        day=assigned.day,
+        crew=assigned.crew,
+        saves=saves,
+        wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
+        failing=failing,
+        gain=assigned.gain,
+        bound=assigned.bound,
+        plan=plan,
+        never=never,
+        calendar=by_calendar[told.interval_days],
+        best_interval_days=best,
+        best_calendar=by_calendar[best],
+        weeks=maintenance.weeks(
+            first_day=told.first_day,
+            day=assigned.day,
+            crew=assigned.crew,
+            hours=told.hours,
+            crews=told.crews,
+            capacity=told.capacity,
+            repairs=repairs,
+            repair_hours=told.repair_hours,
+        ),
+    )
+
+
+def planned(told: Inputs) -> Plan:
+    """The plan, at once."""
+    work = planning(told)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: Plan = end.value
+            return found
+
+
+def _spread(
+    work: Generator[None, None, Assignment], start: float, end: float
+) -> Generator[float, None, Assignment]:
+    """Slices of unknown number as a progress that never reaches the end."""
+    done = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as last:
+            found: Assignment = last.value
+            return found
+        done += 1
+        yield start + (end - start) * done / (done + 200)
+
+
+def _compared(
+    told: Inputs, day: Ints, calendars: dict[float, Ints]
+) -> Generator[float, None, tuple[Worth, Worth, dict[float, Worth], Floats]]:
+    """(plan, never, calendar by interval, failures expected a day with the plan)."""
+    plans: list[Worth] = []
+    nevers: list[Worth] = []
+    others: dict[float, list[Worth]] = {interval: [] for interval in calendars}
+    repairs = np.zeros(told.days)
+    n = len(day)
+    for part, found in maintenance.outlooks(
+        told.chances, told.horizons, told.costs, told.days, rows=ROWS
+    ):
+        plans.append(maintenance.worth(found, day[part]))
+        nevers.append(maintenance.worth(found, np.full(len(day[part]), -1)))
+        for interval, of in calendars.items():
+            others[interval].append(maintenance.worth(found, of[part]))
+        rates = maintenance.hazards(told.chances[part], told.horizons)
+        repairs += maintenance.repairs_by_day(
+            rates, told.horizons, day[part], told.costs.effect[part], told.days
+        )
+        yield 0.7 + 0.3 * min(part.stop / max(n, 1), 1.0)
+    return (
+        maintenance.together(plans),
+        maintenance.together(nevers),
+        {interval: maintenance.together(parts) for interval, parts in others.items()},
+        repairs,
+    )

@@ -1,0 +1,97 @@
+"""The whole plan: it saves what it says, more than any calendar, and leaves items alone that are out."""
+
+import numpy as np
+import pytest
+
+from edge.services.maintenance import Costs, hazards, outlook
+from edge.services.planning import Inputs, planned, planning
+
+HORIZONS = np.array([7.0, 14.0, 30.0])
+
+
+def inputs(n: int = 300, days: int = 14, seed: int = 0, hours_a_day: float = 4.0) -> Inputs:
+    random = np.random.default_rng(seed)
+    capacity = np.full((days, 2), hours_a_day)
+    capacity[5::7] = capacity[6::7] = 0.0
+    return Inputs(
+        first_day=20_414,
+        days=days,
+        chances=np.sort(random.beta(1.0, 8.0, (n, 3)), axis=1),
+        horizons=HORIZONS,
+        costs=Costs(
+            service_cents=random.uniform(1_000, 4_000, n),
+            failure_cents=random.uniform(5_000, 30_000, n),
+            service_days=np.ones(n),
+            failure_days=np.full(n, 3.0),
+            effect=np.full(n, 0.6),
+            cls=random.integers(0, 5, n),
+            lost_cents=random.uniform(0, 500, (5, 90)),
+        ),
+        hours=random.choice([0.5, 1.0], n),
+        may=random.random((n, 2)) < 0.7,
+        crews=["north", "south"],
+        capacity=capacity,
+        earliest=np.where(random.random(n) < 0.2, random.integers(1, 8, n), 0),
+        since_days=random.uniform(0, 200, n),
+        interval_days=90.0,
+        repair_hours=1.5,
+    )
+
+
+def test_a_plan_saves_what_it_says_and_more_than_the_calendar() -> None:
+    told = inputs()
+    plan = planned(told)
+    whole = outlook(hazards(told.chances, HORIZONS), HORIZONS, told.costs, told.days)
+    rows = np.flatnonzero(plan.day >= 0)
+    assert len(rows) > 20
+    assert plan.gain == pytest.approx(whole.gain[rows, plan.day[rows]].sum())
+    assert plan.saves.sum() == pytest.approx(plan.gain)
+    assert plan.never.cost_cents - plan.plan.cost_cents == pytest.approx(plan.gain)
+    assert plan.never.cost_cents == pytest.approx(whole.never.sum())
+    assert plan.plan.cost_cents < plan.best_calendar.cost_cents <= plan.calendar.cost_cents
+    assert 0.97 * plan.bound <= plan.gain <= plan.bound + 1e-6
+    assert plan.failing == pytest.approx(told.chances[:, 1], rel=1e-6)
+
+
+def test_who_is_out_is_not_planned_before_it_is_back() -> None:
+    told = inputs()
+    plan = planned(told)
+    there = plan.day >= 0
+    assert (plan.day[there] >= told.earliest[there]).all()
+
+
+def test_hours_in_the_weeks_are_those_of_the_plan() -> None:
+    told = inputs()
+    plan = planned(told)
+    assert sum(w.planned_hours for w in plan.weeks) == pytest.approx(
+        told.hours[plan.day >= 0].sum()
+    )
+    assert all(w.planned_hours <= w.capacity_hours + 1e-9 for w in plan.weeks)
+    assert sum(w.services for w in plan.weeks) == plan.plan.services == (plan.day >= 0).sum()
+
+
+def test_a_shop_without_items_has_an_empty_plan() -> None:
+    plan = planned(inputs(0))
+    assert plan.gain == 0.0
+    assert plan.plan.cost_cents == 0.0
+    assert len(plan.day) == 0
+
+
+def test_items_of_which_nothing_is_known_are_left_alone() -> None:
+    told = inputs(20)
+    told.chances[:] = np.nan
+    plan = planned(told)
+    assert (plan.day == -1).all()
+    assert plan.never.cost_cents == 0.0
+
+
+def test_progress_rises_to_the_end() -> None:
+    seen = []
+    work = planning(inputs())
+    try:
+        while True:
+            seen.append(next(work))
+    except StopIteration:
+        pass
+    assert seen == sorted(seen)
+    assert 0 <= seen[0] <= seen[-1] <= 1
