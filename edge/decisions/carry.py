@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edge.commands import DecisionKind, Told
 from edge.decisions.rows import Decision
-from edge.ledger import orders
+from edge.ledger import orders, packs, prices
 from edge.ledger.ledger import Ledger
 
 Step = Callable[[Ledger, Decision, Told], str]
@@ -23,7 +23,12 @@ class Carry(NamedTuple):
 
 
 CARRY: Mapping[DecisionKind, Carry] = MappingProxyType(
-    {"restock": Carry(orders.from_decision, orders.undo_decision)}
+    {
+        "restock": Carry(orders.from_decision, orders.undo_decision),
+        "pricing": Carry(prices.from_decision, prices.undo_decision),
+        "pack_create": Carry(packs.make_from_decision, packs.unmake_decision),
+        "pack_dissolve": Carry(packs.dissolve_from_decision, packs.undissolve_decision),
+    }
 )
 """Kinds that change something here; the others only tell somebody outside."""
 

@@ -20,6 +20,9 @@ from edge.ledger import (
     forecasts,
     inspections,
     orders,
+    packs,
+    price_tests,
+    prices,
     stock_take,
     suppliers,
     workshop,
@@ -49,6 +52,9 @@ DEEDS: Mapping[type[Command], Deed] = MappingProxyType(
         **orders.DEEDS,
         **stock_take.DEEDS,
         **suppliers.DEEDS,
+        **prices.DEEDS,
+        **price_tests.DEEDS,
+        **packs.DEEDS,
     }
 )
 """Command -> what it does."""
@@ -57,6 +63,7 @@ HOOKS: Mapping[type[Event], tuple[Hook, ...]] = MappingProxyType(
         contracts.HOOKS,
         workshop.HOOKS,
         orders.HOOKS,
+        prices.HOOKS,
     )
 )
 """Event -> what it changes in the ledger, beside the features."""

@@ -11,6 +11,9 @@ from edge.ledger import (
     forecasts,
     inspections,
     orders,
+    packs,
+    price_tests,
+    prices,
     stock_take,
     suppliers,
     workshop,
@@ -28,4 +31,7 @@ TABLES: tuple[Table, ...] = (
     *orders.TABLES,
     *stock_take.TABLES,
     *suppliers.TABLES,
+    *prices.TABLES,
+    *price_tests.TABLES,
+    *packs.TABLES,
 )
