@@ -53,7 +53,7 @@ FEATURES: tuple[str, ...] = (
     "grade_previous",
     "grade_changes_total",
     "days_since_grade",
-    "defects_last",
+    "defects_count_last",
     "rating_mean",
 )
 ALONE = ("days_since_maintenance", "days_since_repair", "age_days")

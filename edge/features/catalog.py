@@ -76,6 +76,18 @@ class Feature:
     read: Read
 
 
+def _bits(entity: str, name: str) -> Read:
+    """How many bits of a mask are set."""
+
+    def read(state: FeatureState, rows: Ints) -> Floats:
+        return np.bitwise_count(state.tables[entity].col[name][rows]).astype(np.float64)
+
+    def one(state: FeatureState, names: Names) -> str:
+        return f"{names.column(state.tables[entity].col[name])}[r].bit_count()"
+
+    return Read(read, one)
+
+
 def _column(entity: str, name: str, scale: float = 1.0, missing: int | None = None) -> Read:
     def read(state: FeatureState, rows: Ints) -> Floats:
         values = state.tables[entity].col[name][rows]
@@ -418,7 +430,8 @@ def _item_features() -> list[Feature]:
         F("grade_previous", e, "grade", "last", "", "The grade before.", _column(e, "grade_previous", 1.0, 0)),
         F("grade_changes_total", e, "changes", "count", "", "Changes of grade, ever.", _column(e, "grade_changes_total")),
         F("days_since_grade", e, "d", "time since", "", "Days since the grade last changed.", _since(e, "grade_since_ms", _D)),
-        F("defects_last", e, "bits", "last", "", "Defect flags of the newest scan that told them, as a bit mask in the order of the event's documentation.", _column(e, "defects")),
+        F("defects_last", e, "bits", "last", "", "Defect flags of the newest scan that told them, as a bit mask in the order of the event's documentation: a set and no quantity, so no model learns from it.", _column(e, "defects")),
+        F("defects_count_last", e, "defects", "last", "", "How many defects the newest scan that told them named.", _bits(e, "defects")),
         F("late_total", e, "reads", "count", "", "Reads that arrived more than ingest.lateness_s after their time, ever.", _column(e, "late_total")),
         F("rating_mean", e, "stars", "mean", "", "Mean rating, 1 to 5.", _ratio(_column(e, "rating_milli_sum", 0.001), _column(e, "ratings_total"))),
         F("class_price_cents", e, "cents", "last", "", "Newest price of its class.", _class_price),

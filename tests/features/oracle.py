@@ -646,6 +646,7 @@ class Oracle:
             "grade_changes_total": item.grade_changes,
             "days_since_grade": self.since(item.grade_since, DAY),
             "defects_last": item.defects,
+            "defects_count_last": bin(item.defects).count("1"),
             "late_total": t["late"],
             "rating_mean": t["stars_milli"] / 1000 / t["ratings"] if t["ratings"] else None,
             "class_price_cents": kind.prices.get("paid") if kind else None,

@@ -111,6 +111,7 @@ def test_defects_stay_until_the_next_return_or_repair() -> None:
     shop = Shop()
     shop.scan("Touch Scan", defects=["oil", "oil", "wet"])
     assert shop.item()["defects_last"] == 0b100000000100
+    assert shop.item()["defects_count_last"] == 2
     shop.scan("Rental")
     assert shop.item()["defects_last"] != 0
     shop.tell("maintenance", epc=epc(1), kind="wash")

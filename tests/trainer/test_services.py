@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from edge.errors import Rfid3Error
+from edge.features import catalog
 from edge.inference.manifest import SERVICES, Manifest
 from edge.inference.predict import SERVICES as AT_EDGE
 from edge.inference.registry import ACTIVE
 from edge.storage.feedback import low_ratings
 from tests.inference import models
+from trainer import maintenance, packs, pricing, quality, velocity
 from trainer.compare import compare, may_publish
 from trainer.data import Data, named, numbered
 from trainer.schedule import REASONS, Due, Signals, due
@@ -37,6 +39,12 @@ def test_every_service_has_a_recipe_of_the_edges_entity() -> None:
         assert recipe.entity == AT_EDGE[name].entity, name
         assert recipe.baselines
         assert recipe.every_days >= 1
+
+
+def test_no_model_learns_from_a_set_as_if_it_were_a_quantity() -> None:
+    used = {("item", name) for name in (*maintenance.FEATURES, *quality.FEATURES)}
+    used |= {("class", name) for of in (velocity, pricing, packs) for name in of.FEATURES}
+    assert {catalog.BY_ENTITY[entity][name].unit for entity, name in used} & {"bits"} == set()
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
