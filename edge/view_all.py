@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 from edge.view_basis import Sources
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
+from edge.view_forecasts import ForecastsView
 
 T = TypeVar("T")
 
 VIEWS: tuple[type[Any], ...] = (
     DecisionsView,
     DemandView,
+    ForecastsView,
 )
 """One line a view."""
 

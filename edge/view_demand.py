@@ -207,6 +207,11 @@ class DemandView:
                 rows.append(row)
         return np.array(sorted(rows), np.int64)
 
+    def skus(self, rows: Ints) -> list[str]:
+        """SKU of each class."""
+        key = self._state.cls.keys.key
+        return [key(row).partition("\x1f")[2] for row in rows.tolist()]
+
     def category(self, sku: str, row: int) -> str:
         """Category of a class: the catalogue's word, else the till's."""
         told = self._sources.core.ledger.get(CatalogueClass, sku)
@@ -353,7 +358,7 @@ class DemandView:
         parts = demand.parts(ahead.mean, weekday, shares, effect)
         factor = 1.0 + effect
         whole = demand.Ahead(ahead.mean * factor, ahead.low * factor, ahead.high * factor)
-        measured = self._measured()
+        measured = self.measured()
         return DemandForecast(
             basis=self.basis(said),
             store=store,
@@ -394,8 +399,8 @@ class DemandView:
         """Who speaks of demand now."""
         return self._sources.of_service("demand")
 
-    def _measured(self) -> dict[str, float]:
-        """Figures of the active version's forecasts of one day, over the last weeks."""
+    def measured(self) -> dict[str, float]:
+        """Figures of the active version's forecasts of a day, over the last weeks."""
         models = self._sources.models
         if models is None:
             return {}
@@ -574,7 +579,7 @@ def _days(whole: demand.Ahead, parts: demand.Parts, today: int) -> list[DayPoint
 
 
 def _round(value: float | None) -> float | None:
-    return None if value is None or value != value else round(value, 4)
+    return None if value is None or value != value else round(float(value), 4)
 
 
 def _date(day: int) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -39,6 +39,7 @@ CREATED = {201: "It is there now.", 202: STATUSES[202]}
 PROBLEMS = ("invalid", "conflict", "limit", "bad-header", "inbox-full", "not-durable")
 """What every command may meet; ``unknown`` and ``forbidden`` where they can happen."""
 
+R = TypeVar("R")
 State = Literal["waiting", "durable", "done", "refused"]
 
 
@@ -124,6 +125,15 @@ async def obey(api: Api, call: Call[Any, Any], told: Command) -> Asked:
     ``durable``. Raises Problem: the refusal's own slug, ``inbox-full``, ``not-durable``.
     """
     told.key = told.key or idempotency_key(call.request)
+    asked = await post(api, told)
+    await _settle(api, asked)
+    if asked.state == "refused":
+        raise refusal(asked)
+    return asked
+
+
+async def post(api: Api, told: Command) -> Asked:
+    """Post a command and wait for nothing. Raises Problem ``inbox-full``."""
     what = str(told.__struct_config__.tag)
     asked = Asked(secrets.token_hex(8), what, api.clock.now_ms())
     message = Message(TOPIC, msgspec.json.encode(told), asked.at_ms)
@@ -134,10 +144,26 @@ async def obey(api: Api, call: Call[Any, Any], told: Command) -> Asked:
     api.asked[asked.id] = asked
     if len(api.asked) > ASKED_MAX:
         api.asked.popitem(last=False)
-    await _settle(api, asked)
-    if asked.state == "refused":
-        raise _refusal(asked)
     return asked
+
+
+async def decided(api: Api, asked: Asked) -> Asked:
+    """Wait until it is done, as long as the corridor gets on. Raises Problem."""
+    await _settle(api, asked)
+    while not asked.reason:
+        asked.stirred.clear()
+        try:
+            await asyncio.wait_for(asked.stirred.wait(), api.patience.progress_s)
+        except TimeoutError:
+            raise Problem("not-durable", "It is durable, but not decided in time.") from None
+    if asked.state == "refused":
+        raise refusal(asked)
+    return asked
+
+
+def result_of(asked: Asked, kind: type[R]) -> R:
+    """The detail of what is done, as a record."""
+    return msgspec.json.decode(asked.detail, type=kind)
 
 
 async def _settle(api: Api, asked: Asked) -> None:
@@ -159,7 +185,8 @@ async def _settle(api: Api, asked: Asked) -> None:
         raise Problem("not-durable", "No commit in time.", command=asked.id, place=_place(asked))
 
 
-def _refusal(asked: Asked) -> Problem:
+def refusal(asked: Asked) -> Problem:
+    """Why it was refused."""
     slug = asked.reason if asked.reason in KINDS else "invalid"
     return Problem(slug, asked.detail, command=asked.id)
 

@@ -68,11 +68,11 @@ class ForecastDays(Struct, frozen=True, kw_only=True):
     """Store."""
     first_day: int
     """Day of the first value, counted from 1970-01-01."""
-    demand: list[float]
-    """Units expected, a day each."""
-    low: list[float]
-    """Lower ends of the interval."""
-    high: list[float]
+    demand: list[float | None]
+    """Units expected, a day each; null: nothing is known."""
+    low: list[float | None]
+    """Lower ends of the interval; null: not told so far ahead."""
+    high: list[float | None]
     """Upper ends of the interval."""
     interval_level: float
     """Share of days that the interval should hold."""

@@ -1,0 +1,217 @@
+"""Demand through the real daemon: forecasts add up, today sharpens, kept forecasts are judged."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.shop import Shop
+from tests.api.weeks import calendar_shop, line, lived
+
+UNITS = {"CUP": 6, "MUG": 3, "TENT": 2}
+CATEGORY = {"CUP": "Cups", "MUG": "Cups", "TENT": "Tents"}
+
+
+def sold(sku: str, day: int) -> float:
+    """Twice as much on Saturdays."""
+    return UNITS[sku] * (2 if day % 7 == 5 else 1)
+
+
+def day_of(day: int) -> Iterator[dict[str, Any]]:
+    for sku in UNITS:
+        yield line(f"R{day}-{sku}", sku, sold(sku, day), category=CATEGORY[sku])
+
+
+async def with_weeks(tmp_path: Path, case: Any, days: int = 42) -> None:
+    async with calendar_shop(tmp_path) as (shop, clock):
+        await lived(shop, clock, range(days), day_of)
+        clock.set(clock.now_ms() + 14 * 3_600_000)  # 02:00 on the day after
+        await shop.events(line("X", "CUP", 1.0))
+        await case(shop, clock)
+
+
+def test_a_forecast_adds_up_over_classes_days_and_parts(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        path = "/api/predictive/demand/forecast"
+        whole = await shop.get(path, weeks=2, store="all")
+        cups, tents = [await shop.get(path, weeks=2, category=c) for c in ("cups", "Tents")]
+        assert (whole["classes"], cups["classes"], tents["classes"]) == (3, 2, 1)
+        assert whole["unknown"] == 0
+        assert whole["basis"]["fallback"], whole["basis"]
+        for i, day in enumerate(whole["days"]):
+            parts = [cups["days"][i]["units"], tents["days"][i]["units"]]
+            assert day["units"] == pytest.approx(sum(parts), abs=1e-3)
+            told = day["trend"] + day["season"] + day["holiday"] + day["influence"]
+            assert day["units"] == pytest.approx(told, abs=1e-3)
+            assert day["low"] <= day["units"] <= day["high"]
+        for week in range(2):
+            seven = sum(day["units"] for day in whole["days"][7 * week : 7 * week + 7])
+            assert whole["weeks"][week]["units"] == pytest.approx(seven, abs=1e-3)
+        assert whole["weeks"][0]["units"] == pytest.approx(11 * 8, rel=0.05)
+        assert max(range(7), key=whole["season"]["weekday"].__getitem__) == 5  # Saturday
+        sku = await shop.get(path, sku="TENT", store="main", weeks=1)
+        assert sku["weeks"][0]["units"] == pytest.approx(tents["weeks"][0]["units"], abs=1e-3)
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_a_class_or_parameter_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        path = "/api/predictive/demand/forecast"
+        assert (await shop.get(path, 404, sku="NONE"))["type"].endswith("unknown-class")
+        assert (await shop.get(path, 400, weeks=14))["parameter"] == "weeks"
+        assert (await shop.get(path, 400, week=4))["parameter"] == "week"
+        assert (await shop.get(path, category="None"))["classes"] == 0
+
+    asyncio.run(with_weeks(tmp_path, case, days=3))
+
+
+def test_today_is_expected_to_end_higher_when_more_goes_out(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Any) -> None:
+        path = "/api/predictive/demand/forecast"
+        morning = (await shop.get(path, sku="CUP"))["nowcast"]
+        assert morning["so_far"] == 1.0
+        clock.set(clock.now_ms() + 11 * 3_600_000)  # 13:00
+        await shop.events(line("Y", "CUP", 20.0))
+        noon = (await shop.get(path, sku="CUP"))["nowcast"]
+        assert noon["so_far"] == 21.0
+        assert noon["share"] > morning["share"]
+        assert noon["units"] > noon["so_far"]
+        assert noon["units"] > morning["units"] + 10
+        assert noon["low"] <= noon["units"] <= noon["high"]
+        assert noon["forecast"] == morning["forecast"]
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_weather_that_moved_demand_is_found_and_counts_where_it_is_known_ahead(
+    tmp_path: Path,
+) -> None:
+    def rainy(day: int) -> Iterator[dict[str, Any]]:
+        rain = day % 3 == 0
+        yield {"type": "factor", "factor": "events", "name": "fair", "value": 1.0 if rain else 0.0}
+        yield line(f"R{day}", "CUP", 20.0 if rain else 10.0)
+
+    async def main() -> None:
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await lived(shop, clock, range(42), rainy)
+            clock.set(clock.now_ms() + 14 * 3_600_000)
+            now_ms = clock.now_ms()
+            fair = {"type": "factor", "factor": "events", "name": "fair", "value": 1.0}
+            await shop.events({**fair, "until": now_ms + 2 * 86_400_000})
+            found = await shop.get("/api/predictive/demand/forecast", sku="CUP")
+            (row,) = found["season"]["influences"]
+            assert row["factor"] == "events.fair"
+            assert row["known_ahead"]
+            assert row["ratio"] == pytest.approx(0.75, abs=0.2)
+            assert found["days"][1]["influence"] > 2
+            assert found["days"][5]["influence"] == 0
+
+    asyncio.run(main())
+
+
+def test_a_forecast_is_kept_changed_and_dropped(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        body = {"product_ids": ["CUP", "NONE", "TENT"], "forecast_horizon": 10, "maximum": 7.0}
+        key = {"Idempotency-Key": "f1"}
+        made = await shop.ask("POST", "/api/forecasts", 201, json=body, headers=key)
+        result = made["result"]
+        assert (result["status"], len(result["forecasts"])) == ("partial", 2)
+        cups = result["forecasts"][0]
+        assert (cups["sku"], len(cups["predictions"])) == ("CUP", 10)
+        assert max(day["demand"] for day in cups["predictions"]) == 7.0  # Saturdays want 12
+        assert cups["model_used"] == "rule"
+        again = await shop.ask("POST", "/api/forecasts", 201, json=body, headers=key)
+        assert again["result"]["forecast_id"] == result["forecast_id"]
+        path = f"/api/forecasts/{result['forecast_id']}"
+        shown = await shop.get(path)
+        assert shown["forecasts"] == result["forecasts"]
+        listed = await shop.get("/api/forecasts", sku="CUP")
+        assert [row["id"] for row in listed["forecasts"]] == [result["forecast_id"]]
+        of_cups = await shop.get("/api/forecasts/product/CUP")
+        assert of_cups["forecasts"] == [cups]
+        other = {"product_ids": ["MUG"], "forecast_horizon": 5, "include_confidence": False}
+        changed = await shop.ask("PUT", path, json=other)
+        assert changed["result"]["forecast"]["created_ms"] == result["forecast"]["created_ms"]
+        assert changed["result"]["forecasts"][0]["predictions"][0]["lower_bound"] is None
+        assert (await shop.get("/api/forecasts/product/CUP"))["forecasts"] == []
+        await shop.ask("DELETE", path)
+        assert (await shop.get(path, 404))["type"].endswith(":unknown")
+        assert (await shop.ask("DELETE", path, 404))["type"].endswith(":unknown")
+        assert (await shop.ask("PUT", path, 404, json=other))["type"].endswith(":unknown")
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+@pytest.mark.parametrize(
+    ("body", "slug"),
+    [
+        ({"product_ids": []}, "bad-field"),
+        ({"product_ids": ["CUP"], "horizon": 3}, "unknown-field"),
+        ({"product_ids": ["CUP"], "minimum": 5, "maximum": 1}, "invalid"),
+        ({"product_ids": ["CUP"], "model": "prophet"}, "invalid"),
+        ({"product_ids": ["CUP"], "forecast_horizon": 92}, "bad-field"),
+    ],
+)
+def test_a_forecast_that_makes_no_sense_is_refused(
+    body: dict[str, Any], slug: str, tmp_path: Path
+) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        assert (await shop.ask("POST", "/api/forecasts", 422, json=body))["type"].endswith(slug)
+        assert (await shop.get("/api/forecasts"))["forecasts"] == []
+
+    asyncio.run(with_weeks(tmp_path, case, days=2))
+
+
+def test_kept_forecasts_are_held_against_what_came(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Any) -> None:
+        body = {"product_ids": ["CUP", "TENT"], "forecast_horizon": 5}
+        await shop.ask("POST", "/api/forecasts", 201, json=body)
+        assert (await shop.get("/api/forecasts/accuracy"))["forecasts"] == []
+        await lived(shop, clock, range(42, 45), day_of)
+        found = await shop.get("/api/forecasts/accuracy")
+        rows = {row["sku"]: row for row in found["forecasts"]}
+        assert {row["days"] for row in rows.values()} == {2}
+        assert rows["TENT"]["actual"] == 4.0
+        assert rows["TENT"]["accuracy"] > 0.8
+        assert rows["CUP"]["actual"] == 13.0  # and the one at two in the morning
+        assert 0.7 < found["accuracy"] <= 1.0
+        assert found["days"] == 4
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_many_classes_are_a_job(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        body = {"category": "Cups", "forecast_horizon": 7, "name": "week"}
+        job = await shop.ask("POST", "/api/forecasts/bulk", 202, json=body)
+        async with asyncio.timeout(5):
+            while job["state"] not in ("done", "failed"):
+                job = await shop.get(job["place"])
+        assert job["state"] == "done", job
+        assert job["result"]["classes"] == 2
+        (id_,) = job["result"]["forecasts"]
+        assert (await shop.get(f"/api/forecasts/{id_}"))["forecast"]["name"] == "week"
+        wrong = {"category": "None"}
+        assert (await shop.ask("POST", "/api/forecasts/bulk", 404, json=wrong))["status"] == 404
+
+    asyncio.run(with_weeks(tmp_path, case, days=14))
+
+
+def test_the_list_of_forecasts_comes_as_csv(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        for sku in UNITS:
+            body = {"product_ids": [sku], "name": f"={sku}"}
+            await shop.ask("POST", "/api/forecasts", 201, json=body)
+        url = "/api/forecasts?limit=2&sort=name&order=asc"
+        async with shop.client.get(url, headers={"Accept": "text/csv"}) as got:
+            rows = (await got.text()).splitlines()
+            assert rows[0].startswith("id,name,store,")
+            assert [row.split(",")[1] for row in rows[1:]] == ["'=CUP", "'=MUG"]
+            url = str(got.links["next"]["url"])
+        async with shop.client.get(url, headers={"Accept": "text/csv"}) as got:
+            assert [r.split(",")[1] for r in (await got.text()).splitlines()[1:]] == ["'=TENT"]
+
+    asyncio.run(with_weeks(tmp_path, case, days=2))
