@@ -8,6 +8,7 @@ and to readers (``scores``, ``drift``).
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -35,6 +36,7 @@ from edge.storage.writer import JournalWriter
 log = structlog.get_logger(__name__)
 
 Floats = NDArray[np.float32]
+Floats64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LOOK_S = 5.0
@@ -55,7 +57,21 @@ FAR = 1 << 62
 """The day of what is never due."""
 
 Key = tuple[str, str, str, int]
+Told = tuple[str, str, Kept]
+"""(version, role, what it said)"""
 Names = list[str]
+
+
+class Also(Protocol):
+    """Somebody else who writes down what is predicted and what came of it; may be told twice."""
+
+    async def kept(self, service: Service, told: Sequence[Told]) -> None:
+        """A day's predictions are about to be kept. Raises JournalFull."""
+        ...
+
+    async def judged(self, key: Key, kept: Kept, asked: Question, truth: Floats64) -> None:
+        """It is known what came of one question. Raises JournalFull."""
+        ...
 
 
 class FieldRecord:
@@ -65,6 +81,7 @@ class FieldRecord:
         self.drift: dict[Service, list[Moved]] = {}
         """What the newest look at each service's active model said, the most surprising first."""
         self.known = KnownScores()
+        self.also: Also | None = None
         self._corrections = Corrections()
         self._state = core.state
         self._scorer = scorer
@@ -206,7 +223,10 @@ class FieldRecord:
         moved = [m.name for m in self.drift[service] if m.drifted]
         if moved:
             log.info("model_drift", service=service, version=told.version, moved=moved)
-        packed = await asyncio.to_thread(_packed, service, day, at_ms, keys, same, parts, basis)
+        said_by = await asyncio.to_thread(_kept, service, day, at_ms, keys, same, parts, basis)
+        if self.also is not None:
+            await self.also.kept(service, said_by)
+        packed = await asyncio.to_thread(_packed, service, said_by)
         await self._write(partial(tables.keep, packed=packed), sum(len(p.blob) for p in packed))
         return True
 
@@ -290,6 +310,8 @@ class FieldRecord:
         classes = await self._classes(service, kept) if due else []
         for one in due:
             truth = await self._truth(service, kept, one)
+            if self.also is not None:
+                await self.also.judged(key, kept, one, truth)
             scored, by_class = await asyncio.to_thread(_scored, key, kept, one, truth, classes)
             await self._write(partial(tables.score, scored=scored, by_class=by_class))
             self.known.remember(scored)
@@ -322,7 +344,7 @@ Part = tuple[str, str, Sequence[Column], Floats]
 """(role, version, columns, float32[n, columns])"""
 
 
-def _packed(
+def _kept(
     service: Service,
     day: int,
     at_ms: int,
@@ -330,10 +352,10 @@ def _packed(
     same: NDArray[np.bool_],
     parts: Sequence[Part],
     basis: Ints,
-) -> list[Packed]:
-    """Pure, in a thread: what goes into the table. Only rows that are still the ``same`` keys."""
+) -> list[Told]:
+    """Pure, in a thread: what was said. Only rows that are still the ``same`` keys."""
     names = [key for key, one in zip(keys, same.tolist(), strict=True) if one]
-    packed = []
+    told_by = []
     for role, version, columns, values in parts:
         asked = questions(service, columns)
         if not asked:
@@ -347,7 +369,16 @@ def _packed(
             values=np.ascontiguousarray(values[same][:, told], "<f4").tobytes(),
             basis=basis[same].astype("<i8").tobytes(),
         )
-        until_day = day + max(question.horizon_days for question in asked)
+        told_by.append((version, role, kept))
+    return told_by
+
+
+def _packed(service: Service, told: Sequence[Told]) -> list[Packed]:
+    """Pure, in a thread: what goes into the table."""
+    packed = []
+    for version, role, kept in told:
+        asked = questions(service, kept.columns)
+        until_day = kept.day + max(question.horizon_days for question in asked)
         packed.append(tables.pack(service, version, role, kept, until_day))
     return packed
 

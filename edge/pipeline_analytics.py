@@ -1,0 +1,286 @@
+"""The tables for everybody who asks in SQL: kept up beside the corridor, and let go of in time.
+
+Reads what each day's close left in the history, what the field's record keeps and learns, and what
+the registry knows of models; writes through the journal's thread, in slices. Nothing that the shop
+does waits for it, and it changes no state. What the copy in MySQL has not been told stays, up to a
+limit; beyond that the oldest goes, and that is said.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from edge.config import Config, Tables
+from edge.core import Core
+from edge.errors import ConfigError, JournalFull
+from edge.features.catalog import BY_ENTITY
+from edge.inference.field import JUDGED, Kept, Question, questions
+from edge.inference.manifest import SERVICES, Service
+from edge.inference.registry import Registry
+from edge.pipeline_scores import Figures
+from edge.storage import analytics, changes
+from edge.storage.analytics import Ages, Floats, Place, Rows, Said, moment
+from edge.storage.journal import Journal
+from edge.storage.writer import JournalWriter
+from edge.view_types import Dependency
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Connection = Any
+"""``sqlite3.Connection``, which only the store opens."""
+
+LOOK_S = 5.0
+"""How often somebody looks whether a day has closed."""
+FULL_S = 60.0
+"""How long to wait for room."""
+TRIM_EVERY_S = 600.0
+REST_S = 0.02
+"""A pause between two slices: commits come first."""
+SLICE_BYTES = 262_144
+"""About what a slice takes on the disk."""
+EVERYTHING = 1 << 62
+"""As if a copy held all: nobody waits for one."""
+DAY_MS = 86_400_000
+DEFAULT_FEATURES = ("class.utilisation_28d", "class.rented_units_28d")
+SHOWN = frozenset({"shown", "beside"})
+"""Roles whose predictions are written; the simple rule can be worked out again from the sales."""
+
+
+class Scores(Protocol):
+    """What versions have been worth in this shop."""
+
+    def scores(self, service: Service, version: str) -> Figures:
+        """Question -> figures over the last days."""
+        ...
+
+
+class Copy(Protocol):
+    """How far a copy is."""
+
+    @property
+    def holds(self) -> int:
+        """Number of the newest change that it is known to hold."""
+        ...
+
+
+class Analytics:
+    """One daemon's tables. ``copy``: whose rows must not go before it holds them."""
+
+    def __init__(
+        self,
+        config: Config,
+        core: Core,
+        writer: JournalWriter,
+        registry: Registry | None = None,
+        scores: Scores | None = None,
+        copy: Copy | None = None,
+    ) -> None:
+        self.given_up_rows = 0
+        """Rows that went although the copy did not hold them, since the start."""
+        self._settings: Tables = config.tables
+        self._state = core.state
+        self._writer = writer
+        self._registry = registry
+        self._scores = scores
+        self._copy = copy
+        self._place = Place(config.shop.store, core.state.days.end_ms, chosen(config.tables))
+        self._told: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._trimmed_at = float("-inf")
+        self._waits = ""
+
+    # -- what others ask ------------------------------------------------------------------------
+
+    def health(self) -> Dependency:
+        """Whether the tables are kept up."""
+        if self._waits:
+            return Dependency("tables", True, True, self._waits, "see the journal; nothing is lost")
+        if self.given_up_rows:
+            detail = f"{self.given_up_rows} rows went before the copy in MySQL held them"
+            return Dependency(
+                "tables", True, True, detail, "see mysql, or raise tables.uncopied_max_bytes"
+            )
+        return Dependency("tables", True)
+
+    # -- the task -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            wait_s = LOOK_S
+            try:
+                await self.read_history()
+                await self.write_models()
+                if self._state.now_ms and loop.time() - self._trimmed_at > TRIM_EVERY_S:
+                    await self.trim()
+                    self._trimmed_at = loop.time()
+                self._waits = ""
+            except JournalFull as error:
+                self._waits = str(error)
+                log.warning("tables_wait", reason=str(error), cure=error.cure)
+                wait_s = FULL_S
+            await asyncio.sleep(wait_s)
+
+    async def read_history(self) -> None:
+        """Write what the days' closes left since the last look. Raises JournalFull: later again."""
+        while (found := await self._writer.read(analytics.next_chunk)) is not None:
+            row, chunk = found
+            place = self._place
+            if chunk.day < self._state.today - self._settings.features_days:
+                place = Place(place.store, place.end_ms, frozenset())
+            await self._write(await asyncio.to_thread(analytics.of_history, chunk, place))
+            await self._run(_note(analytics.HISTORY, row))
+
+    async def write_models(self) -> None:
+        """Write versions of models of which something is new."""
+        registry = self._registry
+        if registry is None:
+            return
+        made: list[analytics.Row] = []
+        for service in SERVICES:
+            for version in list(registry.versions[service].values()):
+                if version.manifest is None:
+                    continue
+                figures = self._scores.scores(service, version.version) if self._scores else {}
+                news = (version.state, version.since_ms, repr(figures))
+                if self._told.get((service, version.version)) != news:
+                    self._told[service, version.version] = news
+                    made.append(
+                        analytics.of_model(
+                            version.manifest,
+                            version.state,
+                            version.since_ms,
+                            version.found_ms,
+                            dict(figures),
+                        )
+                    )
+        try:
+            await self._write([Rows(analytics.MODELS, made)])
+        except JournalFull:
+            self._told.clear()
+            raise
+
+    # -- what the field's record tells ------------------------------------------------------------
+
+    async def kept(self, service: Service, told: Sequence[tuple[str, str, Kept]]) -> None:
+        """Predictions of a day, by (version, role), are about to be kept. Raises JournalFull."""
+        parts = []
+        for version, role, kept in told:
+            if role in SHOWN:
+                said = self._said(service, version, role, kept)
+                make = partial(
+                    analytics.of_predictions, said, self._place, self._settings.predictions_keys
+                )
+                parts.append(await asyncio.to_thread(make))
+        await self._write(parts)
+
+    async def judged(
+        self, key: tuple[str, str, str, int], kept: Kept, asked: Question, truth: Floats
+    ) -> None:
+        """It is known what came of one question. Raises JournalFull."""
+        service, version, role, _ = key
+        if role not in SHOWN or service not in JUDGED:
+            return
+        said = self._said(_service(service), version, role, kept)
+        most = self._settings.predictions_keys
+        make = partial(analytics.of_truth, said, asked, truth, self._place, most)
+        rows = (await asyncio.to_thread(make)).rows
+        for start in range(0, len(rows), analytics.SLICE_ROWS):
+            some = rows[start : start + analytics.SLICE_ROWS]
+            await self._run(partial(analytics.write_truth, rows=some))
+
+    @staticmethod
+    def _said(service: Service, version: str, role: str, kept: Kept) -> Said:
+        asked = questions(service, kept.columns)
+        return Said(service, version, role, JUDGED[service].entity, kept, asked)
+
+    # -- letting go -------------------------------------------------------------------------------
+
+    async def trim(self) -> None:
+        """Let go of what is old, of what is too much, and of lines of what was deleted."""
+        copied = await self._copied()
+        ages = self._ages()
+        while await self._run(partial(analytics.trim, ages=ages, copied=copied)):
+            await asyncio.sleep(REST_S)
+        before = moment(self._before(self._settings.predictions_thin_days))
+        while await self._run(partial(analytics.thin, before=before, copied=copied)):
+            await asyncio.sleep(REST_S)
+        await self._run(partial(changes.trim_gone, copied=copied))
+        given_up = 0
+        while await self._used() > self._settings.uncopied_max_bytes:
+            fine, lost = await self._run(partial(analytics.give_up, ages=ages, copied=copied))
+            given_up += lost
+            if not fine + lost:
+                break
+            await asyncio.sleep(REST_S)
+        if given_up:
+            self.given_up_rows += given_up
+            log.error("tables_give_up_rows", rows=given_up, limit="tables.uncopied_max_bytes")
+
+    async def _copied(self) -> int:
+        """How far the copy is; remembered over a restart. Without a copy nobody is waited for."""
+        if self._copy is None:
+            return EVERYTHING
+        holds = self._copy.holds
+        known = await self._writer.read(lambda c: changes.value_of(c, changes.COPIED))
+        if holds > known:
+            await self._run(_note(changes.COPIED, holds))
+        return max(holds, known)
+
+    async def _used(self) -> int:
+        told = await self._writer.read(analytics.used_bytes)
+        return sum(size for _, size in told.values())
+
+    def _ages(self) -> Ages:
+        told, today = self._settings, self._state.today
+        before = {
+            "analytics_predictions": (
+                "prediction_date",
+                moment(self._before(told.predictions_days)),
+            ),
+            "ml_feature_store": ("feature_timestamp", moment(self._before(told.features_days))),
+            "external_data_factors": ("measurement_date", moment(self._before(told.factors_days))),
+            "daily_sales": ("day", analytics.date(today - int(told.sales_days))),
+        }
+        return Ages(before)
+
+    def _before(self, days: float) -> int:
+        return max(0, self._state.now_ms - int(days * DAY_MS))
+
+    # -- the writer's thread ------------------------------------------------------------------------
+
+    async def _write(self, parts: Sequence[Rows]) -> None:
+        for part in analytics.slices(parts):
+            await self._run(partial(analytics.write, part=part))
+            await asyncio.sleep(REST_S)
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        def run(journal: Journal) -> T:
+            return journal.write_field(work, SLICE_BYTES)
+
+        return await self._writer.run(run)
+
+
+def chosen(settings: Tables) -> frozenset[str]:
+    """Features that are written. Raises ConfigError for one that there is not."""
+    names = settings.features or list(DEFAULT_FEATURES)
+    for name in names:
+        entity, _, feature = name.partition(".")
+        if entity not in ("class", "item") or feature not in BY_ENTITY[entity]:
+            raise ConfigError(
+                f"tables.features: there is no feature {name!r}; docs/features.md names those of"
+                " class and item, such as class.utilisation_28d"
+            )
+    return frozenset(names)
+
+
+def _service(name: str) -> Service:
+    return next(service for service in SERVICES if service == name)
+
+
+def _note(name: str, value: int) -> Callable[[Connection], None]:
+    return lambda connection: changes.note(connection, name, value)
