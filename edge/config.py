@@ -475,6 +475,22 @@ class Quality(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most inspections planned for one day."""
 
 
+class Redis(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Redis: a mirror of forecasts, figures and alerts for other programs and for replicas of the API.
+
+    The shop does not notice when it is away.
+    """
+
+    url: str = ""
+    """Such as ``redis://127.0.0.1:6379/0``; empty: there is no mirror."""
+    every_s: float = 2.0
+    """How often what changed is written, seconds."""
+    ttl_s: int = 300
+    """Life of figures, alerts and answers, seconds."""
+    forecast_ttl_s: int = 3_600
+    """Life of forecasts, seconds."""
+
+
 class Log(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the daemon says."""
 
@@ -502,6 +518,7 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     demand: Demand = Demand()
     decisions: DecisionSettings = DecisionSettings()
     deliveries: list[DeliveryRule] = []
+    redis: Redis = Redis()
     tables: Tables = Tables()
     mysql: Mysql = Mysql()
     maintenance: Maintenance = Maintenance()

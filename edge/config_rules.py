@@ -52,7 +52,7 @@ ANTENNA_MAX = 64
 """Highest antenna number that a zone may name."""
 
 MB = 1_000_000
-SECRET = frozenset({"mqtt.password", "mysql.password"})
+SECRET = frozenset({"mqtt.password", "redis.url", "mysql.password"})
 """Settings whose value is never shown."""
 
 
@@ -351,6 +351,19 @@ RULES: Mapping[str, Rule] = {
     "models.canary_share": between(0, 1),
     "models.feature_stale_h": between(0.1, 8_760, "hours"),
     "models.feedback_ratings": between(0, 1_000_000),
+    "redis.url": or_empty(
+        Rule(
+            "an address such as redis://127.0.0.1:6379/0",
+            lambda url: (
+                ""
+                if url.startswith(("redis://", "rediss://", "unix://"))
+                else "must start with redis://"
+            ),
+        )
+    ),
+    "redis.every_s": between(0.1, 300, "seconds"),
+    "redis.ttl_s": between(2, 86_400, "seconds"),
+    "redis.forecast_ttl_s": between(2, 604_800, "seconds"),
     "decisions.restock_max_cents": between(0, 2**53, "cents"),
     "decisions.price_change_max_ratio": between(0, 10, "0.2 is 20 %"),
     "decisions.approval_above_cents": between(0, 2**53, "cents"),
