@@ -282,6 +282,9 @@ class Scoring:
     def _build(self, key: Key, verdict: Verdict, number: int) -> Loaded:
         """In a thread. Raises ModelUnusable, Refused."""
         told = self._door.load(self.folder.path(*key), verdict)
+        why = SERVICES[key[0]].unfit(told.manifest)
+        if why:
+            raise ModelUnusable(why)
         most = SERVICES[key[0]].columns_max
         state = self._core.state
         return Loaded(told.manifest, told.model, told.entities, state, number, most)

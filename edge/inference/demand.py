@@ -30,6 +30,7 @@ from edge.inference.demand_columns import WEEKS as WEEKS
 from edge.inference.demand_fallback import ENOUGH_DAYS, Speaker
 from edge.inference.demand_history import Drivers
 from edge.inference.demand_states import DIM, Member, State
+from edge.inference.manifest import Manifest
 from edge.inference.model import SIDE as CONSTANTS
 from edge.inference.model import Loaded
 
@@ -391,6 +392,18 @@ def stand_in(state: FeatureState, row: int, model: Loaded) -> Speaker | None:
     if not _beyond(state, rows, y, model)[0]:
         return None
     return _spoken(state, rows, y, model)[1][0]
+
+
+def unfit(manifest: Manifest) -> str:
+    """Why a model cannot be asked: its rows are not those that are made here; empty: it can."""
+    if "demand" not in manifest.extra:
+        return ""
+    told = Constants.from_extra(msgspec.json.decode(manifest.extra["demand"]))
+    made = HORIZON_DAYS * len(demand_rows.names(told.factors, told.drivers))
+    asked = {tensor.name: tensor.shape[-1] for tensor in manifest.inputs}.get("rows", made)
+    return (
+        "" if asked == made else f"it looks at rows of {asked} numbers, not {made}: train it again"
+    )
 
 
 _known: WeakKeyDictionary[Loaded, Constants] = WeakKeyDictionary()

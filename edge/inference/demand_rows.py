@@ -2,6 +2,7 @@
 
 The trainer makes its rows with the same functions, an origin at a time. No fitting, no clock. The
 model answers a ratio: demand over (level x index of the day), so trees learn corrections, not sizes.
+No row knows of other series: the daemon asks for a few at a time, and must see what the trainer saw.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ Ints = NDArray[np.int64]
 ORIGIN = (
     *("level_log", "mean_7_ratio", "mean_14_ratio", "mean_28_ratio", "mean_91_ratio"),
     *("mean_364_ratio", "deviation_28_ratio", "zero_share_28", "zero_share_91", "last_ratio"),
-    *("largest_28_ratio", "observed_log", "since_demand", "all_7_ratio", "all_28_ratio"),
+    *("largest_28_ratio", "observed_log", "since_demand"),
 )
 """Seen from the last day of history."""
 AHEAD = (
@@ -29,7 +30,6 @@ AHEAD = (
     "phase_last_ratio",
     "phase_mean_ratio",
     "lag_364_ratio",
-    "all_364_ratio",
 )
 """Seen of a day ahead."""
 DRIVEN: dict[str, tuple[str, ...]] = {
@@ -62,15 +62,9 @@ def view(y: Floats, index: Floats, period: int) -> View:
     seen = ~np.isnan(z)
     filled = np.where(seen, z, 0.0)
     mean = filled.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    level = (filled @ decay + mean) / (seen @ decay + 1.0)
+    # Not a product of matrices: that would differ in the last bits with the number of rows.
+    level = ((filled * decay).sum(axis=1) + mean) / ((seen * decay).sum(axis=1) + 1.0)
     return View(z, np.maximum(level, 1e-3), period)
-
-
-def _all_keys(z: Floats) -> float:
-    """Sum over keys of a usual day; NaN where nothing was observed."""
-    days = int((~np.isnan(z)).any(axis=0).sum())
-    total = float(np.nansum(z))
-    return total / days if days and total > 0 else float("nan")
 
 
 def _mean(z: Floats, days: int) -> Floats:
@@ -95,8 +89,6 @@ def origin(v: View) -> Floats:
     none = ~demand.any(axis=1)
     since = np.where(none, z.shape[1], np.argmax(demand[:, ::-1], axis=1))
     last = recent[:, -1]
-    short, middle_all, long = (_all_keys(z[:, -n * season :]) for n in (1, 4, 13))
-    k = len(z)
     return np.stack(
         [
             np.log(level),
@@ -109,8 +101,6 @@ def origin(v: View) -> Floats:
             filled.max(axis=1) * scale,
             np.log1p((~np.isnan(z)).sum(axis=1)),
             np.minimum(since / season, 20.0),
-            np.full(k, short / middle_all),
-            np.full(k, middle_all / long),
         ],
         axis=1,
     )
@@ -154,15 +144,13 @@ def ahead(v: View, index: Floats, steps: Ints, phases: int) -> Floats:
     known = ~np.isnan(same)
     mean = np.where(known, same, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     year = 52 * 7 * (v.period if v.period == 24 else 1) if v.period in (7, 24) else v.period
-    own, everybody = _year_ago(z, year, steps, v.period)
     return np.stack(
         [
             np.broadcast_to(steps[None].astype(np.float64), (k, n)),
             index,
             same[0] * scale,
             np.where(known.any(axis=0), mean, np.nan) * scale,
-            own,
-            np.broadcast_to(everybody, (k, n)),
+            _year_ago(z, year, steps, v.period),
         ],
         axis=2,
     )
@@ -173,11 +161,11 @@ def _at(z: Floats, columns: Ints) -> Floats:
     return np.where(columns >= 0, out, np.nan)
 
 
-def _year_ago(z: Floats, year: int, steps: Ints, period: int) -> tuple[Floats, Floats]:
-    """How demand went on from this day a year ago: own and all keys' ratio to the season before."""
+def _year_ago(z: Floats, year: int, steps: Ints, period: int) -> Floats:
+    """float64[k, n]: how demand went on from this day a year ago, over the season before it."""
     k, d = z.shape
     if d < year + period:
-        return np.full((k, len(steps)), np.nan), np.full((1, len(steps)), np.nan)
+        return np.full((k, len(steps)), np.nan)
     seen = ~np.isnan(z)
     sums = np.concatenate([np.zeros((k, 1)), np.where(seen, z, 0).cumsum(axis=1)], axis=1)
     counts = np.concatenate([np.zeros((k, 1)), seen.cumsum(axis=1)], axis=1)
@@ -193,12 +181,7 @@ def _year_ago(z: Floats, year: int, steps: Ints, period: int) -> tuple[Floats, F
     then_count = counts[:, high] - counts[:, low]
     with np.errstate(invalid="ignore", divide="ignore"):
         own = (then / then_count) / (base / base_count)[:, None]
-        mature = base_count > 2 * period
-        both = (then[mature].sum(axis=0) / then_count[mature].sum(axis=0)) / (
-            base[mature].sum() / base_count[mature].sum()
-        )
-    own = np.where(np.isfinite(own), np.minimum(own, 10), np.nan)
-    return own, np.where(np.isfinite(both), both, np.nan)[None]
+    return np.where(np.isfinite(own), np.minimum(own, 10), np.nan)
 
 
 def rows(

@@ -118,14 +118,15 @@ def intermittent(y: Floats, horizon: int, alpha: float) -> tuple[Floats, Floats,
 def yearly(z: Floats, horizon: int, period: int) -> Floats:
     """The newest two seasons' level, going on as it did a year ago; flat without a year behind it.
 
-    The ratio (the half month round the same day a year ago, over the four seasons before it) is the
-    series' own, shrunk towards 1 as by two days at the present level: no series knows of another, so
-    that the daemon may ask for a few at a time. ``z`` is adjusted for the calendar.
+    The ratio (three weeks round the same day a year ago, over the four seasons before it) is the
+    series' own, shrunk towards 1 as by two days at the present level and by ``FAITH_UNITS``, or rare
+    series would follow chance: no series knows of another, so that the daemon may ask for a few at a
+    time. ``z`` is adjusted for the calendar.
     """
     recent = _smoothed(z, period)
     year = YEAR_DAYS * (24 if period == 24 else 1)
     d = z.shape[1]
-    back, reach = 4 * period, period
+    back, reach = 4 * period, 10 if period == 7 else period
     if period not in (7, 24) or d < year + back:
         return flat(recent, horizon)
     seen = ~np.isnan(z)
@@ -139,12 +140,22 @@ def yearly(z: Floats, horizon: int, period: int) -> Floats:
     base_count = (days[:, d - year] - days[:, d - year - back])[:, None]
     whole = (base_count > back / 2) & (count > 0)
     rate = np.where(whole, base / np.maximum(base_count, 1), 0.0)
-    faith = 2.0 * np.maximum(recent, 1e-9)[:, None]
+    faith = (2.0 * np.maximum(recent, 1e-9) + FAITH_UNITS)[:, None]
     own = (then * whole + faith) / (rate * count * whole + faith)
     return np.asarray(recent[:, None] * np.clip(own, 0.4, 2.5) ** 0.6)
 
 
 YEAR_DAYS = 364
+FAITH_UNITS = 8.0
+
+
+def has_year(z: Floats, period: int) -> NDArray[np.bool_]:
+    """bool[k]: whether a series was known a year and four seasons ago, so that ``yearly`` can tell."""
+    k, d = z.shape
+    need = YEAR_DAYS * (24 if period == 24 else 1) + 4 * period
+    if period not in (7, 24) or d < need:
+        return np.zeros(k, np.bool_)
+    return np.asarray((~np.isnan(z[:, : d - need + 1])).any(axis=1))
 
 
 def _smoothed(z: Floats, period: int) -> Floats:

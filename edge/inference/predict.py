@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
 from edge.inference import demand, demand_fallback, tabular
-from edge.inference.manifest import Column, Entity, Service
+from edge.inference.manifest import Column, Entity, Manifest, Service
 from edge.inference.model import Loaded
 
 Ints = NDArray[np.int64]
@@ -49,6 +49,10 @@ class Fallback:
         return self.speakers(state, np.array([row], np.int64))[0]
 
 
+def _fit(manifest: Manifest) -> str:
+    return ""
+
+
 def _nobody(state: FeatureState, row: int, model: Loaded) -> str | None:
     return None
 
@@ -72,6 +76,8 @@ class ServiceAtEdge:
     """Rows of the first slice of a model, while nobody knows yet how long it takes."""
     prepare: Callable[[FeatureState, Ints, Loaded], None] = tabular.prepare
     interpret: Callable[[Loaded, int], Floats] = tabular.interpret
+    unfit: Callable[[Manifest], str] = _fit
+    """Why a model that the door let in cannot be asked all the same; empty: it can."""
     stand_in: Callable[[FeatureState, int, Loaded], str | None] = _nobody
     """Who answers for a row in place of a model that cannot speak of it; ``None``: the model does.
     What is said then is among what ``interpret`` gives."""
@@ -137,6 +143,7 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         slice_first=1,
         prepare=demand.prepare,
         interpret=demand.interpret,
+        unfit=demand.unfit,
         stand_in=demand.stand_in,
     ),
     "maintenance": ServiceAtEdge(

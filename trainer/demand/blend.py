@@ -22,6 +22,20 @@ the square root of the number of series.
 """
 
 
+YEARLY_SHARE = 0.4
+"""Of a series with a year behind it, so much of the weights is the yearly member's before any fold is
+looked at: in the folds it was seldom the season that mattered, or there was no year behind them yet."""
+
+
+def with_year(weights: Floats, has_year: NDArray[np.bool_], names: Sequence[str]) -> Floats:
+    """float64[k, m]: ``weights`` with the yearly member's own share in them."""
+    if "yearly" not in names:
+        return weights
+    share = np.where(has_year, YEARLY_SHARE, 0.0)[:, None]
+    only = np.arange(len(names)) == names.index("yearly")
+    return np.asarray((1 - share) * weights + share * only)
+
+
 def scales(actual: Floats) -> Floats:
     """float64[k]: usual size of a series' days, for errors to be compared across series."""
     seen = ~np.isnan(actual)

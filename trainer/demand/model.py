@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference import demand_history
+from edge.inference import demand_history, demand_windows
 from edge.inference.demand_calendar import Calendar
 from edge.inference.demand_history import Drivers
 from trainer.demand import blend, boosted, members, spread
@@ -143,6 +143,8 @@ class DemandForecaster:
         horizon = int(min(self.horizon, max(series.y.shape[1] // 5, 1)))
         past = self._past(series, factors, calendar, horizon)
         weight = blend.weights(past.paths, past.actual, past.recency, past.names)
+        year = demand_windows.has_year(series.lately().y, series.period)
+        weight = blend.with_year(weight, year, past.names)
         mean = combined(past.paths, weight)
         unrest = spread.unrest(series.y, past.fold, past.calm, past.phases, horizon)
         day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon, unrest)
