@@ -116,9 +116,9 @@ SALES = Sheet(
 )
 CLASSES = Sheet(
     "classes",
-    ("sku",),
+    ("store", "sku"),
     (
-        *("common_name", "category", "store", "on_hand_units", "on_rent_units"),
+        *("common_name", "category", "on_hand_units", "on_rent_units"),
         *("reserved_units", "price_cents", "list_price_cents", "competitor_price_cents"),
         *("cost_cents", "rented_units_28d", "sold_units_28d", "as_of"),
     ),
@@ -147,6 +147,7 @@ class Place(Struct, frozen=True):
     """What the rows need to know of the shop."""
 
     store: str
+    """Of items of which no class is known."""
     end_ms: Callable[[int], int]
     """Local day -> the moment when it closed, epoch milliseconds."""
     features: frozenset[str]
@@ -170,6 +171,21 @@ def date(day: int) -> str:
     '2024-10-04'
     """
     return str((datetime(1970, 1, 1) + timedelta(days=day)).date())
+
+
+def named(key: str) -> str:
+    """A key of the state as it is told: a class as ``store/SKU``.
+
+    >>> named("main\\x1fCHAIR"), named("E280")
+    ('main/CHAIR', 'E280')
+    """
+    return key.replace("\x1f", "/", 1)
+
+
+def _parts(key: str) -> tuple[str, str]:
+    """(store, SKU) of a class's key."""
+    store, _, sku = key.partition("\x1f")
+    return store, sku
 
 
 # -- writing ----------------------------------------------------------------------------------------
@@ -210,7 +226,7 @@ def of_history(chunk: Chunk, place: Place) -> list[Rows]:
         return [_factors(chunk, place)]
     told = [_features(chunk, place)]
     if chunk.entity == "class":
-        return [*told, _sales(chunk, place), _classes(chunk, place)]
+        return [*told, _sales(chunk), _classes(chunk)]
     return [*told, _items(chunk, place)]
 
 
@@ -221,14 +237,14 @@ def _features(chunk: Chunk, place: Place) -> Rows:
         if f"{chunk.entity}.{name}" in place.features:
             values = _numbers(chunk.column(name))
             made += [
-                (name, key, at, chunk.entity, value, "rfid3", chunk.catalogue, 0, 1.0, at)
+                (name, named(key), at, chunk.entity, value, "rfid3", chunk.catalogue, 0, 1.0, at)
                 for key, value in zip(chunk.keys, values, strict=True)
                 if value is not None
             ]
     return Rows(FEATURES, made)
 
 
-def _sales(chunk: Chunk, place: Place) -> Rows:
+def _sales(chunk: Chunk) -> Rows:
     """A row a class and day with anything on it; of earlier days too, which late events may change."""
     at = {name: i for i, name in enumerate(chunk.measures)}
     moved = [at[n] for n in ("rented_milli", "sold_milli", "returned_milli", "stockouts")]
@@ -239,18 +255,16 @@ def _sales(chunk: Chunk, place: Place) -> Rows:
         busy = np.flatnonzero((amounts[moved] != 0).any(axis=0)).tolist()
         for i in busy:
             told = {name: int(amounts[k, i]) for name, k in at.items()}
-            stock = known[i] and back == 0
             made.append(
                 (
                     date(chunk.day - back),
-                    place.store,
-                    chunk.keys[i],
+                    *_parts(chunk.keys[i]),
                     told["rented_milli"] / 1000,
                     told["sold_milli"] / 1000,
                     told["returned_milli"] / 1000,
                     told["revenue_cents"],
                     told["stockouts"],
-                    told["on_hand_close_milli"] / 1000 if stock or back else None,
+                    told["on_hand_close_milli"] / 1000 if known[i] else None,
                     told["on_rent_close_milli"] / 1000,
                     told["price_close_cents"] or None,
                 )
@@ -258,13 +272,12 @@ def _sales(chunk: Chunk, place: Place) -> Rows:
     return Rows(SALES, made)
 
 
-def _classes(chunk: Chunk, place: Place) -> Rows:
+def _classes(chunk: Chunk) -> Rows:
     level = {name: chunk.heights[i].tolist() for i, name in enumerate(chunk.levels)}
     columns = [
-        chunk.keys,
+        *zip(*map(_parts, chunk.keys), strict=True),
         chunk.texts.get("name", [""] * len(chunk.keys)),
         chunk.texts.get("category", [""] * len(chunk.keys)),
-        [place.store] * len(chunk.keys),
         _numbers(chunk.column("on_hand_units")),
         _numbers(chunk.column("on_rent_units")),
         [amount / 1000 for amount in level["reserved_milli"]],
@@ -289,10 +302,11 @@ _ITEM_FEATURES = (
 
 def _items(chunk: Chunk, place: Place) -> Rows:
     group, retired = (chunk.heights[ITEM_LEVELS.index(n)] for n in ("status_group", "retired"))
+    of = [_parts(key) if key else (place.store, "") for key in chunk.texts["class"]]
     columns = [
         chunk.keys,
-        chunk.texts["class"],
-        [place.store] * len(chunk.keys),
+        [sku for _, sku in of],
+        [store for store, _ in of],
         [GROUPS[at] if 0 <= at < len(GROUPS) else "other" for at in group.tolist()],
         [int(one) for one in retired.tolist()],
         *(_numbers(chunk.column(name)) for name in _ITEM_FEATURES),
@@ -355,12 +369,13 @@ def of_predictions(said: Said, place: Place, most: int) -> Rows:
             if value is None:
                 continue
             key = kept.keys[i]
+            store, sku = _parts(key) if said.entity == "class" else (place.store, None)
             made.append(
                 (
-                    *(at, said.service, said.version, asked.name, said.role, key),
+                    *(at, said.service, said.version, asked.name, said.role, named(key)),
                     key if said.entity == "item" else None,
-                    key if said.entity == "class" else None,
-                    place.store,
+                    sku,
+                    store,
                     asked.horizon_days,
                     value,
                     max(value, 1 - value) if likely else level,
@@ -408,7 +423,7 @@ def of_truth(said: Said, asked: Question, truth: Floats, place: Place, most: int
     for i in chosen_keys(kept.keys, most):
         actual, value = _number(float(truth[i])), _number(float(values[i, point]))
         if actual is not None and value is not None:
-            about = (at, said.service, said.version, asked.name, said.role, kept.keys[i])
+            about = (at, said.service, said.version, asked.name, said.role, named(kept.keys[i]))
             made.append((actual, accuracy(value, actual), known, *about))
     return Truth(made)
 

@@ -9,7 +9,7 @@ CREATE TABLE analytics_predictions (
     target_item_id VARCHAR(255),  -- EPC, where an item is spoken of
     target_class VARCHAR(255),  -- SKU, where a class is
     target_category VARCHAR(255),
-    target_key VARCHAR(255) NOT NULL,  -- one of the two
+    target_key VARCHAR(320) NOT NULL,  -- the EPC, or store/SKU
     target_store VARCHAR(64) NOT NULL,
     question VARCHAR(64) NOT NULL,  -- what is predicted, such as units_7d
     role VARCHAR(16) NOT NULL,  -- shown, beside (a candidate), rule (the simple rule)
@@ -74,7 +74,7 @@ CREATE TABLE ml_feature_store (
     id BIGINT NOT NULL PRIMARY KEY,
     feature_name VARCHAR(100) NOT NULL,
     feature_category VARCHAR(50) NOT NULL,  -- class or item
-    target_entity VARCHAR(255) NOT NULL,
+    target_entity VARCHAR(320) NOT NULL,  -- the EPC, or store/SKU
     feature_value DOUBLE,
     feature_timestamp DATETIME NOT NULL,
     data_source VARCHAR(100) NOT NULL,
@@ -133,7 +133,7 @@ CREATE INDEX daily_sales_sku ON daily_sales (sku, day);
 
 -- Classes and items as they were at the last close that told of them.
 CREATE TABLE classes (
-    sku VARCHAR(255) NOT NULL PRIMARY KEY,
+    sku VARCHAR(255) NOT NULL,
     common_name TEXT NOT NULL,
     category TEXT NOT NULL,
     store VARCHAR(64) NOT NULL,
@@ -147,7 +147,8 @@ CREATE TABLE classes (
     rented_units_28d DOUBLE,
     sold_units_28d DOUBLE,
     as_of DATE NOT NULL,
-    changed BIGINT NOT NULL
+    changed BIGINT NOT NULL,
+    PRIMARY KEY (store, sku)
 );
 CREATE INDEX classes_changed ON classes (changed);
 
