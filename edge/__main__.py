@@ -37,6 +37,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "edge.cli.check_config",
     ),
     ("doctor", "examine broker, clock, disk, memory and versions", "edge.cli.doctor"),
+    (
+        "catalogue",
+        "classes, categories and stores: import from a file, export to one",
+        "edge.cli.catalogue",
+    ),
     ("keys", "whose models are believed: list, make, trust and remove keys", "edge.cli.keys"),
     (
         "models",
@@ -48,6 +53,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "train models from history: fit, compare, publish, export, backtest, schedule",
         "edge.cli.train",
     ),
+    ("api", "a replica of the API that reads what the daemon mirrors into Redis", "edge.cli.api"),
     ("openapi", "print the API's description (OpenAPI 3.1)", "edge.cli.openapi"),
     ("version", "print the version", "edge.cli.version"),
 )

@@ -348,13 +348,15 @@ class Pipeline:
         start, messages = 0, batch.messages
         while start < len(messages):
             message = messages[start]
-            if message.arrival_ms >= self.core.day_end_ms():
-                if message.topic.startswith(SYSTEM):  # it says itself how time gets there
-                    await self._in_slices(self.core.own(message, batch.first + start, whole), whole)
-                    start += 1
-                    continue
+            due, large = message.arrival_ms >= self.core.day_end_ms(), _is_large(message)
+            if (due or large) and message.topic.startswith(SYSTEM):
+                # it says itself how time gets there, and is no payload of events
+                await self._in_slices(self.core.own(message, batch.first + start, whole), whole)
+                start += 1
+                continue
+            if due:
                 await self._in_slices(self.core.passing(message.arrival_ms, whole), whole)
-            if len(message.payload) > LARGE_BYTES:
+            if large:
                 await self._apply_large(message, batch.first + start, whole)
                 start += 1
                 continue
@@ -554,6 +556,10 @@ def _join(whole: Step, step: Step) -> None:
     merge_effects(whole.effects, step)
     for ordinal, told in step.outcomes.items():
         whole.outcomes.setdefault(ordinal, []).extend(told)
+
+
+def _is_large(message: Message) -> bool:
+    return len(message.payload) > LARGE_BYTES
 
 
 def _guess_events(payload: bytes) -> int:

@@ -7,21 +7,25 @@ awaits.
 from typing import Any, TypeVar
 
 from edge.view_basis import Sources
+from edge.view_catalogue import CatalogueView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
+from edge.view_maintenance import MaintenanceView
 
 T = TypeVar("T")
 
 VIEWS: tuple[type[Any], ...] = (
+    CatalogueView,
     DecisionsView,
     DemandView,
     ForecastsView,
+    MaintenanceView,
 )
 """One line a view."""
 
 
-PROPOSERS: tuple[type[Any], ...] = ()
+PROPOSERS: tuple[type[Any], ...] = (MaintenanceView,)
 """Those of ``VIEWS`` that know what is worth doing: they have ``proposals()``, a generator."""
 
 

@@ -4,6 +4,7 @@ A list of areas; an area's own file says what its endpoints are.
 """
 
 from edge.api import (
+    catalogue,
     commands,
     dead_letters,
     decisions,
@@ -13,6 +14,7 @@ from edge.api import (
     gaps,
     health,
     jobs,
+    maintenance,
     models,
     movements,
     predictive,
@@ -31,6 +33,8 @@ AREAS: tuple[tuple[Endpoint, ...], ...] = (
     demand.ENDPOINTS,
     forecasts.ENDPOINTS,
     predictive.ENDPOINTS,
+    catalogue.ENDPOINTS,
+    maintenance.ENDPOINTS,
     upload.ENDPOINTS,
     dead_letters.ENDPOINTS,
     commands.ENDPOINTS,

@@ -178,8 +178,8 @@ def _made(
     strange = [n for n in fields if n not in kind.__struct_fields__ or n in OWN]
     name = fields.get(key)
     if strange or not isinstance(name, str) or not name:
-        wrong = f"{strange[0]!r} is not a field" if strange else f"{key!r} is needed"
-        return Refused("invalid", f"{where}{wrong}")
+        fault = f"{strange[0]!r} is not a field" if strange else f"{key!r} is needed"
+        return Refused("invalid", f"{where}{fault}")
     before = ledger.get(kind, name)
     if before is None and command.must_exist:
         return Refused("unknown", f"{where}there is no {command.kind} {name!r} in the catalogue")
@@ -190,11 +190,11 @@ def _made(
         row = msgspec.convert(whole, kind)
     except msgspec.ValidationError as error:
         return Refused("invalid", f"{where}{error}")
-    wrong = _wrong(row)
-    return Refused("invalid", f"{where}{wrong}") if wrong else row
+    fault = wrong(row)
+    return Refused("invalid", f"{where}{fault}") if fault else row
 
 
-def _wrong(row: Struct) -> str:
+def wrong(row: Struct) -> str:
     """What makes no sense in a row; empty: nothing."""
     for name in row.__struct_fields__:
         value = getattr(row, name)

@@ -1,0 +1,633 @@
+"""``/api/catalogue``: classes, categories and stores: list, put, change, drop, import. No rules.
+
+Every change is a command of the corridor; a file becomes several, so that none holds the loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from edge.api import catalogue_text as text
+from edge.api import commands
+from edge.api.body import Body
+from edge.api.commands import KEY_HEADER, CommandAnswer
+from edge.api.commands import PROBLEMS as COMMAND_PROBLEMS
+from edge.api.commands import STATUSES as COMMAND_STATUSES
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.lists import Listing, ListQuery
+from edge.api.problems import Problem
+from edge.api.query import Text
+from edge.api.upload import CSV_TYPE, JSON_TYPE, idempotency_key, pieces
+from edge.ledger.catalogue import (
+    KEYS,
+    CatalogueCategory,
+    CatalogueClass,
+    CatalogueStore,
+    DropCatalogue,
+    Kind,
+    PutCatalogue,
+)
+from edge.view_basis import Basis
+from edge.view_catalogue import CatalogueView
+
+AREA = "catalogue"
+CHUNK_ROWS = 200
+"""Rows that one command of an import puts."""
+IMPORT_MAX_BYTES = 16_777_216
+SHOWN_MAX = 1_000
+
+Word = Annotated[str, Meta(max_length=2_000)]
+Cents = Annotated[int, Meta(ge=0, le=10**12)]
+Attributes = dict[str, str | int | float | bool]
+
+
+class ClassFields(Body):
+    """What is to be said of a class; what is left out goes back to its default (PUT) or stays (PATCH)."""
+
+    name: Word | UnsetType = UNSET
+    """Common name."""
+    short_name: Word | UnsetType = UNSET
+    """Short common name, for handhelds and labels."""
+    description: Word | UnsetType = UNSET
+    """Free words."""
+    category: Word | UnsetType = UNSET
+    """Category."""
+    subcategory: Word | UnsetType = UNSET
+    """Subcategory."""
+    brand: Word | UnsetType = UNSET
+    """Brand or manufacturer."""
+    bin: Word | UnsetType = UNSET
+    """Usual bin or rack."""
+    offered_for: Literal["rental", "sale", "both"] | UnsetType = UNSET
+    """What it is there for."""
+    price_cents: Cents | UnsetType = UNSET
+    """List price of a unit, cents."""
+    cost_cents: Cents | UnsetType = UNSET
+    """Cost of a unit, cents."""
+    replacement_cents: Cents | UnsetType = UNSET
+    """What a unit that does not come back is charged, cents; 0: its cost."""
+    damage_cents: Cents | UnsetType = UNSET
+    """What a unit that comes back damaged is charged, cents; 0: a share of that."""
+    supplier: Word | UnsetType = UNSET
+    """Usual supplier."""
+    lead_time_days: Annotated[float, Meta(ge=0, le=3650)] | UnsetType = UNSET
+    """Days from order to receipt."""
+    life_days: Annotated[int, Meta(ge=0, le=36500)] | UnsetType = UNSET
+    """Days a unit is expected to serve."""
+    turn_days: Annotated[float, Meta(ge=0, le=3650)] | UnsetType = UNSET
+    """Days from return until a unit can go out again."""
+    active: bool | UnsetType = UNSET
+    """Whether it is still bought and offered."""
+    attributes: Attributes | UnsetType = UNSET
+    """Anything else: size, colour, material."""
+
+
+class CategoryFields(Body):
+    """What is to be said of a category; as of classes."""
+
+    parent: Word | UnsetType = UNSET
+    """Category above it."""
+    crew: Word | UnsetType = UNSET
+    """Who cares for its items."""
+    description: Word | UnsetType = UNSET
+    """Free words."""
+    attributes: Attributes | UnsetType = UNSET
+    """Anything else."""
+
+
+class StoreFields(Body):
+    """What is to be said of a store; as of classes."""
+
+    name: Word | UnsetType = UNSET
+    """Name for people."""
+    city: Word | UnsetType = UNSET
+    """Place."""
+    country: Word | UnsetType = UNSET
+    """Country, ISO 3166-1 alpha-2."""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | UnsetType | None = UNSET
+    """Degrees north."""
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | UnsetType | None = UNSET
+    """Degrees east."""
+    opened_on: Word | UnsetType = UNSET
+    """Day it opened, ``YYYY-MM-DD``."""
+    active: bool | UnsetType = UNSET
+    """Whether it is open."""
+    attributes: Attributes | UnsetType = UNSET
+    """Anything else."""
+
+
+class ClassesQuery(ListQuery):
+    """Which classes."""
+
+    category: Text | None = None
+    """Only of this category."""
+    subcategory: Text | None = None
+    """Only of this subcategory."""
+    supplier: Text | None = None
+    """Only of this supplier."""
+    offered_for: Literal["rental", "sale", "both"] | None = None
+    """Only those there for this."""
+    active: bool | None = None
+    """Only those still offered, or only those no longer."""
+    search: Text | None = None
+    """Only those with this in SKU or name; upper and lower case do not matter."""
+
+
+class CategoriesQuery(ListQuery):
+    """Which categories."""
+
+    parent: Text | None = None
+    """Only those below this one."""
+    crew: Text | None = None
+    """Only those of this crew."""
+
+
+class StoresQuery(ListQuery):
+    """Which stores."""
+
+    country: Text | None = None
+    """Only of this country."""
+    active: bool | None = None
+    """Only those open, or only those closed."""
+
+
+class ClassList(Struct):
+    """A page of classes of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    classes: list[CatalogueClass]
+    """The rows."""
+    next_cursor: str | None
+    """Ask with it for the next page; null: this is the last."""
+
+
+class CategoryList(Struct):
+    """A page of categories of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    categories: list[CatalogueCategory]
+    """The rows."""
+    next_cursor: str | None
+    """Ask with it for the next page; null: this is the last."""
+
+
+class StoreList(Struct):
+    """A page of stores of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    stores: list[CatalogueStore]
+    """The rows."""
+    next_cursor: str | None
+    """Ask with it for the next page; null: this is the last."""
+
+
+class OneClass(Struct, kw_only=True):
+    """One class of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    row: CatalogueClass
+    """What people say of it."""
+    seen_in: list[str]
+    """Stores in which something of it was ever told: see ``/api/classes/{sku}``."""
+
+
+class OneCategory(Struct, kw_only=True):
+    """One category of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    row: CatalogueCategory
+    """What people say of it."""
+    classes: int
+    """Classes of it in the catalogue."""
+
+
+class OneStore(Struct, kw_only=True):
+    """One store of the catalogue."""
+
+    basis: Basis
+    """What it stands on."""
+    row: CatalogueStore
+    """What people say of it."""
+
+
+class ClassPath(Path):
+    """Which class."""
+
+    sku: Text
+    """Class or SKU."""
+
+
+class CategoryPath(Path):
+    """Which category."""
+
+    name: Text
+    """Category."""
+
+
+class StorePath(Path):
+    """Which store."""
+
+    store: Text
+    """Store."""
+
+
+class ImportQuery(Query):
+    """How a file is taken."""
+
+    mode: Literal["merge", "replace"] = "merge"
+    """``merge``: fields that the file does not name, or leaves empty, stay; ``replace``: a row is what
+    the file says. Rows that the file does not name stay either way."""
+    dry_run: bool = False
+    """Only say what is wrong with it."""
+    by: Text | None = None
+    """Who asks, for the record."""
+
+
+class ImportRefusal(Struct, gc=False):
+    """One row that was refused."""
+
+    line: int
+    """Line of the file, or place in the list, from 1."""
+    detail: str
+    """Why, for people."""
+
+
+class ImportReport(Struct, kw_only=True):
+    """What became of a file: read it, whatever the status."""
+
+    rows: int
+    """Rows read."""
+    put: int
+    """Rows that are in the catalogue now as the file says."""
+    changed: int
+    """Of them those that were another before, or not there."""
+    new: int
+    """Of them those that were not there."""
+    refused_count: int
+    """Rows that were refused."""
+    refused: list[ImportRefusal]
+    """The first 1,000 of them."""
+    pending: int
+    """Rows that are durable and not decided; only with status 202."""
+
+
+class PutClass(CommandAnswer, kw_only=True):
+    """The class as it is now."""
+
+    result: CatalogueClass | None = None
+    """The row; null while it is not decided."""
+
+
+class PutCategory(CommandAnswer, kw_only=True):
+    """The category as it is now."""
+
+    result: CatalogueCategory | None = None
+    """The row; null while it is not decided."""
+
+
+class PutStore(CommandAnswer, kw_only=True):
+    """The store as it is now."""
+
+    result: CatalogueStore | None = None
+    """The row; null while it is not decided."""
+
+
+def _found(row: CatalogueClass, wanted: str) -> bool:
+    wanted = wanted.lower()
+    return wanted in row.sku.lower() or wanted in row.name.lower()
+
+
+CLASSES: Listing[CatalogueClass] = Listing(
+    "catalogue-classes",
+    key=("sku",),
+    sorts=("sku", "name", "category", "price_cents", "cost_cents", "supplier", "updated_ms"),
+    sort="sku",
+    filters={
+        **{n: n for n in ("category", "subcategory", "supplier", "offered_for", "active")},
+        "search": _found,
+    },
+)
+CATEGORIES: Listing[CatalogueCategory] = Listing(
+    "catalogue-categories",
+    key=("name",),
+    sorts=("name", "parent", "crew", "updated_ms"),
+    sort="name",
+    filters={"parent": "parent", "crew": "crew"},
+)
+STORES: Listing[CatalogueStore] = Listing(
+    "catalogue-stores",
+    key=("store",),
+    sorts=("store", "name", "city", "country", "opened_on", "updated_ms"),
+    sort="store",
+    filters={"country": "country", "active": "active"},
+)
+
+
+def list_classes(api: Api, call: Call[ClassesQuery, Path]) -> ClassList:
+    """One page of classes."""
+    view = api.view_of(CatalogueView)
+    page = CLASSES.page(call.query, view.classes())
+    return ClassList(view.counted(), page.rows, page.next_cursor)
+
+
+def list_categories(api: Api, call: Call[CategoriesQuery, Path]) -> CategoryList:
+    """One page of categories."""
+    view = api.view_of(CatalogueView)
+    page = CATEGORIES.page(call.query, view.categories())
+    return CategoryList(view.counted(), page.rows, page.next_cursor)
+
+
+def list_stores(api: Api, call: Call[StoresQuery, Path]) -> StoreList:
+    """One page of stores."""
+    view = api.view_of(CatalogueView)
+    page = STORES.page(call.query, view.stores())
+    return StoreList(view.counted(), page.rows, page.next_cursor)
+
+
+def _missing(kind: Kind, name: str) -> Problem:
+    detail = f"There is no {kind} {name!r} in the catalogue."
+    return Problem("unknown", detail, cure=f"See /api/catalogue/{PLURAL[kind]}, or put it there.")
+
+
+def get_class(api: Api, call: Call[Query, ClassPath]) -> OneClass:
+    """One class."""
+    view = api.view_of(CatalogueView)
+    row = view.one("class", call.path.sku)
+    if not isinstance(row, CatalogueClass):
+        raise _missing("class", call.path.sku)
+    return OneClass(basis=view.counted(), row=row, seen_in=view.seen_in(row.sku))
+
+
+def get_category(api: Api, call: Call[Query, CategoryPath]) -> OneCategory:
+    """One category."""
+    view = api.view_of(CatalogueView)
+    row = view.one("category", call.path.name)
+    if not isinstance(row, CatalogueCategory):
+        raise _missing("category", call.path.name)
+    held = sum(one.category == row.name for one in view.classes())
+    return OneCategory(basis=view.counted(), row=row, classes=held)
+
+
+def get_store(api: Api, call: Call[Query, StorePath]) -> OneStore:
+    """One store."""
+    view = api.view_of(CatalogueView)
+    row = view.one("store", call.path.store)
+    if not isinstance(row, CatalogueStore):
+        raise _missing("store", call.path.store)
+    return OneStore(basis=view.counted(), row=row)
+
+
+Handler = Callable[[Api, Call[Any, Any]], Any]
+
+
+def _put(kind: Kind, *, merge: bool) -> Handler:
+    async def put(api: Api, call: Call[Query, Any]) -> Answer:
+        name = getattr(call.path, KEYS[kind])
+        fields = msgspec.to_builtins(call.body)
+        told = PutCatalogue(
+            kind=kind, rows=[{**fields, KEYS[kind]: name}], merge=merge, must_exist=merge
+        )
+        return await commands.command(api, call, told)
+
+    return put
+
+
+def _drop(kind: Kind) -> Handler:
+    async def drop(api: Api, call: Call[Query, Any]) -> Answer:
+        told = DropCatalogue(kind=kind, name=getattr(call.path, KEYS[kind]))
+        return await commands.command(api, call, told)
+
+    return drop
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def _import(kind: Kind) -> Handler:
+    async def take(api: Api, call: Call[ImportQuery, Path]) -> Answer:
+        media = call.request.content_type if "Content-Type" in call.request.headers else ""
+        if media not in (JSON_TYPE, CSV_TYPE):
+            cure = f"Use {CSV_TYPE} or {JSON_TYPE}."
+            raise Problem("unsupported-media-type", f"{media or 'No content type'}.", cure=cure)
+        limit = min(IMPORT_MAX_BYTES, api.settings.api.body_max_bytes)
+        body = b"".join([piece async for piece in pieces(api, call.request, limit)])
+        rows = await asyncio.to_thread(_read, kind, media, body)
+        return await _Import(api, call, kind).take(rows)
+
+    return take
+
+
+def _read(kind: Kind, media: str, body: bytes) -> list[text.Read]:
+    """Raises Problem ``bad-body``, ``bad-header-row``."""
+    try:
+        if media == JSON_TYPE:
+            return [text.checked(kind, read) for read in text.from_json(kind, body)]
+        told = body.decode("utf-8-sig")
+        return [text.checked(kind, read) for read in text.from_csv(kind, told)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem("bad-body", f"{error}.") from None
+    except text.HeaderError as error:
+        raise Problem("bad-header-row", f"{error}.") from None
+
+
+@dataclass
+class _Import:
+    """One file on its way into the catalogue, command by command."""
+
+    api: Api
+    call: Call[ImportQuery, Path]
+    kind: Kind
+
+    async def take(self, rows: Sequence[text.Read]) -> Answer:
+        """Put what can be put; 200, or 202 where the rest is durable and not decided."""
+        good = [read for read in rows if not read.wrong]
+        report = ImportReport(
+            rows=len(rows), put=0, changed=0, new=0, refused_count=0, refused=[], pending=0
+        )
+        for read in rows:
+            if read.wrong:
+                self._refuse(report, [read], read.wrong)
+        if self.call.query.dry_run:
+            return Answer(report)
+        key = idempotency_key(self.call.request)
+        for number, start in enumerate(range(0, len(good), CHUNK_ROWS)):
+            part = good[start : start + CHUNK_ROWS]
+            await self._chunk(report, part, f"{key}/{number}" if key else "")
+        return Answer(report, status=202 if report.pending else 200)
+
+    async def _chunk(self, report: ImportReport, part: Sequence[text.Read], key: str) -> None:
+        told = PutCatalogue(
+            kind=self.kind,
+            rows=[read.fields for read in part],
+            merge=self.call.query.mode == "merge",
+            by=self.call.query.by or "",
+            key=key,
+        )
+        try:
+            asked = await commands.obey(self.api, self.call, told)
+        except Problem as problem:
+            if problem.slug in ("inbox-full", "not-durable"):
+                problem.members["report"] = report
+                raise
+            self._refuse(report, part, problem.detail)
+            return
+        if asked.state != "done":
+            report.pending += len(part)
+            return
+        found = msgspec.json.decode(asked.detail)
+        report.put += len(part)
+        if "changed" in found:
+            report.changed += found["changed"]
+            report.new += found["new"]
+        else:  # a row by itself is told whole
+            fresh = found["updated_ms"] >= asked.at_ms
+            report.changed += fresh
+            report.new += fresh and found["created_ms"] == found["updated_ms"]
+
+    @staticmethod
+    def _refuse(report: ImportReport, part: Sequence[text.Read], detail: str) -> None:
+        report.refused_count += len(part)
+        room = SHOWN_MAX - len(report.refused)
+        report.refused += [ImportRefusal(read.line, detail) for read in part[:room]]
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+PLURAL: dict[Kind, str] = {"class": "classes", "category": "categories", "store": "stores"}
+_NOTE: dict[Kind, str] = {
+    "class": "Also RFID3's tables of rental classes, and lists of products with prices in whole "
+    "currency, are understood.",
+    "category": "",
+    "store": "",
+}
+
+
+def _of(
+    kind: Kind,
+    listed: tuple[Handler, Any, type[ListQuery]],
+    one: tuple[Handler, Any, type[Path]],
+    fields: type[Body],
+    answer: type[CommandAnswer],
+) -> tuple[Endpoint, ...]:
+    """The endpoints of one kind."""
+    plural = PLURAL[kind]
+    place, row = f"/api/catalogue/{plural}", f"/api/catalogue/{plural}/{{{KEYS[kind]}}}"
+    parts = one[2]
+    shared: dict[str, Any] = {
+        "area": AREA,
+        "parts": parts,
+        "headers": KEY_HEADER,
+        "statuses": COMMAND_STATUSES,
+    }
+    return (
+        Endpoint(
+            "GET",
+            place,
+            f"catalogue_{plural}",
+            f"The {plural} of the catalogue, also as CSV.",
+            listed[0],
+            listed[1],
+            area=AREA,
+            query=listed[2],
+            rows=plural,
+            problems=("bad-cursor",),
+        ),
+        Endpoint(
+            "POST",
+            f"{place}/import",
+            f"import_{plural}",
+            f"Put many {plural} into the catalogue: CSV with a header row, or a JSON list.",
+            _import(kind),
+            ImportReport,
+            area=AREA,
+            query=ImportQuery,
+            headers=KEY_HEADER,
+            statuses={
+                200: "Everything was decided; the report says which rows were **refused**.",
+                202: "Everything is durable, not all of it is decided.",
+            },
+            bodies={JSON_TYPE: list[fields], CSV_TYPE: str},  # type: ignore[valid-type]
+            description=_NOTE[kind],
+            problems=(
+                *("bad-body", "bad-header", "bad-header-row", "incomplete-body", "slow-body"),
+                *("body-too-large", "unsupported-media-type", "inbox-full", "not-durable"),
+            ),
+        ),
+        Endpoint(
+            "GET",
+            row,
+            f"catalogue_{kind}",
+            f"One {kind} of the catalogue.",
+            one[0],
+            one[1],
+            area=AREA,
+            parts=parts,
+            problems=("unknown",),
+        ),
+        Endpoint(
+            "PUT",
+            row,
+            f"put_{kind}",
+            f"Put a {kind} into the catalogue, or another in its place.",
+            _put(kind, merge=False),
+            answer,
+            body=fields,
+            problems=COMMAND_PROBLEMS,
+            **shared,
+        ),
+        Endpoint(
+            "PATCH",
+            row,
+            f"change_{kind}",
+            f"Change some fields of a {kind} of the catalogue.",
+            _put(kind, merge=True),
+            answer,
+            body=fields,
+            problems=("unknown", *COMMAND_PROBLEMS),
+            **shared,
+        ),
+        Endpoint(
+            "DELETE",
+            row,
+            f"drop_{kind}",
+            f"Take a {kind} out of the catalogue; what was counted of it stays.",
+            _drop(kind),
+            CommandAnswer,
+            problems=("unknown", *COMMAND_PROBLEMS),
+            **shared,
+        ),
+    )
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *_of(
+        "class",
+        (list_classes, ClassList, ClassesQuery),
+        (get_class, OneClass, ClassPath),
+        ClassFields,
+        PutClass,
+    ),
+    *_of(
+        "category",
+        (list_categories, CategoryList, CategoriesQuery),
+        (get_category, OneCategory, CategoryPath),
+        CategoryFields,
+        PutCategory,
+    ),
+    *_of(
+        "store",
+        (list_stores, StoreList, StoresQuery),
+        (get_store, OneStore, StorePath),
+        StoreFields,
+        PutStore,
+    ),
+)

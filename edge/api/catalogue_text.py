@@ -1,0 +1,196 @@
+"""CSV and JSON of the catalogue -> fields of its rows; whatever spelling the file has. No routing.
+
+Read are our own export, RFID3's tables of rental classes (``rental_class_id``, ``short_common_name`` …,
+with spaces in front of the names) and lists of products with prices in whole currency.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from edge.ledger.catalogue import KEYS, OWN, ROWS, Kind, wrong
+
+SPELLINGS: dict[Kind, dict[str, str]] = {
+    "class": {
+        "rental_class_id": "sku",
+        "rental_class_num": "sku",
+        "class": "sku",
+        "product_id": "sku",
+        "common_name": "name",
+        "short_common_name": "short_name",
+        "bin_location": "bin",
+        "supplier_id": "supplier",
+        "manufacturer": "brand",
+        "is_active": "active",
+    },
+    "category": {"category": "name", "category_name": "name"},
+    "store": {"store_id": "store", "store_no": "store", "store_name": "name"},
+}
+"""Their names -> ours."""
+MONEY = {
+    "price": "price_cents",
+    "current_price": "price_cents",
+    "sell_price": "price_cents",
+    "cost": "cost_cents",
+    "cost_price": "cost_cents",
+    "retail_price": "replacement_cents",
+    "replacement_cost": "replacement_cents",
+}
+"""Their amounts in whole currency -> ours in cents."""
+IGNORED = frozenset({"id", "created_at", "updated_at", "uuid_accounts_fk", *OWN})
+"""Columns that say nothing to us."""
+TRUE, FALSE = frozenset({"true", "1", "yes", "y", "t"}), frozenset({"false", "0", "no", "n", "f"})
+
+
+class Read(NamedTuple):
+    """One row of a file: its line, and its fields, or why it cannot be used."""
+
+    line: int
+    fields: dict[str, Any]
+    wrong: str = ""
+
+
+class HeaderError(ValueError):
+    """The header row cannot be used."""
+
+
+def header(kind: Kind, names: list[str]) -> list[str]:
+    """Our field of each column; empty: ignored. Raises HeaderError.
+
+    >>> header("class", [" rental_class_id", " category", "short_common_name ", "created_at"])
+    ['sku', 'category', 'short_name', '']
+    """
+    known = set(ROWS[kind].__struct_fields__) - OWN
+    made = []
+    for name in names:
+        plain = name.strip().strip("\ufeff").lower().replace(" ", "_")
+        ours = SPELLINGS[kind].get(plain, plain)
+        if plain in IGNORED or not plain:
+            made.append("")
+        elif ours in known or (kind == "class" and plain in MONEY):
+            made.append(ours)
+        else:
+            takes = ", ".join(n for n in ROWS[kind].__struct_fields__ if n not in OWN)
+            raise HeaderError(f"{name.strip()!r} is no column of a {kind}. Columns: {takes}")
+    fields = [MONEY.get(ours, ours) for ours in made if ours]
+    if KEYS[kind] not in fields:
+        raise HeaderError(f"No column {KEYS[kind]!r}: it tells the rows apart")
+    if twice := [n for n in fields if fields.count(n) > 1]:
+        raise HeaderError(f"Two columns speak of {twice[0]!r}")
+    return made
+
+
+def from_csv(kind: Kind, text: str) -> Iterator[Read]:
+    """The rows of a CSV file with a header row. Raises HeaderError."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        first = next(reader, None)
+    except csv.Error as error:
+        raise HeaderError(str(error)) from None
+    if first is None:
+        raise HeaderError("There is no header row")
+    names = header(kind, first)
+    types = {field.name: field.type for field in msgspec.structs.fields(ROWS[kind])}
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield Read(line, {}, f"no CSV: {error}")
+            return
+        if cells is None:
+            return
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            yield Read(line, {}, f"{len(cells)} cells, the header has {len(names)}")
+            continue
+        yield _row(line, dict(zip(names, cells, strict=True)), types)
+
+
+def _row(line: int, cells: dict[str, str], types: dict[str, Any]) -> Read:
+    fields: dict[str, Any] = {}
+    for name, cell in cells.items():
+        if not name:
+            continue
+        text = _plain(cell.strip())
+        try:
+            ours, value = _value(name, text, types)
+        except ValueError:
+            return Read(line, {}, f"{name}: {cell.strip()!r} cannot be read")
+        if value is not None:
+            fields[ours] = value
+    return Read(line, fields)
+
+
+def _plain(text: str) -> str:
+    """Without the apostrophe that our export puts before what a spreadsheet would run."""
+    return text[1:] if text.startswith("'") and text[1:2] in tuple("=+-@\t\r\n") else text
+
+
+def _value(name: str, text: str, types: dict[str, Any]) -> tuple[str, Any]:
+    """(our field, its value); ``None``: an empty cell, which leaves the field as it is by default."""
+    if name in MONEY:
+        amount = text.replace("$", "").replace(",", "").strip()
+        return MONEY[name], round(float(amount) * 100) if amount else None
+    wanted = types[name]
+    if wanted is str:
+        return name, text
+    if not text:
+        return name, None
+    if wanted is bool:
+        if text.lower() in TRUE | FALSE:
+            return name, text.lower() in TRUE
+        raise ValueError(text)
+    if wanted is int:
+        return name, int(float(text)) if float(text).is_integer() else _never(text)
+    if (wanted is float or "float" in str(wanted)) and not str(wanted).startswith("dict"):
+        return name, float(text)
+    if str(wanted).startswith("dict"):
+        return name, _json(text)
+    return name, text
+
+
+def _never(text: str) -> int:
+    raise ValueError(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(text) from error
+
+
+def from_json(kind: Kind, body: bytes) -> Iterator[Read]:
+    """The rows of a JSON list, or of the list in our own answer. Raises msgspec.DecodeError."""
+    told = msgspec.json.decode(body)
+    if isinstance(told, dict):
+        lists = [value for value in told.values() if isinstance(value, list)]
+        told = lists[0] if len(lists) == 1 else [told]
+    for number, fields in enumerate(told if isinstance(told, list) else [told], 1):
+        if not isinstance(fields, dict):
+            yield Read(number, {}, "it is no object")
+            continue
+        yield Read(number, {name: v for name, v in fields.items() if name not in OWN})
+
+
+def checked(kind: Kind, read: Read) -> Read:
+    """The same, with what is wrong with it by itself."""
+    if read.wrong:
+        return read
+    wanted: type[Struct] = ROWS[kind]
+    strange = [name for name in read.fields if name not in wanted.__struct_fields__]
+    if strange:
+        return Read(read.line, {}, f"{strange[0]!r} is not a field")
+    if not read.fields.get(KEYS[kind]):
+        return Read(read.line, {}, f"{KEYS[kind]!r} is empty")
+    try:
+        fault = wrong(msgspec.convert(read.fields, wanted))
+    except msgspec.ValidationError as error:
+        fault = str(error)
+    return Read(read.line, {}, fault) if fault else read
