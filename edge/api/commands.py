@@ -19,7 +19,7 @@ from edge.api.query import Text
 from edge.api.upload import IDEMPOTENCY_KEY, idempotency_key
 from edge.commands import TOPIC, Command
 from edge.errors import InboxFull
-from edge.records import Message
+from edge.records import Message, Receipt
 
 ASKED_MAX = 1_000
 """Commands remembered with what became of them, the newest."""
@@ -118,27 +118,34 @@ class CommandPath(Path):
     """``command`` of the answer that promised a place to look."""
 
 
-async def obey(api: Api, call: Call[Any, Any], told: Command) -> Asked:
+async def obey(
+    api: Api,
+    call: Call[Any, Any],
+    told: Command,
+    *,
+    beside: Sequence[tuple[Message, Receipt]] = (),
+) -> Asked:
     """Post a command and wait up to two beats for its outcome, longer only for its commit.
 
+    ``beside``: messages of events that go before it, all or none.
     ``told.key`` becomes the request's ``Idempotency-Key``. What is returned is ``done`` or
     ``durable``. Raises Problem: the refusal's own slug, ``inbox-full``, ``not-durable``.
     """
     told.key = told.key or idempotency_key(call.request)
-    asked = await post(api, told)
+    asked = await post(api, told, beside)
     await _settle(api, asked)
     if asked.state == "refused":
         raise refusal(asked)
     return asked
 
 
-async def post(api: Api, told: Command) -> Asked:
-    """Post a command and wait for nothing. Raises Problem ``inbox-full``."""
+async def post(api: Api, told: Command, beside: Sequence[tuple[Message, Receipt]] = ()) -> Asked:
+    """Post a command, after what goes before it, and wait for nothing. Raises Problem ``inbox-full``."""
     what = str(told.__struct_config__.tag)
     asked = Asked(secrets.token_hex(8), what, api.clock.now_ms())
     message = Message(TOPIC, msgspec.json.encode(told), asked.at_ms)
     try:
-        api.corridor.submit([(message, asked)])
+        api.corridor.submit([*beside, (message, asked)])
     except InboxFull as error:
         raise Problem("inbox-full", str(error)) from None
     api.asked[asked.id] = asked

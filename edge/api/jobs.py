@@ -184,6 +184,12 @@ class Jobs:
         if task is not None and job.state == "waiting":
             task.cancel()
 
+    async def finished(self, job: Job) -> None:
+        """Wait until it has ended, well or not."""
+        task = self._tasks.get(job.id)
+        if task is not None:
+            await asyncio.wait([task])
+
     async def close(self) -> None:
         """Cancel everything and wait until it has ended."""
         for job in self.known.values():

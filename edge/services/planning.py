@@ -65,6 +65,8 @@ class Plan:
     """float64[n]: cents saved by the planned service against none; 0 without one."""
     wanted: Floats
     """float64[n]: cents that the best day would save if there were hours enough; 0: never worth it."""
+    avoided: Floats
+    """float64[n]: failures that the planned service is expected to avoid; 0 without one."""
     failing: Floats
     """float64[n]: probability of a failure within the plan's days without a service."""
     gain: float
@@ -105,7 +107,8 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
             due, told.hours, told.may, told.capacity, told.earliest
         )
         yield 0.65
-    plan, never, by_calendar, repairs = yield from _compared(told, assigned.day, calendars)
+    avoided = np.zeros(n)
+    plan, never, by_calendar, repairs = yield from _compared(told, assigned.day, calendars, avoided)
     best = min(by_calendar, key=lambda interval: by_calendar[interval].cost_cents)
     return Plan(
         first_day=told.first_day,
@@ -114,6 +117,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         crew=assigned.crew,
         saves=saves,
         wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
+        avoided=avoided,
         failing=failing,
         gain=assigned.gain,
         bound=assigned.bound,
@@ -162,9 +166,12 @@ def _spread(
 
 
 def _compared(
-    told: Inputs, day: Ints, calendars: dict[float, Ints]
+    told: Inputs, day: Ints, calendars: dict[float, Ints], avoided: Floats
 ) -> Generator[float, None, tuple[Worth, Worth, dict[float, Worth], Floats]]:
-    """(plan, never, calendar by interval, failures expected a day with the plan)."""
+    """(plan, never, calendar by interval, failures expected a day with the plan).
+
+    ``avoided``: float64[n] is filled with the failures that each planned service avoids.
+    """
     plans: list[Worth] = []
     nevers: list[Worth] = []
     others: dict[float, list[Worth]] = {interval: [] for interval in calendars}
@@ -174,6 +181,9 @@ def _compared(
         told.chances, told.horizons, told.costs, told.days, rows=ROWS
     ):
         plans.append(maintenance.worth(found, day[part]))
+        served = np.flatnonzero(day[part] >= 0)
+        on = day[part][served]
+        avoided[part][served] = found.failures[served] - found.failures_on[served, on]
         nevers.append(maintenance.worth(found, np.full(len(day[part]), -1)))
         for interval, of in calendars.items():
             others[interval].append(maintenance.worth(found, of[part]))

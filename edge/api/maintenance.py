@@ -1,0 +1,572 @@
+"""Maintenance: the plan of services, chances by item, feedback of mechanics, parts, hours and money."""
+
+import secrets
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.api import jobs
+from edge.api.body import Body
+from edge.api.books import in_slices, shared
+from edge.api.commands import (
+    CREATED,
+    KEY_HEADER,
+    PROBLEMS,
+    CommandAnswer,
+    answer,
+    command,
+    obey,
+)
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.lists import Listing, ListQuery
+from edge.api.problems import Problem
+from edge.api.query import Text
+from edge.api.report import Report
+from edge.api.state import identity_of
+from edge.api.upload import idempotency_key
+from edge.events import Event, Grade, Maintenance, kind_of
+from edge.ledger.workshop import (
+    Component,
+    GiveMaintenanceFeedback,
+    MaintenanceFeedback,
+    PutComponent,
+    Verdict,
+    part_name,
+)
+from edge.records import Message
+from edge.services.planning import Plan, planning
+from edge.view_basis import Basis
+from edge.view_maintenance import DAYS, DAYS_MOST, Book, Gathered, MaintenanceView
+from edge.view_maintenance_rows import (
+    ClassReturn,
+    ComponentRow,
+    Components,
+    Probability,
+    Resources,
+    Returns,
+    Schedule,
+    ServiceRow,
+)
+from edge.view_models import Prediction
+
+PATIENCE_S = 5.0
+"""How long a plan is waited for that nobody has made yet."""
+FEED_PATIENCE_S = 30.0
+"""The same for calendars, which do not ask a second time."""
+ICS = "text/calendar; charset=utf-8"
+
+Days = Annotated[int, Meta(ge=1, le=DAYS_MOST)]
+Minutes = Annotated[int, Meta(ge=0, le=100_000)]
+Cents = Annotated[int, Meta(ge=0, le=2**53)]
+Words = Annotated[str, Meta(max_length=2_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Work = Literal["", "inspection", "repair", "wash", "replacement", "failure"]
+
+
+class DaysQuery(Query):
+    """How far ahead."""
+
+    days: Days = DAYS
+    """Days that are planned, the first is tomorrow."""
+
+
+class ScheduleQuery(ListQuery):
+    """How far ahead, and which services."""
+
+    days: Days = DAYS
+    """Days that are planned, the first is tomorrow."""
+    day: Text | None = None
+    """Only this day, ``YYYY-MM-DD``."""
+    crew: Text | None = None
+    """Only this crew's."""
+    store: Text | None = None
+    """Only of this store."""
+    sku: Text | None = None
+    """Only of this class."""
+
+
+class ReturnsQuery(ListQuery):
+    """How far ahead, and which classes."""
+
+    days: Days = DAYS
+    """Days that are planned, the first is tomorrow."""
+    store: Text | None = None
+    """Only of this store."""
+    sku: Text | None = None
+    """Only this class."""
+
+
+class ComponentsQuery(ListQuery):
+    """Which parts."""
+
+    epc: Text | None = None
+    """Only of this item."""
+    component: Text | None = None
+    """Only of this kind."""
+
+
+class FeedbackQuery(ListQuery):
+    """Whose feedback."""
+
+    item: Text | None = None
+    """Only about this item."""
+
+
+class ItemPath(Path):
+    """Which item."""
+
+    item_id: Text
+    """EPC of the item."""
+
+
+class Feedback(Body):
+    """What a mechanic found, and what was done."""
+
+    item: Text
+    """EPC of the item."""
+    verdict: Verdict
+    """``right``: it needed it, as was predicted; ``false_alarm``: it did not; ``missed``: it did, and
+    nobody had said so; ``unsure``."""
+    work: Work = ""
+    """What was done. It becomes an ordinary ``maintenance`` event, which features and labels follow."""
+    minutes: Minutes = 0
+    """Labour, minutes."""
+    cost_cents: Cents = 0
+    """Cost of parts and labour, cents."""
+    component: Annotated[str, Meta(max_length=64)] = ""
+    """The part worked on."""
+    grade: Grade = ""
+    """Grade afterwards; empty: not graded."""
+    status: Annotated[str, Meta(max_length=64)] = ""
+    """Status afterwards; empty: as the work says."""
+    rating: Annotated[int, Meta(ge=0, le=5)] = 0
+    """How useful the prediction was, 1 to 5; 0: not said."""
+    note: Words = ""
+    """Free words."""
+    by: Annotated[str, Meta(max_length=255)] = ""
+    """Who says it, pseudonymous."""
+
+
+class FeedbackAnswer(CommandAnswer, kw_only=True):
+    """What became of the feedback."""
+
+    result: MaintenanceFeedback | None = None
+    """The row; null while it is not decided."""
+    event: str = ""
+    """What became of the maintenance event: ``admitted``, ``duplicate`` …; empty: none was needed."""
+
+
+class FeedbackList(msgspec.Struct, kw_only=True):
+    """What mechanics said."""
+
+    basis: Basis
+    """How fresh it is."""
+    feedback: list[MaintenanceFeedback]
+    """The newest 1,000 are looked at."""
+    next_cursor: str | None = None
+    """Cursor of the next page; null: it is the last."""
+
+
+class NewComponent(Body):
+    """A part that an item has."""
+
+    item: Text
+    """EPC of the item."""
+    component: Name
+    """Which part."""
+    installed_ms: Annotated[int, Meta(ge=0)] = 0
+    """When it was put in; 0: now."""
+    expected_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    """How long it should last; 0: as its kind."""
+    serial_number: Annotated[str, Meta(max_length=255)] = ""
+    """Its own number."""
+    by: Annotated[str, Meta(max_length=255)] = ""
+    """Who says it."""
+
+
+class ComponentAnswer(CommandAnswer, kw_only=True):
+    """What became of it."""
+
+    result: Component | None = None
+    """The part as it is now; null while it is not decided."""
+
+
+SERVICES: Listing[ServiceRow] = Listing(
+    "services",
+    key=("epc",),
+    sorts=("day", "saves_cents", "probability", "cost_cents", "epc"),
+    sort="day",
+    filters={"day": "day", "crew": "crew", "store": "store", "sku": "sku"},
+)
+CLASSES: Listing[ClassReturn] = Listing(
+    "class returns",
+    key=("sku", "store"),
+    sorts=("saved_cents", "spend_cents", "roi", "repair_cents", "waiting_cents", "sku"),
+    sort="saved_cents",
+    order="desc",
+    filters={"store": "store", "sku": "sku"},
+)
+PARTS: Listing[ComponentRow] = Listing(
+    "components",
+    key=("epc", "component"),
+    sorts=("probability_30d", "remaining_days", "age_days", "component", "epc"),
+    sort="probability_30d",
+    order="desc",
+)
+SAID: Listing[MaintenanceFeedback] = Listing(
+    "feedback",
+    key=("id",),
+    sorts=("at_ms", "rating", "predicted"),
+    sort="at_ms",
+    order="desc",
+)
+
+
+# -- the plan -------------------------------------------------------------------------------------
+
+
+async def book_of(api: Api, days: int, patience_s: float = PATIENCE_S) -> Book | Answer:
+    """The plan for so many days, made where there is none; else 202 with the job that makes it.
+
+    A plan of today that has grown old is shown, and made anew behind it.
+    """
+    view = api.view_of(MaintenanceView)
+    if view.fresh(days):
+        return _there(view, days)
+    known = view.book(days)
+    old = known is not None and known.gathered.items.today == view.today
+    made = await shared(view, days, lambda: _started(api, view, days), 0.0 if old else patience_s)
+    if view.fresh(days) or old:
+        return _there(view, days)
+    if made is not None and made.state == "failed":
+        raise Problem("invalid", made.error)
+    job = _running(api, days)
+    if job is None:
+        raise Problem("too-many-jobs", "The plan is being prepared.")
+    return jobs.started(job)
+
+
+def _there(view: MaintenanceView, days: int) -> Book:
+    book = view.book(days)
+    assert book is not None, days
+    return book
+
+
+def _kind(days: int) -> str:
+    return f"maintenance schedule, {days} days"
+
+
+def _running(api: Api, days: int) -> jobs.Job | None:
+    known: list[jobs.Job] = list(api.jobs.known.values())
+    return next((job for job in reversed(known) if job.kind == _kind(days)), None)
+
+
+async def _started(api: Api, view: MaintenanceView, days: int) -> jobs.Job:
+    """Gather on the loop, plan in a thread, wait until it is there."""
+    gathered = await in_slices(view.gathering(days))
+    job: jobs.Job = api.jobs.start(_kind(days), lambda job: _planned(view, gathered, job))
+    await api.jobs.finished(job)
+    return job
+
+
+def _planned(view: MaintenanceView, gathered: Gathered, job: jobs.Job) -> Schedule:
+    """In a thread."""
+    work = planning(gathered.inputs)
+    while True:
+        try:
+            job.step(next(work), "planning")
+        except StopIteration as end:
+            plan: Plan = end.value
+            break
+    book = view.made(gathered, plan)
+    view.keep(book)
+    return view.schedule(book, book.services[:1_000], None)
+
+
+async def schedule(api: Api, call: Call[ScheduleQuery, Path]) -> Schedule | Answer:
+    """Who is served when, and what that saves."""
+    book = await book_of(api, call.query.days)
+    if isinstance(book, Answer):
+        return book
+    page = SERVICES.page(call.query, book.services)
+    return api.view_of(MaintenanceView).schedule(book, page.rows, page.next_cursor)
+
+
+async def schedule_feed(api: Api, call: Call[DaysQuery, Path]) -> Answer:
+    """The same as a calendar that other programs subscribe to."""
+    book = await book_of(api, call.query.days, FEED_PATIENCE_S)
+    if isinstance(book, Answer):
+        return book
+    text = api.view_of(MaintenanceView).calendar(book)
+    return Answer(text.encode(), media=ICS)
+
+
+async def resources(api: Api, call: Call[DaysQuery, Path]) -> Resources | Answer:
+    """Hours and parts by week."""
+    book = await book_of(api, call.query.days)
+    return book if isinstance(book, Answer) else api.view_of(MaintenanceView).resources(book)
+
+
+async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
+    """What maintenance brings, altogether and by class."""
+    book = await book_of(api, call.query.days)
+    if isinstance(book, Answer):
+        return book
+    view = api.view_of(MaintenanceView)
+    page = CLASSES.page(call.query, view.class_returns(book))
+    return view.returns(book, page.rows, page.next_cursor)
+
+
+# -- one item and its parts -------------------------------------------------------------------------
+
+
+def predicted(api: Api, epc: str) -> Prediction | None:
+    """What the service says of an item; ``None``: models are off, or nobody knows it."""
+    if api.models is None:
+        return None
+    return api.models.predict("maintenance", epc, "", False)
+
+
+def probability(api: Api, call: Call[Query, ItemPath]) -> Probability:
+    """How likely one item fails, and what a service would be worth."""
+    epc = identity_of(call.path.item_id)
+    found = api.view_of(MaintenanceView).probability(epc, predicted(api, epc))
+    if found is None:
+        raise Problem("unknown-item", f"Nothing is known about {epc!r}.")
+    return found
+
+
+async def components(api: Api, call: Call[ComponentsQuery, Path]) -> Components:
+    """Parts in items: how old, how much is left."""
+    view, query = api.view_of(MaintenanceView), call.query
+    epc = identity_of(query.epc) if query.epc else None
+    name = part_name(query.component) if query.component else None
+    rows = await in_slices(view.component_rows(epc, name))
+    page = PARTS.page(query, rows)
+    kinds = [kind for kind in view.kinds() if name is None or kind.component == name]
+    return Components(
+        basis=view.counted(),
+        kinds=kinds,
+        components=page.rows,
+        next_cursor=page.next_cursor,
+    )
+
+
+async def put_component(api: Api, call: Call[Query, Path]) -> Answer:
+    """Say that an item has a part, and since when."""
+    told: NewComponent = call.body
+    epc = known_item(api, told.item)
+    return await command(
+        api,
+        call,
+        PutComponent(
+            epc=epc,
+            component=told.component,
+            installed_ms=told.installed_ms,
+            expected_days=told.expected_days,
+            serial_number=told.serial_number,
+            by=told.by,
+        ),
+        created=True,
+    )
+
+
+# -- feedback -----------------------------------------------------------------------------------------
+
+
+def known_item(api: Api, text: str) -> str:
+    """The item's identity. Raises Problem ``unknown-item``."""
+    epc = identity_of(text)
+    if api.view.item_revision(epc) is None:
+        raise Problem("unknown-item", f"Nothing is known about {epc!r}.")
+    return epc
+
+
+def event_message(event: Event, source: str, key: str, now_ms: int) -> Message:
+    """An event as if it had been uploaded; under a key it counts once."""
+    kind = kind_of(event)
+    event.id = f"{source}:{kind}:{key or secrets.token_hex(8)}"
+    return Message(f"$http/{kind}/{source}", msgspec.json.encode(event), now_ms)
+
+
+async def give_feedback(api: Api, call: Call[Query, Path]) -> Answer:
+    """Say what was found; work that was done becomes an event, which models learn from."""
+    told: Feedback = call.body
+    epc = known_item(api, told.item)
+    made = predicted(api, epc)
+    chances = {row.name: row.value for row in made.answers} if made else {}
+    report = Report(api.uploaded)
+    beside = []
+    if told.work:
+        event = Maintenance(
+            epc=epc,
+            kind=told.work,
+            cost_cents=told.cost_cents,
+            minutes=told.minutes,
+            component=told.component,
+            grade=told.grade,
+            status=told.status,
+        )
+        key = idempotency_key(call.request)
+        message = event_message(event, "feedback", key, api.clock.now_ms())
+        beside.append((message, report.receipt(1)))
+    asked = await obey(
+        api,
+        call,
+        GiveMaintenanceFeedback(
+            epc=epc,
+            verdict=told.verdict,
+            work=told.work,
+            rating=told.rating,
+            predicted=chances.get("p_event_30d"),
+            version=made.version if made else "",
+            minutes=told.minutes,
+            cost_cents=told.cost_cents,
+            component=told.component,
+            note=told.note,
+            by=told.by,
+        ),
+        beside=beside,
+    )
+    made_answer = answer(api, asked, created=True)
+    body = msgspec.structs.asdict(made_answer.body)
+    return Answer(
+        FeedbackAnswer(**body, event=next(iter(report.outcomes), "")),
+        status=made_answer.status,
+        headers=made_answer.headers,
+    )
+
+
+async def list_feedback(api: Api, call: Call[FeedbackQuery, Path]) -> FeedbackList:
+    """What mechanics said, the newest first."""
+    where: dict[str, Any] = {"epc": identity_of(call.query.item)} if call.query.item else {}
+    rows = await api.tables.ledger_rows(MaintenanceFeedback, where, order="-at_ms", limit=1_000)
+    page = SAID.page(call.query, rows)
+    return FeedbackList(
+        basis=api.view_of(MaintenanceView).counted(),
+        feedback=page.rows,
+        next_cursor=page.next_cursor,
+    )
+
+
+_PLANNED = {
+    200: "The plan as it is kept; it is made anew every hour and every day.",
+    202: "Nobody has made it yet, and it takes longer: see ``Location``.",
+}
+_JOB = ("too-many-jobs", "invalid")
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/schedule",
+        "maintenance_schedule",
+        "Which items are served on which day by whom, and what that saves.",
+        schedule,
+        Schedule,
+        area="maintenance",
+        query=ScheduleQuery,
+        rows="services",
+        statuses=_PLANNED,
+        problems=("bad-cursor", *_JOB),
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/schedule.ics",
+        "maintenance_feed",
+        "The plan as an iCalendar feed.",
+        schedule_feed,
+        str,
+        area="maintenance",
+        query=DaysQuery,
+        media=ICS,
+        statuses=_PLANNED,
+        problems=_JOB,
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/probability/{item_id}",
+        "maintenance_probability",
+        "How likely one item fails or needs a repair, and what a service would be worth.",
+        probability,
+        Probability,
+        area="maintenance",
+        parts=ItemPath,
+        problems=("unknown-item",),
+    ),
+    Endpoint(
+        "POST",
+        "/api/predictive/maintenance/feedback",
+        "maintenance_feedback",
+        "Say what was found and what was done: models learn from it.",
+        give_feedback,
+        FeedbackAnswer,
+        area="maintenance",
+        body=Feedback,
+        headers=KEY_HEADER,
+        statuses=CREATED,
+        problems=("unknown-item", *PROBLEMS),
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/feedback",
+        "list_maintenance_feedback",
+        "What mechanics said, the newest first.",
+        list_feedback,
+        FeedbackList,
+        area="maintenance",
+        query=FeedbackQuery,
+        rows="feedback",
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/resources",
+        "maintenance_resources",
+        "Hours by week and crew, and parts by week.",
+        resources,
+        Resources,
+        area="maintenance",
+        query=DaysQuery,
+        statuses=_PLANNED,
+        problems=_JOB,
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/components",
+        "maintenance_components",
+        "Parts in items: age, what is left, and how long each kind lasts.",
+        components,
+        Components,
+        area="maintenance",
+        query=ComponentsQuery,
+        rows="components",
+        problems=("bad-cursor",),
+    ),
+    Endpoint(
+        "POST",
+        "/api/predictive/maintenance/components",
+        "put_component",
+        "Say that an item has a part, and since when.",
+        put_component,
+        ComponentAnswer,
+        area="maintenance",
+        body=NewComponent,
+        headers=KEY_HEADER,
+        statuses=CREATED,
+        problems=("unknown-item", *PROBLEMS),
+    ),
+    Endpoint(
+        "GET",
+        "/api/predictive/maintenance/roi",
+        "maintenance_roi",
+        "What maintenance brings, altogether and by class, and how often predictions were right.",
+        roi,
+        Returns,
+        area="maintenance",
+        query=ReturnsQuery,
+        rows="classes",
+        statuses=_PLANNED,
+        problems=("bad-cursor", *_JOB),
+    ),
+)

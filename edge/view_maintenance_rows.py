@@ -1,0 +1,298 @@
+"""What readers see of maintenance: records only. The view (``view_maintenance``) fills them."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from edge.view_basis import Basis
+
+
+class ServiceRow(Struct, kw_only=True):
+    """One planned service."""
+
+    epc: str
+    """The item."""
+    name: str
+    """Its name, or its class's."""
+    sku: str
+    """Its class."""
+    store: str
+    """Its store."""
+    day: str
+    """Day of the service, ``YYYY-MM-DD``."""
+    crew: str
+    """Who does it."""
+    hours: float
+    """Hours it takes."""
+    cost_cents: int
+    """Parts and labour."""
+    saves_cents: int
+    """What it is expected to save against no service."""
+    probability: float | None
+    """Of a failure or repair within the plan's days without it."""
+    avoids: float
+    """Failures that it is expected to avoid over the days that services are weighed by."""
+    fallback: bool
+    """Whether the shop's own rate stood in for a model."""
+
+
+class WayRow(Struct, kw_only=True):
+    """What one way of doing it is expected to cost over the days that services are weighed by."""
+
+    way: Literal["plan", "run_to_failure", "calendar", "best_calendar"]
+    """``plan``; ``run_to_failure``: no service at all; ``calendar``: every so many days."""
+    interval_days: float | None
+    """Days between services, for the calendar."""
+    cost_cents: int
+    """Everything."""
+    services: int
+    """Planned services."""
+    service_cents: int
+    """What they cost, missed rentals included."""
+    failures: float
+    """Failures expected."""
+    failure_cents: int
+    """What they cost."""
+    saved_cents: int
+    """What the plan saves against this way."""
+
+
+class Schedule(Struct, kw_only=True):
+    """The plan of services."""
+
+    basis: Basis
+    """How fresh it is and who spoke."""
+    first_day: str
+    """Its first day."""
+    days: int
+    """Days that are planned."""
+    weighed_days: int
+    """Days over which costs are counted."""
+    items: int
+    """Items looked at."""
+    waiting: int
+    """Items that a service would pay for, and for which there are no hours."""
+    saved_cents: int
+    """What the plan saves against no service."""
+    bound_cents: int
+    """No plan with these hours saves more."""
+    ways: list[WayRow]
+    """The plan beside other ways of doing it."""
+    services: list[ServiceRow]
+    """The planned services of this page."""
+    next_cursor: str | None = None
+    """Cursor of the next page; null: it is the last."""
+
+
+class ComponentRow(Struct, kw_only=True):
+    """One part in one item."""
+
+    epc: str
+    """The item."""
+    component: str
+    """Which part."""
+    installed_ms: int
+    """Since when."""
+    age_days: float
+    """How long it has been in."""
+    expected_days: float
+    """Mean life of such a part."""
+    remaining_days: float
+    """Mean of what is left at its age."""
+    probability_30d: float
+    """That it ends within 30 days."""
+    replaced: int
+    """How often this part of this item was replaced."""
+    learnt_from: int
+    """Replacements that its life was learnt from; 0: the configured life alone."""
+
+
+class DayChance(Struct, kw_only=True):
+    """Chance by one day."""
+
+    days: int
+    """Days from now."""
+    probability: float | None
+    """Of a failure or repair until then."""
+
+
+class Advice(Struct, kw_only=True):
+    """What a service of this item would be worth."""
+
+    failure_cents: int
+    """What a failure costs: repair, missed rentals and the rest."""
+    service_cents: int
+    """What a service costs, parts and labour."""
+    never_cents: int
+    """Expected cost without a service, over the days that services are weighed by."""
+    best_cents: int
+    """The same with a service on the best day."""
+    best_day: str
+    """That day, as if hours were free; empty: a service does not pay."""
+    planned_day: str
+    """Day it has in the plan; empty: none."""
+    crew: str
+    """Who does it then."""
+
+
+class Probability(Struct, kw_only=True):
+    """How likely one item fails or needs a repair."""
+
+    basis: Basis
+    """How fresh it is and who spoke."""
+    epc: str
+    """The item."""
+    sku: str
+    """Its class."""
+    curve: list[DayChance]
+    """Chance by day."""
+    days_to_event_p50: float | None
+    """Days until half of the items like this one would have had it; null: not told."""
+    advice: Advice | None
+    """What a service would be worth; null: the item is not in the shop, or of no class."""
+    components: list[ComponentRow]
+    """Its parts."""
+
+
+class ComponentKindRow(Struct, kw_only=True):
+    """One kind of part."""
+
+    component: str
+    """Which part."""
+    in_use: int
+    """Items that have it, as far as it was told."""
+    replaced: int
+    """Replacements, ever."""
+    expected_days: float
+    """Mean life."""
+    shape: float
+    """Above 1: it wears with age; 1: any age is alike (Weibull)."""
+    learnt_from: int
+    """Replacements that its life was learnt from."""
+    due_30d: float
+    """Ends expected within 30 days."""
+    cost_cents: int | None
+    """Mean cost of a replacement; null: never told."""
+
+
+class Components(Struct, kw_only=True):
+    """Parts in items."""
+
+    basis: Basis
+    """How fresh it is."""
+    kinds: list[ComponentKindRow]
+    """Every kind of part."""
+    components: list[ComponentRow]
+    """The parts of this page."""
+    next_cursor: str | None = None
+    """Cursor of the next page; null: it is the last."""
+
+
+class WeekRow(Struct, kw_only=True):
+    """What one week asks of one crew."""
+
+    week: str
+    """Its Monday."""
+    crew: str
+    """Who."""
+    capacity_hours: float
+    """Hours there are, on the days that are planned."""
+    planned_hours: float
+    """Hours of planned services."""
+    services: int
+    """How many."""
+    repair_hours: float
+    """Hours of repairs expected in spite of the plan."""
+    used: float | None
+    """Share of the hours that both take; null: there are none."""
+
+
+class PartsRow(Struct, kw_only=True):
+    """Parts expected to be needed in one week."""
+
+    week: str
+    """Its Monday."""
+    component: str
+    """Which part."""
+    units: float
+    """How many, on average."""
+    cost_cents: int | None
+    """What they cost; null: not known."""
+
+
+class Resources(Struct, kw_only=True):
+    """Hours and parts by week."""
+
+    basis: Basis
+    """How fresh it is and who spoke."""
+    weeks: list[WeekRow]
+    """Hours, by week and crew."""
+    parts: list[PartsRow]
+    """Parts, by week."""
+    service_parts_cents: int
+    """Parts of the planned services, beside those that are replaced whole."""
+    waiting: int
+    """Items that a service would pay for, and for which there are no hours."""
+
+
+class ClassReturn(Struct, kw_only=True):
+    """What maintenance of one class brings."""
+
+    sku: str
+    """The class."""
+    store: str
+    """Its store."""
+    items: int
+    """Items in the shop."""
+    services: int
+    """Planned services."""
+    spend_cents: int
+    """What they cost, parts and labour."""
+    saved_cents: int
+    """What they are expected to save, their cost taken off."""
+    roi: float | None
+    """Saved for each cent spent; null: nothing is spent."""
+    repairs: int
+    """Repairs, ever."""
+    repair_cents: int
+    """Cost of maintenance, ever."""
+    revenue_cents: int
+    """Revenue of lines that name the items, ever."""
+    waiting_cents: int
+    """What further services would save if there were hours enough."""
+
+
+class VerdictRow(Struct, kw_only=True):
+    """What mechanics said."""
+
+    verdict: str
+    """right, false_alarm, missed or unsure."""
+    times: int
+    """How often."""
+    predicted_mean: float | None
+    """Mean of the probabilities told before."""
+    rating_mean: float | None
+    """Mean rating."""
+
+
+class Returns(Struct, kw_only=True):
+    """What maintenance brings."""
+
+    basis: Basis
+    """How fresh it is and who spoke."""
+    spend_cents: int
+    """What the plan spends on services."""
+    saved_cents: int
+    """What it saves against no service, its spending taken off."""
+    roi: float | None
+    """Saved for each cent spent; null: nothing is spent."""
+    saved_against_calendar_cents: int
+    """What it saves against the calendar of ``maintenance.interval_days``."""
+    feedback: list[VerdictRow]
+    """What mechanics said of predictions."""
+    right_share: float | None
+    """Verdicts ``right`` among ``right`` and ``false_alarm``; null: nobody said either."""
+    classes: list[ClassReturn]
+    """By class, of this page."""
+    next_cursor: str | None = None
+    """Cursor of the next page; null: it is the last."""

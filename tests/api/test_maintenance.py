@@ -1,0 +1,232 @@
+"""Maintenance through the API of a real daemon: the plan, chances, feedback that models learn from."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.clock import SystemClock
+from edge.config import Crew, Maintenance
+from tests.api.shop import DAY_MS, Shop, daemon
+
+NOW_MS = SystemClock().now_ms()
+EPCS = [f"4254450000000000000000{i:02d}" for i in range(24)]
+
+
+def history() -> list[dict[str, Any]]:
+    """Items of two classes in use for half a year, some of which failed now and then."""
+    random = np.random.default_rng(3)
+    told: list[dict[str, Any]] = []
+    for i, epc in enumerate(EPCS):
+        sku = "TENT" if i % 2 else "CHAIR"
+        told.append(
+            {"type": "item_link", "epc": epc, "sku": sku, "name": f"{sku} {i}", "at": at(-100)}
+        )
+        for day in range(-90, -5, 20):
+            told.append({"type": "item_scan", "epc": epc, "scan_type": "Rental", "at": at(day)})
+            told.append(
+                {
+                    "type": "item_scan",
+                    "epc": epc,
+                    "scan_type": "Return",
+                    "grade": "B+",
+                    "at": at(day + 3),
+                }
+            )
+            if random.random() < 0.5:
+                told.append(
+                    {"type": "maintenance", "epc": epc, "kind": "failure", "at": at(day + 3)}
+                )
+                told.append({"type": "maintenance", "epc": epc, "kind": "repair", "cost_cents": 4_000,
+                             "minutes": 60, "at": at(day + 4), "status": "Ready to Rent"})  # fmt: skip
+    told.append({"type": "pos_line", "document": "D1", "kind": "rental", "sku": "TENT", "price_cents": 20_000,
+                 "category": "Tents", "at": at(-1)})  # fmt: skip
+    told.append({"type": "pos_line", "document": "D1", "kind": "rental", "sku": "CHAIR", "price_cents": 300,
+                 "category": "Chairs", "at": at(-1)})  # fmt: skip
+    return sorted(told, key=lambda event: event["at"])
+
+
+def at(day: float) -> int:
+    return NOW_MS + round(day * DAY_MS)
+
+
+async def filled(shop: Shop) -> None:
+    await shop.events(*history())
+
+
+SETTINGS = Maintenance(failure_cents=30_000, crew_hours=2.0)
+
+
+def test_a_plan_of_the_shop_saves_money_and_keeps_to_its_hours(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            got = await shop.get("/api/predictive/maintenance/schedule", days=14, limit=1000)
+            assert got["days"] == 14
+            assert got["items"] == len(EPCS)
+            assert got["basis"]["fallback"]
+            ways = {row["way"]: row for row in got["ways"]}
+            assert ways["run_to_failure"]["saved_cents"] == pytest.approx(got["saved_cents"], abs=1)
+            assert ways["plan"]["cost_cents"] <= ways["best_calendar"]["cost_cents"]
+            services = got["services"]
+            assert services
+            assert len(services) == ways["plan"]["services"]
+            assert sum(row["saves_cents"] for row in services) == pytest.approx(
+                got["saved_cents"], abs=len(services)
+            )
+            hours: dict[str, float] = {}
+            for row in services:
+                hours[row["day"]] = hours.get(row["day"], 0.0) + row["hours"]
+                assert np.datetime64(row["day"]).astype(object).weekday() < 5
+            assert max(hours.values()) <= 2.0
+            weeks = await shop.get("/api/predictive/maintenance/resources", days=14)
+            assert sum(w["services"] for w in weeks["weeks"]) == len(services)
+            roi = await shop.get("/api/predictive/maintenance/roi", days=14)
+            assert roi["saved_cents"] == got["saved_cents"]
+            assert sum(c["services"] for c in roi["classes"]) == len(services)
+            assert {c["sku"] for c in roi["classes"]} == {"TENT", "CHAIR"}
+            one = await shop.get(
+                "/api/predictive/maintenance/schedule", days=14, sku="TENT", limit=1
+            )
+            assert len(one["services"]) == 1
+            assert one["services"][0]["sku"] == "TENT"
+
+    asyncio.run(main())
+
+
+def test_the_feed_is_a_calendar_with_one_event_a_service(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            async with shop.client.get("/api/predictive/maintenance/schedule.ics") as got:
+                assert got.status == 200
+                assert got.content_type == "text/calendar"
+                text = await got.text()
+            plan = await shop.get("/api/predictive/maintenance/schedule", limit=1000)
+            assert text.count("BEGIN:VEVENT") == len(plan["services"])
+            assert text.startswith("BEGIN:VCALENDAR\r\n")
+            async with shop.client.get("/api/predictive/maintenance/schedule.ics") as again:
+                assert await again.text() == text
+
+    asyncio.run(main())
+
+
+def test_crews_do_what_they_can(tmp_path: Path) -> None:
+    crews = [Crew(name="canvas", hours=4.0, categories=["Tents"]), Crew(name="rest", hours=1.0)]
+
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS, crews=crews) as shop:
+            await filled(shop)
+            await shop.ask("PUT", "/api/catalogue/categories/Chairs", 200, json={"crew": "rest"})
+            got = await shop.get("/api/predictive/maintenance/schedule", limit=1000)
+            told = {(row["sku"], row["crew"]) for row in got["services"]}
+            assert ("TENT", "canvas") in told
+            assert ("CHAIR", "canvas") not in told
+
+    asyncio.run(main())
+
+
+def test_one_item_has_a_rising_chance_and_an_advice(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            await shop.get("/api/predictive/maintenance/schedule")
+            got = await shop.get(f"/api/predictive/maintenance/probability/{EPCS[1]}")
+            curve = [row["probability"] for row in got["curve"]]
+            assert curve == sorted(curve)
+            assert 0 < curve[0] < curve[-1] < 1
+            assert got["sku"] == "TENT"
+            advice = got["advice"]
+            assert advice["best_cents"] <= advice["never_cents"]
+            assert advice["failure_cents"] > 30_000
+            missing = await shop.get("/api/predictive/maintenance/probability/00", 404)
+            assert missing["type"].endswith("unknown-item")
+
+    asyncio.run(main())
+
+
+def test_feedback_is_kept_and_the_work_becomes_an_event_that_counts_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            before = (await shop.get(f"/api/items/{EPCS[0]}"))["item"]["features"]
+            body = {"item": EPCS[0], "verdict": "right", "work": "replacement", "component": "Leg",
+                    "minutes": 40, "cost_cents": 2_500, "grade": "A", "rating": 4, "by": "ann"}  # fmt: skip
+            for _ in range(2):
+                got = await shop.ask(
+                    "POST", "/api/predictive/maintenance/feedback", 201, json=body,
+                    headers={"Idempotency-Key": "k-1"},
+                )  # fmt: skip
+                assert got["result"]["verdict"] == "right"
+                assert got["result"]["predicted"] is not None
+            after = (await shop.get(f"/api/items/{EPCS[0]}"))["item"]["features"]
+            assert after["repairs_total"] == before["repairs_total"] + 1
+            assert after["repair_cost_cents_total"] == before["repair_cost_cents_total"] + 2_500
+            assert after["grade_last"] == 8.0
+            rows = (await shop.get("/api/predictive/maintenance/feedback"))["feedback"]
+            assert [row["said_by"] for row in rows] == ["ann"]
+            said = (await shop.get("/api/predictive/maintenance/roi"))["feedback"]
+            assert said == [
+                {
+                    "verdict": "right",
+                    "times": 1,
+                    "predicted_mean": said[0]["predicted_mean"],
+                    "rating_mean": 4.0,
+                }
+            ]
+            parts = await shop.get("/api/predictive/maintenance/components")
+            assert [(row["epc"], row["component"]) for row in parts["components"]] == [
+                (EPCS[0], "leg")
+            ]
+            assert parts["kinds"][0]["cost_cents"] == 2_500
+            resources = await shop.get("/api/predictive/maintenance/resources")
+            assert resources["parts"] == [] or resources["parts"][0]["component"] == "leg"
+
+    asyncio.run(main())
+
+
+def test_feedback_about_an_item_nobody_knows_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            await filled(shop)
+            for body, status in (
+                ({"item": "00FF", "verdict": "right"}, 404),
+                ({"item": EPCS[0], "verdict": "wrong"}, 422),
+                ({"item": EPCS[0], "verdict": "right", "raiting": 4}, 422),
+            ):
+                await shop.ask("POST", "/api/predictive/maintenance/feedback", status, json=body)
+
+    asyncio.run(main())
+
+
+def test_a_part_that_is_told_has_an_expected_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        settings = Maintenance(component_lives={"motor": 200.0})
+        async with daemon(tmp_path, maintenance=settings) as shop:
+            await filled(shop)
+            body = {"item": EPCS[2], "component": "Motor", "installed_ms": at(-150)}
+            await shop.ask("POST", "/api/predictive/maintenance/components", 201, json=body)
+            got = await shop.get("/api/predictive/maintenance/components", component="motor")
+            (row,) = got["components"]
+            assert row["age_days"] == pytest.approx(150, abs=0.1)
+            assert row["expected_days"] == 200.0
+            assert 30 < row["remaining_days"] < 150
+            one = await shop.get(f"/api/predictive/maintenance/probability/{EPCS[2]}")
+            assert one["components"][0]["component"] == "motor"
+            parts = (await shop.get("/api/predictive/maintenance/resources"))["parts"]
+            assert 0 < sum(part["units"] for part in parts) < 1
+
+    asyncio.run(main())
+
+
+def test_an_empty_shop_has_an_empty_plan(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            got = await shop.get("/api/predictive/maintenance/schedule")
+            assert got["services"] == []
+            assert got["saved_cents"] == 0
+            assert (await shop.get("/api/predictive/maintenance/roi"))["roi"] is None
+
+    asyncio.run(main())
