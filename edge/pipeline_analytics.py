@@ -25,7 +25,6 @@ from edge.storage import analytics, changes
 from edge.storage.analytics import Ages, Floats, Place, Rows, Said, moment
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
-from edge.view_types import Dependency
 
 log = structlog.get_logger(__name__)
 
@@ -94,16 +93,17 @@ class Analytics:
 
     # -- what others ask ------------------------------------------------------------------------
 
-    def health(self) -> Dependency:
-        """Whether the tables are kept up."""
+    @property
+    def trouble(self) -> str:
+        """What is wrong, for people; empty: nothing."""
         if self._waits:
-            return Dependency("tables", True, True, self._waits, "see the journal; nothing is lost")
+            return self._waits
         if self.given_up_rows:
-            detail = f"{self.given_up_rows} rows went before the copy in MySQL held them"
-            return Dependency(
-                "tables", True, True, detail, "see mysql, or raise tables.uncopied_max_bytes"
+            return (
+                f"{self.given_up_rows} rows went before the copy in MySQL held them: see mysql,"
+                " or raise tables.uncopied_max_bytes"
             )
-        return Dependency("tables", True)
+        return ""
 
     # -- the task -------------------------------------------------------------------------------
 

@@ -329,7 +329,7 @@ def test_beyond_the_limit_the_oldest_goes_copied_rows_first_and_that_is_said(
             assert left[1] < 6_000
             assert left[0] == 20_000 - left[1] + 1  # the oldest went
             assert told.given_up_rows == 20_000 - left[1] - 4_000
-            assert "before the copy" in told.health().detail
+            assert "before the copy" in told.trouble
 
     run(main)
 

@@ -96,6 +96,36 @@ class Copier:
         self._stop: Callable[[], None] = lambda: None
         self._tables: list[Copied] = []
 
+    # -- what others ask ------------------------------------------------------------------------
+
+    @property
+    def holds(self) -> int:
+        """Number of the newest change that the database is known to hold."""
+        return self.state.position
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong, for people; empty: nothing."""
+        told = self.state
+        if told.condition in ("away", "failed"):
+            behind = max(0, told.newest - told.position) if told.known else told.newest
+            for_s = time.monotonic() - told.since_s
+            return f"{told.trouble} (for {for_s:.0f} s; {behind} changes wait)"
+        if told.refused_rows:
+            return f"{told.refused_rows} rows cannot be held there; the last: {told.refused}"
+        return ""
+
+    def counters(self) -> dict[str, float | int]:
+        """Numbers for ``/api/stats`` and ``/metrics``."""
+        told = self.state
+        return {
+            "away": int(told.condition in ("away", "failed")),
+            "position": told.position,
+            "changes_waiting": max(0, told.newest - told.position),
+            "copied_rows_total": told.copied_rows,
+            "refused_rows_total": told.refused_rows,
+        }
+
     # -- on the daemon's loop -------------------------------------------------------------------
 
     async def run(self) -> None:
