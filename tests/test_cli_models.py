@@ -50,7 +50,8 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
                 line.split()[:3] == ["demand", "simple", "rule"] for line in out.splitlines()
             )
             assert (
-                "packs: nothing is said of packs without a model, because no model has been" in out
+                "packs: nothing is said of packs without a model, because no model has come in"
+                in out
             )
             code, out, err = await rfid3("promote", S, "--version", "v2", "--why", "I say so", *api)
             assert (code, "active v2" in out) == (0, True), (out, err)

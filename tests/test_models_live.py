@@ -136,7 +136,7 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             assert before["fallback"] == "base_rate"
             assert before["version"] == ""
             assert "rate" in before["rule"]
-            assert "no model has been published" in before["why"]
+            assert "no model has come in" in before["why"]
             assert (before["origin"], before["trained_on"]) == ("", "")
             shop.publish("v1", columns=columns, medians=dict.fromkeys(models.ITEM_FEATURES, 1.0))
             await shop.active("v1")

@@ -16,6 +16,12 @@ Reason = Literal["", "no_model", "refused", "rolled_back", "loading", "trial", "
 """Why a simple rule answers; empty: it does not."""
 
 
+NO_MODEL = (
+    "no model has come in: after a first start starters are examined for a moment, later models are made "
+    "by rfid3 train fit and handed over by rfid3 train publish"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answering:
     """Who answers, and why."""
@@ -57,7 +63,7 @@ def _why(registry: Registry, service: Service) -> tuple[Reason, str]:
         return "waiting", f"{waiting[-1].version} has passed the door and waits for its turn"
     if (gone := _last_rejected(registry, service)) is not None:
         return _rejected(gone)
-    return "no_model", "no model has been published for this service: rfid3 train fit, then publish"
+    return "no_model", NO_MODEL
 
 
 def _last_rejected(registry: Registry, service: Service) -> Version | None:

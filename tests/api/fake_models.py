@@ -42,7 +42,7 @@ class MemoryModels:
             entity=self.entity(service),
             answered_by="rule",
             reason="no_model",
-            why="no model has been published for this service",
+            why="no model has come in for this service",
             trained_on="",
             active="",
             answering="",

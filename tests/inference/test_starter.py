@@ -190,6 +190,8 @@ def test_a_fresh_install_answers_with_a_starter_model_and_not_with_a_fallback(
         )
         (folder,) = (SHIPPED / "maintenance").iterdir()
         assert answer["prediction"]["version"] == folder.name
+        assert answer["prediction"]["origin"] == "starter"
+        assert "simulated shop" in answer["prediction"]["trained_on"]
     finally:
         daemon.terminate()
         assert daemon.wait(30) == 0, (tmp_path / "log").read_text()[-2_000:]
