@@ -40,6 +40,7 @@ DRIVEN: dict[str, tuple[str, ...]] = {
 """Seen of each driver from the last day of history (``demand_history.DRIVERS``)."""
 
 HALF_LIFE_SEASONS = 2.0
+SINCE_SEASONS_MAX = 20.0
 INDEX_FLOOR = 0.02
 """Days with less than this share of usual demand are closed."""
 
@@ -87,7 +88,7 @@ def origin(v: View) -> Floats:
     spread = np.sqrt(np.where(seen, (recent - middle[:, None]) ** 2, 0).sum(axis=1) / count)
     demand = np.nan_to_num(z) > 0
     none = ~demand.any(axis=1)
-    since = np.where(none, z.shape[1], np.argmax(demand[:, ::-1], axis=1))
+    since = np.where(none, SINCE_SEASONS_MAX * season, np.argmax(demand[:, ::-1], axis=1))
     last = recent[:, -1]
     return np.stack(
         [
@@ -100,7 +101,7 @@ def origin(v: View) -> Floats:
             last * scale,
             filled.max(axis=1) * scale,
             np.log1p((~np.isnan(z)).sum(axis=1)),
-            np.minimum(since / season, 20.0),
+            np.minimum(since / season, SINCE_SEASONS_MAX),
         ],
         axis=1,
     )
