@@ -475,6 +475,29 @@ class Quality(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Most inspections planned for one day."""
 
 
+class Contracts(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is charged at the check-in of a contract."""
+
+    missing_share: float = 1.0
+    """Share of its replacement cost that a unit is charged that does not come back."""
+    damage_share: float = 0.25
+    """Share of it for a damaged unit that nobody repaired and the catalogue says nothing of."""
+    late_share_a_day: float = 0.0
+    """Share of the rental's price for each day beyond the due day; 0: nothing."""
+    cleaning_cents: int = 0
+    """For an item that came back with one of ``cleaning_defects``, cents; 0: nothing."""
+    cleaning_defects: list[str] = field(
+        default_factory=lambda: ["dirty_or_mud", "leaves", "wet", "stain", "mold"]
+    )
+    """Defect flags that cost cleaning."""
+    damage_defects: list[str] = field(
+        default_factory=lambda: [
+            *("oil", "oxidation", "rip_or_tear", "sewing_repair_needed", "grommet", "rope", "buckle"),
+        ]
+    )
+    """Defect flags that are damage."""
+
+
 class Redis(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Redis: a mirror of forecasts, figures and alerts for other programs and for replicas of the API.
 
@@ -518,6 +541,7 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     demand: Demand = Demand()
     decisions: DecisionSettings = DecisionSettings()
     deliveries: list[DeliveryRule] = []
+    contracts: Contracts = Contracts()
     redis: Redis = Redis()
     tables: Tables = Tables()
     mysql: Mysql = Mysql()

@@ -22,7 +22,7 @@ from msgspec import Struct
 from edge import config as settings
 from edge.commands import DecisionKind
 from edge.config_lines import Path
-from edge.events import BY_KIND
+from edge.events import BY_KIND, Defect
 
 FORMATS = (
     "auto",
@@ -260,6 +260,11 @@ _WEEKDAY = one_of(WEEKDAYS)
 _THREE_SHARES = Rule("three of 0..10, for grade A, B and C", _three_shares_fault)
 _UNITS_A_DAY = each_value(between(0, 1_000_000, "units a day"))
 
+_DEFECT = Rule(
+    "a defect flag",
+    lambda value: "" if value in get_args(Defect) else f"is none of {', '.join(get_args(Defect))}",
+)
+
 RULES: Mapping[str, Rule] = {
     "shop.store": _NAME,
     "shop.timezone": _ZONE,
@@ -332,6 +337,12 @@ RULES: Mapping[str, Rule] = {
     "storage.history_days": between(0, 36_500),
     "storage.fsync_delay_ms": between(0, 60_000),
     "api.bind": Rule("a loopback address and port", bind_fault),
+    "contracts.missing_share": between(0, 10),
+    "contracts.damage_share": between(0, 10),
+    "contracts.late_share_a_day": between(0, 10),
+    "contracts.cleaning_cents": between(0, 1_000_000, "cents"),
+    "contracts.cleaning_defects": each(_DEFECT),
+    "contracts.damage_defects": each(_DEFECT),
     "api.body_max_bytes": between(1_024, 4_294_967_296, _BYTES_HINT),
     "tables.predictions_keys": between(0, 5_000),
     "tables.predictions_days": between(0, 36_500, "days"),

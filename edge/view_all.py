@@ -8,24 +8,30 @@ from typing import Any, TypeVar
 
 from edge.view_basis import Sources
 from edge.view_catalogue import CatalogueView
+from edge.view_contracts import ContractsView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
 from edge.view_maintenance import MaintenanceView
+from edge.view_price_tests import PriceTestsView
+from edge.view_pricing import PricingView
 
 T = TypeVar("T")
 
 VIEWS: tuple[type[Any], ...] = (
     CatalogueView,
+    ContractsView,
     DecisionsView,
     DemandView,
     ForecastsView,
     MaintenanceView,
+    PriceTestsView,
+    PricingView,
 )
 """One line a view."""
 
 
-PROPOSERS: tuple[type[Any], ...] = (MaintenanceView,)
+PROPOSERS: tuple[type[Any], ...] = (MaintenanceView, PricingView)
 """Those of ``VIEWS`` that know what is worth doing: they have ``proposals()``, a generator."""
 
 

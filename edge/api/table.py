@@ -6,6 +6,7 @@ A list of areas; an area's own file says what its endpoints are.
 from edge.api import (
     catalogue,
     commands,
+    contracts,
     dead_letters,
     decisions,
     demand,
@@ -18,6 +19,7 @@ from edge.api import (
     models,
     movements,
     predictive,
+    pricing,
     state,
     upload,
 )
@@ -34,7 +36,9 @@ AREAS: tuple[tuple[Endpoint, ...], ...] = (
     forecasts.ENDPOINTS,
     predictive.ENDPOINTS,
     catalogue.ENDPOINTS,
+    contracts.ENDPOINTS,
     maintenance.ENDPOINTS,
+    pricing.ENDPOINTS,
     upload.ENDPOINTS,
     dead_letters.ENDPOINTS,
     commands.ENDPOINTS,
