@@ -16,16 +16,20 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
 import uvloop
+from aiohttp import web
 
-from edge.api.app import Bound, server, serving
+from edge.api.app import API, Bound, server, serving
+from edge.api.mirrored import told
+from edge.api.table import ENDPOINTS
 from edge.clock import Clock, SystemClock
 from edge.commands import TOPIC
 from edge.config import Config
+from edge.core import Core
 from edge.errors import ConfigError, JournalFull, Rfid3Error
 from edge.health import Health
 from edge.inference import starter
@@ -35,13 +39,16 @@ from edge.ingest.mqtt import MqttSource
 from edge.notify.channels import Channels
 from edge.outbox import Outbox
 from edge.pipeline import Pipeline
+from edge.pipeline_analytics import Analytics
 from edge.pipeline_field import FieldRecord
+from edge.pipeline_mirror import Mirroring
 from edge.pipeline_proposals import Proposals
 from edge.pipeline_safeguards import told_safeguards
 from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
 from edge.sdnotify import Notifier
 from edge.storage.journal import Journal
+from edge.storage.mirror import Mirror
 from edge.storage.writer import JournalWriter
 from edge.tables import StoredTables
 from edge.view import LiveView
@@ -49,6 +56,9 @@ from edge.view_all import PROPOSERS, Views
 from edge.view_basis import Sources
 from edge.view_models import LiveModels
 from edge.view_types import Counters
+
+if TYPE_CHECKING:
+    from edge.storage.mysql import Copier
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +129,8 @@ async def running(
                 views=daemon.views,
             )
             daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
+            if config.redis.url:
+                daemon.beside["mirror"] = _mirroring(config, recovered.core, daemon, app)
         _settle_memory()
         async with asyncio.TaskGroup() as tasks:
             corridor = tasks.create_task(daemon.pipeline.run(), name="corridor")
@@ -201,9 +213,19 @@ def _assemble(
         record = FieldRecord(recovered.core, scoring.scorer, writer)
         scoring.registry.field = record.measured
         models = LiveModels(recovered.core, config, scoring.registry, scoring.scorer, record)
+    copier = _copier(config, writer, directory)
+    tables = Analytics(
+        config, recovered.core, writer, scoring.registry if scoring else None, record, copier
+    )
+    if record is not None:
+        record.also = tables
+    health.watch("tables", lambda: tables.trouble)
+    if copier is not None:
+        health.watch("mysql", lambda: copier.trouble)
 
     def counters() -> Counters:
-        return health.counters() | (models.counters() if models is not None else {})
+        copy = {"mysql": copier.counters()} if copier is not None else {}
+        return health.counters() | copy | (models.counters() if models is not None else {})
 
     limits = told_safeguards(recovered.core.ledger, config)
     if limits is not None:
@@ -225,6 +247,8 @@ def _assemble(
         "field": record,
         "outbox": outbox,
         "proposals": proposals,
+        "tables": tables,
+        "mysql": copier,
     }
     beside = {name: part for name, part in tasks.items() if part is not None}
     return Daemon(
@@ -241,6 +265,20 @@ def _assemble(
         views,
         beside,
     )
+
+
+def _mirroring(config: Config, core: Core, daemon: Daemon, app: web.Application) -> Mirroring:
+    scorer = daemon.scoring.scorer if daemon.scoring is not None else None
+    mirror = Mirroring(
+        core,
+        scorer,
+        daemon.models,
+        Mirror(config.redis.url),
+        config.redis,
+        lambda: told(app[API], ENDPOINTS),
+    )
+    daemon.health.watch("redis", lambda: mirror.trouble)
+    return mirror
 
 
 def _scoring(
@@ -260,6 +298,15 @@ def _scoring(
     pipeline.on_applied = scoring.applied
     pipeline.before_snapshot = scoring.flush
     return scoring
+
+
+def _copier(config: Config, writer: JournalWriter, directory: Path) -> "Copier | None":
+    """The copy in MySQL; its client is imported only where it is wanted."""
+    if not config.mysql.enabled:
+        return None
+    from edge.storage.mysql import Copier
+
+    return Copier(directory, writer.journal_id, config.mysql)
 
 
 _PR_SET_THP_DISABLE = 41  # <linux/prctl.h>

@@ -4,7 +4,7 @@ Cheap: reads flags and counters, asks nobody, never blocks.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edge.clock import Clock
 from edge.config import Config
@@ -40,6 +40,14 @@ class Health:
         self._config = config
         self._clock = clock
         self._since: dict[str, tuple[tuple[bool, bool], int]] = {}
+        self._copies: dict[str, Callable[[], str]] = {}
+
+    def watch(self, name: str, trouble: Callable[[], str]) -> None:
+        """Tell of a copy of the shop's data: ``trouble()`` says what is wrong, empty: nothing.
+
+        A copy that is away degrades the daemon; it goes on, and catches up.
+        """
+        self._copies[name] = trouble
 
     def submit(self, entries: Sequence[tuple[Message, Receipt]]) -> None:
         """Put messages into the inbox, all or none. Raises InboxFull."""
@@ -48,6 +56,7 @@ class Health:
     def health(self) -> list[Dependency]:
         """Every dependency by name, in a fixed order."""
         made = [self._corridor(), self._journal(), self._broker(), self._clock_state()]
+        made += [self._copy(name, trouble()) for name, trouble in self._copies.items()]
         for dependency in made:
             state = (dependency.ok, dependency.degraded)
             known = self._since.get(dependency.name)
@@ -134,6 +143,12 @@ class Health:
             return Dependency("mqtt", True)
         why = self._source.last_error or "connecting"
         return Dependency("mqtt", True, True, why, "rfid3 doctor says more")
+
+    @staticmethod
+    def _copy(name: str, trouble: str) -> Dependency:
+        if not trouble:
+            return Dependency(name, True)
+        return Dependency(name, True, True, trouble, "the shop goes on; it is caught up later")
 
     def _clock_state(self) -> Dependency:
         behind_ms = self._pipeline.core.now_ms - self._clock.now_ms()
