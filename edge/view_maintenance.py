@@ -60,6 +60,8 @@ FRESH_MS = 3_600_000
 DAYS = 30
 """Days that are planned where nobody says otherwise."""
 DAYS_MOST = 60
+TOLD_MOST = 1_000
+"""Services that the job's own result tells; the endpoint pages through all."""
 PLANS_KEPT = 4
 """Plans of other lengths that are kept."""
 PROPOSED_DAYS = 3
@@ -88,9 +90,7 @@ class Book:
     gathered: Gathered
     plan: Plan
     made_ms: int
-    revision: int
     services: list[ServiceRow]
-    fallback: bool
     basis: Basis
 
     @property
@@ -119,11 +119,6 @@ class MaintenanceView:
         ]
         self._kept = _Kept()
 
-    @property
-    def today(self) -> int:
-        """The local day that it is now, days since 1970-01-01."""
-        return self._sources.core.state.today
-
     def counted(self) -> Basis:
         """The basis of what nobody predicted."""
         return self._sources.counted()
@@ -134,16 +129,21 @@ class MaintenanceView:
         """The plan that is kept for so many days; ``None``: none yet."""
         return self._kept.books.get(days)
 
+    def of_today(self, days: int) -> bool:
+        """Whether the plan that is kept is of today."""
+        book = self.book(days)
+        return book is not None and book.gathered.items.today == self._sources.core.state.today
+
     def fresh(self, days: int) -> bool:
-        """Whether the plan that is kept is of today and not old."""
+        """Whether it is of today and not old."""
         book = self.book(days)
         return (
             book is not None
-            and book.gathered.items.today == self._sources.core.state.today
+            and self.of_today(days)
             and self._sources.now_ms - book.made_ms < FRESH_MS
         )
 
-    def keep(self, book: Book) -> None:
+    def _keep(self, book: Book) -> None:
         """From now on this is shown."""
         books = self._kept.books
         books.pop(book.plan.days, None)
@@ -163,8 +163,15 @@ class MaintenanceView:
         basis = self._sources.of_service("maintenance")
         return Gathered(inputs, found, money, told, basis.version)
 
-    def made(self, gathered: Gathered, plan: Plan) -> Book:
-        """The plan as it is shown; may be done in a thread."""
+    def making(self, gathered: Gathered) -> Generator[float, None, Schedule]:
+        """The plan, in slices, kept at the end; may be done in a thread."""
+        plan = yield from planning(gathered.inputs)
+        book = self._made(gathered, plan)
+        self._keep(book)
+        return self.schedule(book, book.services[:TOLD_MOST], None)
+
+    def _made(self, gathered: Gathered, plan: Plan) -> Book:
+        """The plan as it is shown."""
         found = gathered.items
         rows = np.flatnonzero(plan.day >= 0)
         rows = rows[np.lexsort((-plan.saves[rows], plan.day[rows]))]
@@ -173,9 +180,7 @@ class MaintenanceView:
             gathered=gathered,
             plan=plan,
             made_ms=found.now_ms,
-            revision=self._sources.revision,
             services=[self._service(gathered, plan, row) for row in rows.tolist()],
-            fallback=fallback,
             basis=self._basis(found, fallback),
         )
 
@@ -594,9 +599,8 @@ class MaintenanceView:
         """Services of the next days, each once a week; makes the plan where none is fresh."""
         if not self.fresh(DAYS):
             gathered = yield from self.gathering(DAYS)
-            work = planning(gathered.inputs)
-            plan = yield from _quiet(work)
-            self.keep(self.made(gathered, plan))
+            for _ in self.making(gathered):
+                yield None
         book = self.book(DAYS)
         assert book is not None
         until = date_of(book.plan.first_day + PROPOSED_DAYS)
@@ -667,14 +671,3 @@ def _drained(work: Generator[None, None, ClassMoney]) -> ClassMoney:
         except StopIteration as end:
             found: ClassMoney = end.value
             return found
-
-
-def _quiet(work: Generator[float, None, Plan]) -> Generator[None, None, Plan]:
-    """The same without telling how far it is."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: Plan = end.value
-            return found
-        yield None

@@ -1,14 +1,91 @@
 """Answers that are made once and read by many: whoever comes first starts it, the others wait with it.
 
-A view keeps what was made (its book) and says whether it is fresh. No rules, no columns.
+A view keeps what was made (its book) and says whether it is fresh; a job makes it in a thread, out of
+columns that were gathered on the loop. No rules, no columns here.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Hashable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from edge.api import jobs
+from edge.api.endpoint import Answer, Api
+from edge.api.problems import Problem
+
 T = TypeVar("T")
+B = TypeVar("B", covariant=True)
+
+PATIENCE_S = 5.0
+"""How long a book is waited for that nobody has made yet."""
+
+
+class Shelf(Protocol[B]):
+    """A view that keeps books by a number, such as the days they look ahead."""
+
+    def book(self, number: int) -> B | None:
+        """The book that is kept; ``None``: none yet."""
+        ...
+
+    def fresh(self, number: int) -> bool:
+        """Whether it is kept, of today and not old."""
+        ...
+
+    def of_today(self, number: int) -> bool:
+        """Whether it is kept, and of today."""
+        ...
+
+    def gathering(self, number: int) -> Generator[None, None, Any]:
+        """What it is made of, in slices."""
+        ...
+
+    def making(self, gathered: Any) -> Generator[float, None, Any]:
+        """Make it out of that and keep it; yields how far it is, and returns what the job tells."""
+        ...
+
+
+async def book_of(
+    api: Api, shelf: Shelf[T], number: int, kind: str, patience_s: float = PATIENCE_S
+) -> T | Answer:
+    """The book, made where there is none; else 202 with the job that makes it.
+
+    A book of today that has grown old is shown, and made anew behind it. Raises Problem.
+    """
+    if not shelf.fresh(number):
+        wait_s = 0.0 if shelf.of_today(number) else patience_s
+        made = await shared(shelf, number, lambda: _started(api, shelf, number, kind), wait_s)
+        if made is not None and made.state == "failed":
+            raise Problem("invalid", made.error)
+        if made is None and not shelf.of_today(number):
+            return _at_it(api, kind)
+    book = shelf.book(number)
+    return book if book is not None else _at_it(api, kind)
+
+
+def _at_it(api: Api, kind: str) -> Answer:
+    known: list[jobs.Job] = list(api.jobs.known.values())
+    for job in reversed(known):
+        if job.kind == kind:
+            return jobs.started(job)
+    raise Problem("too-many-jobs", "It is being prepared.")
+
+
+async def _started(api: Api, shelf: Shelf[Any], number: int, kind: str) -> jobs.Job:
+    """Gather on the loop, make it in a thread, wait until it is there."""
+    gathered = await in_slices(shelf.gathering(number))
+    job: jobs.Job = api.jobs.start(kind, lambda job: _stepped(shelf.making(gathered), job))
+    await api.jobs.finished(job)
+    return job
+
+
+def _stepped(work: Generator[float, None, Any], job: jobs.Job) -> Any:
+    """In a thread."""
+    while True:
+        try:
+            job.step(next(work))
+        except StopIteration as end:
+            return end.value
+
 
 _at_work: "WeakKeyDictionary[Any, dict[Hashable, asyncio.Task[Any]]]" = WeakKeyDictionary()
 

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.api import jobs
 from edge.api.body import Body
-from edge.api.books import in_slices, shared
+from edge.api.books import PATIENCE_S, book_of, in_slices
 from edge.api.commands import (
     CREATED,
     KEY_HEADER,
@@ -35,9 +34,8 @@ from edge.ledger.workshop import (
     part_name,
 )
 from edge.records import Message
-from edge.services.planning import Plan, planning
 from edge.view_basis import Basis
-from edge.view_maintenance import DAYS, DAYS_MOST, Book, Gathered, MaintenanceView
+from edge.view_maintenance import DAYS, DAYS_MOST, Book, MaintenanceView
 from edge.view_maintenance_rows import (
     ClassReturn,
     ComponentRow,
@@ -50,10 +48,8 @@ from edge.view_maintenance_rows import (
 )
 from edge.view_models import Prediction
 
-PATIENCE_S = 5.0
-"""How long a plan is waited for that nobody has made yet."""
 FEED_PATIENCE_S = 30.0
-"""The same for calendars, which do not ask a second time."""
+"""How long a calendar waits for a plan: it does not ask a second time."""
 ICS = "text/calendar; charset=utf-8"
 
 Days = Annotated[int, Meta(ge=1, le=DAYS_MOST)]
@@ -226,67 +222,15 @@ SAID: Listing[MaintenanceFeedback] = Listing(
 # -- the plan -------------------------------------------------------------------------------------
 
 
-async def book_of(api: Api, days: int, patience_s: float = PATIENCE_S) -> Book | Answer:
-    """The plan for so many days, made where there is none; else 202 with the job that makes it.
-
-    A plan of today that has grown old is shown, and made anew behind it.
-    """
+async def _book(api: Api, days: int, patience_s: float = PATIENCE_S) -> Book | Answer:
+    """The plan for so many days."""
     view = api.view_of(MaintenanceView)
-    if view.fresh(days):
-        return _there(view, days)
-    known = view.book(days)
-    old = known is not None and known.gathered.items.today == view.today
-    made = await shared(view, days, lambda: _started(api, view, days), 0.0 if old else patience_s)
-    if view.fresh(days) or old:
-        return _there(view, days)
-    if made is not None and made.state == "failed":
-        raise Problem("invalid", made.error)
-    job = _running(api, days)
-    if job is None:
-        raise Problem("too-many-jobs", "The plan is being prepared.")
-    return jobs.started(job)
-
-
-def _there(view: MaintenanceView, days: int) -> Book:
-    book = view.book(days)
-    assert book is not None, days
-    return book
-
-
-def _kind(days: int) -> str:
-    return f"maintenance schedule, {days} days"
-
-
-def _running(api: Api, days: int) -> jobs.Job | None:
-    known: list[jobs.Job] = list(api.jobs.known.values())
-    return next((job for job in reversed(known) if job.kind == _kind(days)), None)
-
-
-async def _started(api: Api, view: MaintenanceView, days: int) -> jobs.Job:
-    """Gather on the loop, plan in a thread, wait until it is there."""
-    gathered = await in_slices(view.gathering(days))
-    job: jobs.Job = api.jobs.start(_kind(days), lambda job: _planned(view, gathered, job))
-    await api.jobs.finished(job)
-    return job
-
-
-def _planned(view: MaintenanceView, gathered: Gathered, job: jobs.Job) -> Schedule:
-    """In a thread."""
-    work = planning(gathered.inputs)
-    while True:
-        try:
-            job.step(next(work), "planning")
-        except StopIteration as end:
-            plan: Plan = end.value
-            break
-    book = view.made(gathered, plan)
-    view.keep(book)
-    return view.schedule(book, book.services[:1_000], None)
+    return await book_of(api, view, days, f"maintenance schedule, {days} days", patience_s)
 
 
 async def schedule(api: Api, call: Call[ScheduleQuery, Path]) -> Schedule | Answer:
     """Who is served when, and what that saves."""
-    book = await book_of(api, call.query.days)
+    book = await _book(api, call.query.days)
     if isinstance(book, Answer):
         return book
     page = SERVICES.page(call.query, book.services)
@@ -295,7 +239,7 @@ async def schedule(api: Api, call: Call[ScheduleQuery, Path]) -> Schedule | Answ
 
 async def schedule_feed(api: Api, call: Call[DaysQuery, Path]) -> Answer:
     """The same as a calendar that other programs subscribe to."""
-    book = await book_of(api, call.query.days, FEED_PATIENCE_S)
+    book = await _book(api, call.query.days, FEED_PATIENCE_S)
     if isinstance(book, Answer):
         return book
     text = api.view_of(MaintenanceView).calendar(book)
@@ -304,13 +248,13 @@ async def schedule_feed(api: Api, call: Call[DaysQuery, Path]) -> Answer:
 
 async def resources(api: Api, call: Call[DaysQuery, Path]) -> Resources | Answer:
     """Hours and parts by week."""
-    book = await book_of(api, call.query.days)
+    book = await _book(api, call.query.days)
     return book if isinstance(book, Answer) else api.view_of(MaintenanceView).resources(book)
 
 
 async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
     """What maintenance brings, altogether and by class."""
-    book = await book_of(api, call.query.days)
+    book = await _book(api, call.query.days)
     if isinstance(book, Answer):
         return book
     view = api.view_of(MaintenanceView)

@@ -36,8 +36,6 @@ class Inspection(Struct, frozen=True, kw_only=True):
     """Defects found."""
     minutes: int = 0
     """How long it took."""
-    predicted_grade: float | None = None
-    """Grade that had been expected by now, 1 to 9."""
     note: str = ""
     """Free words."""
     said_by: str = ""
@@ -78,8 +76,6 @@ class RecordInspection(Command, tag="record_inspection", kw_only=True):
     """Defects found."""
     minutes: int = 0
     """How long it took."""
-    predicted_grade: float | None = None
-    """Grade that had been expected."""
     note: str = ""
     """Free words."""
 
@@ -100,7 +96,6 @@ def record_inspection(ledger: Ledger, command: RecordInspection, told: Told) -> 
         grade_before=command.grade_before,
         defects=[*dict.fromkeys(command.defects)],
         minutes=command.minutes,
-        predicted_grade=command.predicted_grade,
         note=command.note,
         said_by=command.by,
     )

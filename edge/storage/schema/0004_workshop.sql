@@ -61,7 +61,6 @@ CREATE TABLE inspections (
     grade_before VARCHAR(4) NOT NULL,
     defects TEXT NOT NULL,
     minutes BIGINT NOT NULL,
-    predicted_grade DOUBLE,
     note TEXT NOT NULL,
     said_by VARCHAR(255) NOT NULL,
     changed BIGINT NOT NULL,
