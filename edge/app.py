@@ -225,7 +225,9 @@ def _assemble(
 
     def counters() -> Counters:
         copy = {"mysql": copier.counters()} if copier is not None else {}
-        return health.counters() | copy | (models.counters() if models is not None else {})
+        groups = health.counters() | copy | (models.counters() if models is not None else {})
+        groups["layers"] = {**groups.get("layers", {}), "l3_reads": writer.reads}
+        return groups
 
     limits = told_safeguards(recovered.core.ledger, config)
     if limits is not None:

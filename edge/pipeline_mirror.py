@@ -16,7 +16,7 @@ key                                     what                                    
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 import msgspec
@@ -37,11 +37,11 @@ BACK_OFF_S = (1.0, 30.0)
 REFRESH = 0.5
 """A key is written again once this share of its life has passed."""
 
-Told = Iterator["tuple[Literal['kpi', 'alert', 'answer'], str, Any] | None"]
+Told = AsyncIterator[tuple[Literal["kpi", "alert", "answer"], str, Any]]
 
 
 class Mirroring:
-    """One daemon's mirror. ``told()`` yields (family, name, record), and ``None`` to let others work."""
+    """One daemon's mirror. ``told()`` yields (family, name, record)."""
 
     def __init__(
         self,
@@ -157,11 +157,7 @@ class Mirroring:
 
     async def _write_told(self) -> None:
         entries, alerts = [], set()
-        for one in self._told():
-            if one is None:
-                await asyncio.sleep(0)
-                continue
-            family, name, record = one
+        async for family, name, record in self._told():
             key = f"alert:active:{name}" if family == "alert" else f"{family}:{name}"
             if family == "alert":
                 alerts.add(key)

@@ -233,6 +233,8 @@ class LiveModels:
         self._registry = registry
         self._scorer = scorer
         self._record = record
+        self.layers = {"l4_hit": 0, "l4_miss": 0}
+        """Answers that stood in their column, and those that were made when they were asked for."""
         self._names: tuple[Manifest, list[str]] | None = None
         self._stale_ms = int(config.models.feature_stale_h * HOUR_MS)
 
@@ -258,6 +260,7 @@ class LiveModels:
         if model is None or slot.shown is None:
             return None
         fresh = slot.shown.holds(row) and slot.shown.by[row] == model.number
+        self.layers["l4_hit" if fresh else "l4_miss"] += 1
         if (explain or not fresh) and not self._scorer.one(slot.service, row):
             return None
         at_ms, values = int(slot.shown.at_ms[row]), slot.shown.values[row].tolist()
@@ -430,7 +433,8 @@ class LiveModels:
                     mean_us = latency.total_s / latency.rows * 1e6
                     now[f"{name}_us_a_row_upto_{size}"] = round(mean_us, 2)
         commands: dict[str, int | float] = dict(sorted(self._registry.counts.items()))
-        return {"models": now, "scored": total, "model_commands": commands}
+        layers: dict[str, int | float] = dict(self.layers)
+        return {"models": now, "scored": total, "model_commands": commands, "layers": layers}
 
 
 def _answered(slot: Slot, before_ms: int | None = None) -> int:

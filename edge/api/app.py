@@ -22,6 +22,7 @@ from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
 from edge.api.jobs import Jobs
+from edge.api.near import Near
 from edge.api.openapi import document
 from edge.api.ports import Corridor, Models, Tables, View
 from edge.api.problems import Problem
@@ -35,6 +36,8 @@ from edge.view_all import Views
 log = structlog.get_logger("edge.api")
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MOMENTARY = frozenset({"health", "commands", "jobs"})
+"""Areas whose answers change without a revision of the state."""
 API = web.AppKey("api", Api)
 
 
@@ -96,6 +99,9 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
     cache_control = "no-cache" if endpoint.tag else "no-store"
     vary = "Accept, Accept-Encoding" if endpoint.rows else "Accept-Encoding"
     kind = row_type(endpoint.answer, endpoint.rows) if endpoint.rows else None
+    # who has a tag is asked for it anyway; who waits asks somebody else
+    lasting = not (waits or endpoint.tag or endpoint.area in MOMENTARY)
+    near = Near(api.clock) if lasting and endpoint.method == "GET" else None
 
     async def respond(request: web.Request) -> web.StreamResponse:
         query = read_query(endpoint.query, request.query)
@@ -113,8 +119,15 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
             headers["ETag"] = tag
             if matches(request.headers.get("If-None-Match"), tag):
                 return web.Response(status=304, headers=headers)
-        made = endpoint.handler(api, call)
-        made = await made if waits else made
+        if near is not None and (known := near.get(request.path_qs, api.view.revision)) is not None:
+            api.layers["l1_hit"] += 1
+            made = known
+        else:
+            made = endpoint.handler(api, call)
+            made = await made if waits else made
+            if near is not None:
+                api.layers["l1_miss"] += 1
+                near.put(request.path_qs, api.view.revision, made)
         if csv and kind is not None and not isinstance(made, Answer):
             made = await _table(request, made, endpoint, kind)
         return await _reply(request, made, endpoint, headers)

@@ -75,6 +75,8 @@ class Api:
     patience: Patience = Patience()
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     """(path in the table, status) -> requests answered."""
+    layers: Counter[str] = field(default_factory=Counter)
+    """``l1_hit`` and ``l1_miss``: answers made within the last 100 ms and given again, or not."""
     uploaded: Counter[str] = field(default_factory=Counter)
     """Outcome -> events that came through ``POST /api/events`` or a replay."""
     in_play: set[DeadLetterKey] = field(default_factory=set)

@@ -82,7 +82,9 @@ def stats(api: Api, call: Call[Query, Path]) -> Stats:
         "http": {f"{name} {status}": n for (name, status), n in sorted(api.answers.items())},
         "http_events": dict(sorted(api.uploaded.items())),
     }
-    return Stats(api.view.revision, api.view.now_ms, {**api.view.stats(), **own})
+    groups = {**api.view.stats(), **own}
+    groups["layers"] = {**groups.get("layers", {}), **api.layers}
+    return Stats(api.view.revision, api.view.now_ms, groups)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

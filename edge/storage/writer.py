@@ -51,6 +51,7 @@ class JournalWriter:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = False
+        self.reads = 0  # queries of readers: the third of the layers
         self._read_slots = asyncio.Semaphore(readers)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -136,6 +137,7 @@ class JournalWriter:
 
         Sees everything committed before. Raises as the query, SQLite's errors as ours.
         """
+        self.reads += 1
         async with self._read_slots:
             return await self._loop.run_in_executor(self._readers, self._read, query)
 
