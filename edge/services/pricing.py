@@ -392,18 +392,18 @@ class Kind(IntEnum):
     """Above 0, which is not believed."""
 
 
-def kinds(market: Market) -> Ints:
-    """int64[n]: :class:`Kind`.
+def kinds(evidence: Ints, elasticity: Floats, low: Floats, high: Floats) -> Ints:
+    """int64[n]: :class:`Kind`, from evidence and elasticities with their 80 % intervals.
 
-    >>> from edge.services.pricing import example
-    >>> [Kind(k).name for k in kinds(example([-2.0, -0.3, -1.0, 0.4])).tolist()]
+    >>> e = np.array([-2.0, -0.3, -1.0, 0.4])
+    >>> [Kind(k).name for k in kinds(np.full(4, OWN), e, e - 0.3, e + 0.3).tolist()]
     ['ELASTIC', 'INELASTIC', 'EITHER', 'ODD']
     """
-    found = np.full(len(market), int(Kind.EITHER))
-    found[market.elasticity_high < -1] = Kind.ELASTIC
-    found[market.elasticity_low > -1] = Kind.INELASTIC
-    found[market.elasticity > 0] = Kind.ODD
-    found[(market.evidence == NOTHING) | ~np.isfinite(market.elasticity)] = Kind.UNKNOWN
+    found = np.full(len(elasticity), int(Kind.EITHER))
+    found[high < -1] = Kind.ELASTIC
+    found[low > -1] = Kind.INELASTIC
+    found[elasticity > 0] = Kind.ODD
+    found[(evidence == NOTHING) | ~np.isfinite(elasticity)] = Kind.UNKNOWN
     return found
 
 

@@ -238,7 +238,9 @@ def test_a_class_is_judged_alike_in_whatever_company(market: Market, random: obj
 def test_elasticities_are_named_by_what_their_interval_allows() -> None:
     market = example([-2.0, -0.4, -1.1, 0.2, -2.0])
     market.evidence[4] = NOTHING
-    assert kinds(market).tolist() == [
+    assert kinds(
+        market.evidence, market.elasticity, market.elasticity_low, market.elasticity_high
+    ).tolist() == [
         Kind.ELASTIC, Kind.INELASTIC, Kind.EITHER, Kind.ODD, Kind.UNKNOWN,
     ]  # fmt: skip
 

@@ -1,0 +1,516 @@
+"""``/api/predictive/pricing``: what prices would earn, how units answer to them, tests. No rules."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
+
+from edge.api.body import Body
+from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.lists import Listing, ListQuery, arranged
+from edge.api.problems import Problem
+from edge.api.query import Text
+from edge.ledger.price_tests import PriceTest, PriceTestBlock, StartPriceTest, StopPriceTest
+from edge.ledger.prices import DropCompetitorPrice, Price, SetPrice
+from edge.services.price_test import BLOCKS_MAX
+from edge.view_basis import Basis
+from edge.view_price_tests import PricePlan, PriceTestRow, PriceTestsView, Wish, planned
+from edge.view_pricing import (
+    CompetitorRow,
+    ElasticityGroup,
+    ElasticityRow,
+    PriceRow,
+    PricingView,
+)
+
+AREA = "pricing"
+ALL = "all"
+Cents = Annotated[int, Meta(ge=1, le=10**12)]
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class RecommendationsQuery(ListQuery):
+    """Of which classes."""
+
+    category: Text | None = None
+    """Only classes of this category; upper and lower case do not matter."""
+    store: Text | None = None
+    """Only this store; ``all`` or nothing: all stores."""
+    sku: Text | None = None
+    """Only this class: worked out anew, and with what each influence adds."""
+    action: Literal["change", "test", "keep", "nothing"] | None = None
+    """Only those of which this is recommended."""
+
+
+class PriceRecommendations(Struct, kw_only=True):
+    """What is recommended."""
+
+    basis: Basis
+    """Who speaks."""
+    horizon_days: int
+    """Days that units, revenue and gains are of."""
+    counts: dict[str, int]
+    """Action -> classes, of all that were asked for."""
+    recommendations: list[PriceRow]
+    """The rows."""
+    next_cursor: str | None
+    """``cursor`` of the next page; null: this is the last."""
+
+
+class ElasticityQuery(ListQuery):
+    """Of which classes."""
+
+    category: Text | None = None
+    """Only classes of this category; upper and lower case do not matter."""
+    store: Text | None = None
+    """Only this store; ``all`` or nothing: all stores."""
+    sku: Text | None = None
+    """Only this class."""
+    known: bool | None = None
+    """Only classes of which an elasticity is known, or is not."""
+
+
+class ElasticityAnalysis(Struct, kw_only=True):
+    """How units answer to prices."""
+
+    basis: Basis
+    """Who speaks."""
+    level: float
+    """Share of cases that an interval should hold."""
+    kinds: dict[str, int]
+    """Kind -> classes, of all that were asked for."""
+    groups: list[ElasticityGroup]
+    """Categories, from classes with evidence of their own."""
+    elasticities: list[ElasticityRow]
+    """The rows."""
+    next_cursor: str | None
+    """``cursor`` of the next page; null: this is the last."""
+
+
+class CompetitorsQuery(ListQuery):
+    """Of what, and whose."""
+
+    sku: Text | None = None
+    """Only this class."""
+    store: Text | None = None
+    """Only this store of ours."""
+    competitor: Text | None = None
+    """Only this competitor."""
+
+
+class CompetitorPrices(Struct, kw_only=True):
+    """The newest prices of competitors."""
+
+    basis: Basis
+    """How fresh this is."""
+    prices: list[CompetitorRow]
+    """The rows."""
+    next_cursor: str | None
+    """``cursor`` of the next page; null: this is the last."""
+
+
+class TestsQuery(ListQuery):
+    """Which tests."""
+
+    sku: Text | None = None
+    """Only of this class."""
+    store: Text | None = None
+    """Only those that this store takes part in."""
+    status: Literal["planned", "running", "ended"] | None = None
+    """Only those that stand so."""
+    verdict: Literal["better", "worse", "no_difference_shown", "not_enough_data"] | None = None
+    """Only those of which this is known."""
+
+
+class PriceTests(Struct, kw_only=True):
+    """A page of price tests."""
+
+    basis: Basis
+    """How fresh this is."""
+    tests: list[PriceTestRow]
+    """The rows."""
+    next_cursor: str | None
+    """``cursor`` of the next page; null: this is the last."""
+
+
+class TestPath(Path):
+    """Which test."""
+
+    id: Text
+    """Its id."""
+
+
+class PriceTestDetail(Struct, kw_only=True):
+    """One price test with what each block brought."""
+
+    basis: Basis
+    """How fresh this is."""
+    test: PriceTestRow
+    """How it stands."""
+    blocks: list[PriceTestBlock]
+    """Blocks that are over, in order."""
+
+
+class NewPriceTest(Body):
+    """A price to be tested."""
+
+    sku: Key
+    """Class or SKU."""
+    tested_cents: Cents | None = None
+    """Price to be tried; or ``change``."""
+    change: Annotated[float, Meta(ge=-0.5, le=0.5)] | None = None
+    """The same as a share of the present price, such as 0.1."""
+    control_cents: Cents | None = None
+    """Present price; without it the one that is known."""
+    stores: Annotated[list[Key], Meta(max_length=50)] = field(default_factory=list)
+    """Stores that take part; none: the configured one."""
+    design: Literal["store", "period"] | None = None
+    """``store``: two groups of stores swap prices; ``period``: all charge the same. Without it by store
+    where there are two or more."""
+    measure: Literal["revenue", "units"] = "revenue"
+    """What is compared."""
+    period_days: Annotated[int, Meta(ge=1, le=28)] = 7
+    """Days for which a price is charged without a change."""
+    washout_days: Annotated[int, Meta(ge=0, le=27)] = 0
+    """First days of a period that do not count."""
+    effect_least: Annotated[float, Meta(ge=0.005, le=2)] = 0.1
+    """Least difference worth knowing, a share of the takings."""
+    alpha: Annotated[float, Meta(ge=0.001, le=0.2)] = 0.05
+    """Probability of a difference being shown where there is none."""
+    power: Annotated[float, Meta(ge=0.5, le=0.99)] = 0.8
+    """Probability of ``effect_least`` being shown."""
+    blocks: Annotated[int, Meta(ge=2, le=BLOCKS_MAX)] | None = None
+    """Blocks of two periods each; without it as many as the power takes."""
+    start_in_days: Annotated[int, Meta(ge=1, le=90)] = 1
+    """Days until it begins."""
+    loss_most_cents: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    """The tested price may lose this much, then the test stops; 0: no such end."""
+    name: Annotated[str, Meta(max_length=200)] = ""
+    """Name for people."""
+    by: Annotated[str, Meta(max_length=200)] = ""
+    """Who asks."""
+
+
+class PlannedTest(Struct, kw_only=True):
+    """What a test would take; nothing has begun."""
+
+    basis: Basis
+    """How fresh this is."""
+    plan: PricePlan
+    """What it takes."""
+
+
+class Asking(Body):
+    """Who asks, and why."""
+
+    by: Annotated[str, Meta(max_length=200)] = ""
+    """Who."""
+    why: Annotated[str, Meta(max_length=2_000)] = ""
+    """Why."""
+
+
+class NewPrice(Asking, kw_only=True):
+    """A price that people set: the new baseline."""
+
+    sku: Key
+    """Class or SKU."""
+    price_cents: Cents
+    """Price of one unit."""
+    store: Annotated[str, Meta(max_length=255)] = ""
+    """Store; empty: the configured one."""
+
+
+class CompetitorPath(Path):
+    """Which price of whom."""
+
+    sku: Text
+    """Class or SKU."""
+    competitor: Text
+    """Whose price."""
+
+
+class DropQuery(Query):
+    """Where."""
+
+    store: Text | None = None
+    """Store of ours; without it the configured one."""
+
+
+class TestAnswer(CommandAnswer, kw_only=True):
+    """What became of the command; the test as it is now."""
+
+    result: PriceTest | None = None
+    """The test; null while it is not decided."""
+
+
+class PriceAnswer(CommandAnswer, kw_only=True):
+    """What became of the command; the price as it is now."""
+
+    result: Price | None = None
+    """The price; null while it is not decided."""
+
+
+RECOMMENDATIONS: Listing[PriceRow] = Listing(
+    "price-recommendations",
+    key=("sku", "store"),
+    sorts=("gain_cents", "confidence", "change", "price_cents", "revenue_cents"),
+    sort="gain_cents",
+    order="desc",
+)
+ELASTICITIES: Listing[ElasticityRow] = Listing(
+    "elasticities",
+    key=("sku", "store"),
+    sorts=("elasticity", "certainty"),
+    sort="certainty",
+    order="desc",
+)
+COMPETITORS: Listing[CompetitorRow] = Listing(
+    "competitor-prices",
+    key=("sku", "store", "competitor"),
+    sorts=("sku", "competitor", "price_cents", "gap", "seen_ms"),
+    sort="seen_ms",
+    order="desc",
+    filters={"competitor": "competitor"},
+)
+TESTS: Listing[PriceTestRow] = Listing(
+    "price-tests",
+    key=("id",),
+    sorts=("created_ms", "sku", "first_day", "effect"),
+    sort="created_ms",
+    order="desc",
+    filters={
+        "sku": "sku",
+        "status": "status",
+        "verdict": "verdict",
+        "store": lambda row, wanted: wanted in row.stores,
+    },
+)
+
+
+def _store(text: str | None) -> str:
+    return "" if text is None or text == ALL else text
+
+
+async def recommendations(api: Api, call: Call[RecommendationsQuery, Path]) -> PriceRecommendations:
+    """Prices that would earn more, the most valuable first."""
+    view, query = api.view_of(PricingView), call.query
+    sort, falling = RECOMMENDATIONS.arrangement(query)
+    rows = view.rows(_store(query.store), query.category or "", query.sku or "")
+    for _ in view.refreshing(rows, anew=query.sku is not None):
+        await asyncio.sleep(0)
+    counts = view.counts(rows)
+    chosen = view.of_action(rows, query.action)
+    page, cursor = arranged(
+        query, "price-recommendations", chosen, view.sorting(chosen, sort), falling
+    )
+    return PriceRecommendations(
+        basis=view.basis(),
+        horizon_days=28,
+        counts=counts,
+        recommendations=view.told(page, influences=query.sku is not None),
+        next_cursor=cursor,
+    )
+
+
+def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> ElasticityAnalysis:
+    """How units of each class answer to its price, and of each category."""
+    view, query = api.view_of(PricingView), call.query
+    sort, falling = ELASTICITIES.arrangement(query)
+    rows = view.rows(_store(query.store), query.category or "", query.sku or "")
+    known, kinds = view.elasticities(rows)
+    value = view.elasticity_sorting(known, sort)
+    keep = view.having(known, query.known)
+    page, cursor = arranged(query, "elasticities", rows[keep], value[keep], falling)
+    return ElasticityAnalysis(
+        basis=view.columns.basis(),
+        level=0.8,
+        kinds=view.kind_counts(kinds),
+        groups=view.elasticity_groups(rows, known),
+        elasticities=view.elasticity_rows(page),
+        next_cursor=cursor,
+    )
+
+
+def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> CompetitorPrices:
+    """What competitors charge, as far as somebody saw it."""
+    view = api.view_of(PricingView)
+    page = COMPETITORS.page(call.query, view.competitors(call.query.sku, call.query.store))
+    basis = view.counted()
+    return CompetitorPrices(basis=basis, prices=page.rows, next_cursor=page.next_cursor)
+
+
+async def drop_competitor(api: Api, call: Call[DropQuery, CompetitorPath]) -> Answer:
+    """Forget a competitor's price."""
+    store = call.query.store or api.settings.shop.store
+    told = DropCompetitorPrice(sku=call.path.sku, store=store, competitor=call.path.competitor)
+    return await command(api, call, told)
+
+
+async def set_price(api: Api, call: Call[Query, Path]) -> Answer:
+    """Set a price: guard rails count from it."""
+    asked: NewPrice = call.body
+    store = asked.store or api.settings.shop.store
+    told = SetPrice(sku=asked.sku, store=store, price_cents=asked.price_cents, by=asked.by,
+                    why=asked.why)  # fmt: skip
+    return await command(api, call, told)
+
+
+# -- tests ------------------------------------------------------------------------------------------
+
+
+async def plan_test(api: Api, call: Call[Query, Path]) -> PlannedTest:
+    """Say what a test would take; nothing begins."""
+    _, plan = await _planned(api, call.body)
+    return PlannedTest(basis=api.view_of(PriceTestsView).basis(), plan=plan)
+
+
+async def start_test(api: Api, call: Call[Query, Path]) -> Answer:
+    """Plan a test of a price and begin it."""
+    asked: NewPriceTest = call.body
+    test, plan = await _planned(api, asked)
+    if not plan.blocks:
+        raise Problem("invalid", _too_long(plan), cure=_SOONER)
+    told = StartPriceTest(test=replace(test, name=asked.name), by=asked.by)
+    return await command(api, call, told, created=True)
+
+
+async def _planned(api: Api, asked: NewPriceTest) -> tuple[PriceTest, PricePlan]:
+    view = api.view_of(PriceTestsView)
+    gathered = view.gathered(_wish(api, view, asked))
+    if isinstance(gathered, str):
+        raise Problem("invalid", f"{gathered}.")
+    beyond = view.beyond(gathered)
+    if beyond:
+        raise Problem("limit", f"{beyond}.", cure="Test a price nearer to the baseline.")
+    return await asyncio.to_thread(planned, gathered)
+
+
+_SOONER = (
+    "Name ``blocks`` yourself (the answer states its power), a larger ``effect_least``, shorter "
+    "``period_days``, more ``stores``, or a class that moves more."
+)
+
+
+def _too_long(plan: PricePlan) -> str:
+    if plan.sd is None:
+        return f"Nothing of {plan.sku!r} has moved: how long a test takes cannot be told."
+    return (
+        f"A difference of {plan.effect_least:.1%} is not shown within {BLOCKS_MAX} blocks with "
+        f"probability {plan.power or 0.8:.0%}: block differences scatter by {plan.sd:.1%}."
+    )
+
+
+def _wish(api: Api, view: PriceTestsView, asked: NewPriceTest) -> Wish:
+    stores = tuple(asked.stores) or (api.settings.shop.store,)
+    if (asked.tested_cents is None) == (asked.change is None):
+        raise Problem("invalid", "Name either tested_cents or change.")
+    cents = asked.tested_cents
+    if cents is None:
+        present = asked.control_cents or view.present_cents(asked.sku, stores)
+        if present is None:
+            raise Problem("invalid", f"No price of {asked.sku!r} is known: name control_cents.")
+        cents = round(present * (1 + (asked.change or 0.0)))
+    return Wish(
+        sku=asked.sku, stores=stores, tested_cents=cents,
+        design=asked.design or ("store" if len(stores) > 1 else "period"),
+        period_days=asked.period_days, washout_days=asked.washout_days, measure=asked.measure,
+        effect_least=asked.effect_least, alpha=asked.alpha, power=asked.power, blocks=asked.blocks,
+        first_day=view.today + asked.start_in_days, loss_most_cents=asked.loss_most_cents,
+        control_cents=asked.control_cents,
+    )  # fmt: skip
+
+
+def list_tests(api: Api, call: Call[TestsQuery, Path]) -> PriceTests:
+    """Price tests, the newest first."""
+    view = api.view_of(PriceTestsView)
+    page = TESTS.page(call.query, view.tests())
+    return PriceTests(basis=view.basis(), tests=page.rows, next_cursor=page.next_cursor)
+
+
+async def get_test(api: Api, call: Call[Query, TestPath]) -> PriceTestDetail:
+    """One price test: what each store charges today, what is known, block by block."""
+    view = api.view_of(PriceTestsView)
+    test = view.test(call.path.id)
+    if test is None:
+        raise _unknown(call.path.id)
+    row, basis = view.row(test), view.basis()
+    blocks = await api.tables.ledger_rows(
+        PriceTestBlock, {"test": test.id}, order="block", limit=99
+    )
+    return PriceTestDetail(basis=basis, test=row, blocks=blocks)
+
+
+async def stop_test(api: Api, call: Call[Query, TestPath]) -> Answer:
+    """End a price test before its time; what is known stays known."""
+    told = StopPriceTest(id=call.path.id, by=call.body.by, why=call.body.why)
+    return await command(api, call, told)
+
+
+def _unknown(id_: str) -> Problem:
+    return Problem(
+        "unknown", f"No price test {id_!r}.", cure="See /api/predictive/pricing/price-tests"
+    )
+
+
+_BASE = "/api/predictive/pricing"
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET", f"{_BASE}/recommendations", "price_recommendations",
+        "Prices that would earn more, within the guard rails; nothing where nothing is known.",
+        recommendations, PriceRecommendations, area=AREA, query=RecommendationsQuery,
+        problems=("bad-cursor",), rows="recommendations",
+    ),
+    Endpoint(
+        "GET", f"{_BASE}/elasticity-analysis", "elasticity_analysis",
+        "How units answer to prices, by class and category.",
+        elasticities, ElasticityAnalysis, area=AREA, query=ElasticityQuery,
+        problems=("bad-cursor",), rows="elasticities",
+    ),
+    Endpoint(
+        "GET", f"{_BASE}/competitors", "competitor_prices",
+        "What competitors charge, as far as somebody saw it.",
+        competitors, CompetitorPrices, area=AREA, query=CompetitorsQuery,
+        problems=("bad-cursor",), rows="prices",
+    ),
+    Endpoint(
+        "DELETE", f"{_BASE}/competitors/{{sku}}/{{competitor}}", "drop_competitor_price",
+        "Forget a competitor's price.",
+        drop_competitor, CommandAnswer, area=AREA, query=DropQuery, parts=CompetitorPath,
+        problems=(*PROBLEMS, "unknown"), headers=KEY_HEADER, statuses=STATUSES,
+    ),
+    Endpoint(
+        "POST", f"{_BASE}/prices", "set_price",
+        "Set a price: guard rails count from it.",
+        set_price, PriceAnswer, area=AREA, body=NewPrice,
+        problems=PROBLEMS, headers=KEY_HEADER, statuses=STATUSES,
+    ),
+    Endpoint(
+        "POST", f"{_BASE}/test-price", "test_price",
+        "Begin a test of a price, its length stated beforehand.",
+        start_test, TestAnswer, area=AREA, body=NewPriceTest,
+        problems=PROBLEMS, headers=KEY_HEADER, statuses=CREATED,
+    ),
+    Endpoint(
+        "POST", f"{_BASE}/test-price/plan", "plan_price_test",
+        "What a test of a price would take; nothing begins.",
+        plan_test, PlannedTest, area=AREA, body=NewPriceTest, problems=("invalid", "limit"),
+    ),
+    Endpoint(
+        "GET", f"{_BASE}/price-tests", "price_tests",
+        "Price tests and what is known of them.",
+        list_tests, PriceTests, area=AREA, query=TestsQuery, problems=("bad-cursor",), rows="tests",
+    ),
+    Endpoint(
+        "GET", f"{_BASE}/price-tests/{{id}}", "price_test",
+        "One price test: today's prices, what is known, block by block.",
+        get_test, PriceTestDetail, area=AREA, parts=TestPath, problems=("unknown",),
+    ),
+    Endpoint(
+        "POST", f"{_BASE}/price-tests/{{id}}/stop", "stop_price_test",
+        "End a price test before its time.",
+        stop_test, TestAnswer, area=AREA, parts=TestPath, body=Asking,
+        problems=(*PROBLEMS, "unknown"), headers=KEY_HEADER, statuses=STATUSES,
+    ),
+)  # fmt: skip

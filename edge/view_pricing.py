@@ -1,0 +1,511 @@
+"""Prices as readers see them: recommendations, elasticities, competitors. Gathers and hands over.
+
+Recommendations are worked out some classes at a time (``refreshing``) and remembered for some minutes;
+the class that somebody asks for by name is always worked out anew. What is best is the word of
+``edge.services.pricing``.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.commands import Propose
+from edge.decisions.deeds import safeguards
+from edge.ledger.price_tests import PriceTest
+from edge.ledger.prices import CompetitorPrice
+from edge.services import pricing
+from edge.services.pricing import Action, Kind, Market, Rails
+from edge.view_basis import Basis, Sources
+from edge.view_market import DAY_MS, HORIZON_DAYS, MARKET_DAYS, MarketColumns
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+SLICE_ROWS = 32
+"""Classes worked out without letting others work: about 3 ms."""
+KEEP_MS = 300_000
+"""A recommendation is worked out anew after so long."""
+NUMBERS = (
+    "change", "price_cents", "confidence", "units", "units_now",
+    "revenue_mean", "revenue_low", "revenue_high",
+    "revenue_now_mean", "revenue_now_low", "revenue_now_high",
+    "gain_mean", "gain_low", "gain_high",
+)  # fmt: skip
+ACTIONS = {
+    Action.NOTHING: "nothing",
+    Action.KEEP: "keep",
+    Action.TEST: "test",
+    Action.CHANGE: "change",
+}
+KINDS = {
+    Kind.UNKNOWN: "unknown", Kind.ELASTIC: "elastic", Kind.INELASTIC: "inelastic",
+    Kind.EITHER: "either", Kind.ODD: "odd",
+}  # fmt: skip
+EVIDENCE = ("nothing", "category", "own")
+RULE = "expected contribution of 28 days at changed prices; intervals and chances of beliefs"
+
+
+class Range(Struct, kw_only=True, gc=False):
+    """A number and what should hold it in 80 % of cases."""
+
+    value: float | None
+    """What is expected; null: nothing can be said."""
+    low: float | None
+    """Lower end."""
+    high: float | None
+    """Upper end."""
+
+
+class Influences(Struct, kw_only=True, gc=False):
+    """How far each influence moves the recommended change, as a share of the price."""
+
+    season: float | None
+    """Against an average time of the year."""
+    utilisation: float | None
+    """Against no end to what can be handed out."""
+    quality: float | None
+    """Against goods that are not worn."""
+    market: float | None
+    """Against no competitors."""
+
+
+class PriceRow(Struct, kw_only=True):
+    """What is recommended for one class in one store."""
+
+    sku: str
+    """Class or SKU."""
+    store: str
+    """Store."""
+    name: str
+    """Name."""
+    category: str
+    """Category."""
+    action: str
+    """``change`` the price, ``test`` another first, ``keep`` it, or ``nothing`` is known."""
+    price_cents: float | None
+    """Present price; null: not known."""
+    baseline_cents: float | None
+    """Price that people set: guard rails count from it."""
+    recommended_cents: float | None
+    """Price that would earn most within the rails; null: nothing is known."""
+    change: float | None
+    """The same as a share of the present price; 0: keep it."""
+    confidence: float | None
+    """Chance that the change gains; with ``keep``: that no allowed one gains."""
+    units_now: float | None
+    """Units of the next 28 days at the present price."""
+    units: float | None
+    """Units at the recommended one."""
+    revenue_now_cents: Range
+    """Revenue of the next 28 days at the present price."""
+    revenue_cents: Range
+    """Revenue at the recommended one."""
+    gain_cents: Range
+    """What the change adds to revenue less cost of the units."""
+    elasticity: Range
+    """Percent of units for one percent of price."""
+    evidence: str
+    """What that rests on: its ``own`` prices, its ``category``'s, or ``nothing``."""
+    season: float | None
+    """Expected units over those of an average time as long."""
+    utilisation: float | None
+    """Share of the units that were out over 28 days."""
+    grade: float | None
+    """Mean quality grade, 1 (C-) to 9 (A+)."""
+    market_cents: float | None
+    """Median of competitors' prices seen within 60 days."""
+    competitors: int
+    """How many of them."""
+    reasons: list[str]
+    """What stands behind it, or in its way, for people."""
+    influences: Influences | None = None
+    """Only for a class that was asked for by ``sku``."""
+
+
+class ElasticityRow(Struct, kw_only=True):
+    """How units of one class answer to its price."""
+
+    sku: str
+    """Class or SKU."""
+    store: str
+    """Store."""
+    name: str
+    """Name."""
+    category: str
+    """Category."""
+    elasticity: Range
+    """Percent of units for one percent of price."""
+    evidence: str
+    """What that rests on: its ``own`` prices, its ``category``'s, or ``nothing``."""
+    kind: str
+    """``elastic`` (below -1 for sure), ``inelastic`` (above), ``either``, ``odd`` (above 0), ``unknown``."""
+    price_cents: float | None
+    """Present price."""
+    seen_low_cents: float | None
+    """Lowest price ever charged, as the model saw it."""
+    seen_high_cents: float | None
+    """Highest."""
+    extrapolated: bool
+    """Whether the present price is outside of these."""
+
+
+class ElasticityGroup(Struct, kw_only=True):
+    """Classes of a category together."""
+
+    category: str
+    """Category; empty: classes without one."""
+    classes: int
+    """Classes with evidence of their own."""
+    elasticity: float
+    """Mean of theirs."""
+    sd: float
+    """Of that mean."""
+    spread: float
+    """Deviation between classes."""
+
+
+class CompetitorRow(Struct, kw_only=True):
+    """The newest price of one competitor for one class."""
+
+    sku: str
+    """Class or SKU, as ours."""
+    store: str
+    """Store of ours that it competes with."""
+    competitor: str
+    """Whose price."""
+    price_cents: int
+    """Price of one unit."""
+    before_cents: int
+    """The one seen before; 0: none."""
+    seen_ms: int
+    """When it was seen."""
+    age_days: float
+    """Days since."""
+    counts: bool
+    """Whether it is new enough to count."""
+    ours_cents: float | None
+    """Our price; null: not known."""
+    gap: float | None
+    """Ours over theirs less 1."""
+    source: str
+    """Who told."""
+
+
+class PricingView:
+    """Reads what is known of prices; remembers what was worked out."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state = sources.core.state
+        self.columns = MarketColumns(sources)
+        size = self._state.cls.keys.limit
+        self._numbers: dict[str, Floats] = {}
+        self._said = np.zeros((3, size), np.int64)  # action, why, evidence
+        self._at_ms = np.full(size, -KEEP_MS, np.int64)
+        self._whose = np.zeros(size, np.uint64)
+        self._by = np.zeros(size, np.int32)
+        self._busy = False
+
+    # -- whose prices -------------------------------------------------------------------------------
+
+    def rows(self, store: str = "", category: str = "", sku: str = "") -> Ints:
+        """int64[n]: classes of a store, category, SKU; empty: all."""
+        return self.columns.demand.rows(store, category, sku)
+
+    def basis(self) -> Basis:
+        """Who speaks."""
+        made = self.columns.basis()
+        made.rule = f"{made.rule}; {RULE}" if made.rule else RULE
+        return made
+
+    def counted(self) -> Basis:
+        """Nobody predicts: it was seen."""
+        return self._sources.counted()
+
+    def rails(self) -> Rails:
+        """Guard rails in force."""
+        return Rails(baseline=safeguards(self._sources.core.ledger).price_change_max_ratio)
+
+    # -- recommendations ------------------------------------------------------------------------------
+
+    def refreshing(self, rows: Ints, *, anew: bool = False) -> Iterator[None]:
+        """Work out what is too old (``anew``: everything), some classes at each step.
+
+        While somebody else is at it, what was worked out before is good enough.
+        """
+        due = rows if anew else rows[self._due(rows)]
+        if not anew and self._busy:
+            due = due[self._whose[due] != self._state.cls.keys.hashes[due]]
+        mine = not self._busy
+        self._busy = True
+        try:
+            for start in range(0, len(due), SLICE_ROWS):
+                part = due[start : start + SLICE_ROWS]
+                yield from self.columns.filling(part)
+                self._work_out(part)
+                yield
+        finally:
+            if mine:
+                self._busy = False
+
+    def _due(self, rows: Ints) -> NDArray[np.bool_]:
+        old = self._sources.now_ms - self._at_ms[rows] >= KEEP_MS
+        other = self._by[rows] != self.columns.model_number
+        return np.asarray(old | other | (self._whose[rows] != self._state.cls.keys.hashes[rows]))
+
+    def _work_out(self, rows: Ints) -> None:
+        rows = rows[self._state.cls.keys.hashes[rows] != 0]
+        market = self.columns.gather(rows)
+        said = pricing.advise(market, self.rails())
+        if not self._numbers:
+            size = self._state.cls.keys.limit
+            self._numbers = {name: np.full(size, np.nan) for name in NUMBERS}
+        for name in ("change", "price_cents", "confidence", "units", "units_now"):
+            self._numbers[name][rows] = getattr(said, name)
+        for name in ("revenue", "revenue_now", "gain"):
+            money = getattr(said, name)
+            for part in ("mean", "low", "high"):
+                self._numbers[f"{name}_{part}"][rows] = getattr(money, part)
+        self._said[:, rows] = said.action, said.why, market.evidence
+        self._at_ms[rows] = self._sources.now_ms
+        self._whose[rows] = self._state.cls.keys.hashes[rows]
+        self._by[rows] = self.columns.model_number
+
+    def of_action(self, rows: Ints, action: str | None) -> Ints:
+        """Those of which this is recommended."""
+        wanted = [number for number, word in ACTIONS.items() if word == action]
+        return rows if action is None else rows[self._said[0, rows] == int(wanted[0])]
+
+    def counts(self, rows: Ints) -> dict[str, int]:
+        """Action -> classes."""
+        many = np.bincount(self._said[0, rows], minlength=len(ACTIONS))
+        return {word: int(many[number]) for number, word in ACTIONS.items()}
+
+    def sorting(self, rows: Ints, name: str) -> Floats:
+        """float64[n]: a column to sort by: gain_cents, confidence, change, price_cents, revenue_cents."""
+        column = {"gain_cents": "gain_mean", "revenue_cents": "revenue_mean"}.get(name, name)
+        if not self._numbers:
+            return np.full(len(rows), np.nan)
+        return self._numbers[column][rows]
+
+    def told(self, rows: Ints, *, influences: bool = False) -> list[PriceRow]:
+        """What was worked out, for the rows of one page."""
+        market = self.columns.gather(rows)
+        why = pricing.influences(market, self.rails()) if influences else None
+        return [self._row(i, row, market, why) for i, row in enumerate(rows.tolist())]
+
+    def _row(self, i: int, row: int, market: Market, why: dict[str, Floats] | None) -> PriceRow:
+        store, _, sku = self._state.cls.keys.key(row).partition("\x1f")
+
+        def number(name: str, digits: int = 4) -> float | None:
+            return _number(self._numbers[name][row], digits) if self._numbers else None
+
+        def money(name: str) -> Range:
+            parts = (number(f"{name}_{part}", 2) for part in ("mean", "low", "high"))
+            value, low, high = parts
+            return Range(value=value, low=low, high=high)
+
+        known = market.evidence[i] > 0
+        moved = None
+        if why is not None:
+            moved = Influences(**{name: _number(values[i]) for name, values in why.items()})
+        bits = int(self._said[1, row])
+        return PriceRow(
+            sku=sku,
+            store=store,
+            name=self._state.cls.text["name"].get(row, ""),
+            category=self.columns.demand.category(sku, row),
+            action=ACTIONS[Action(int(self._said[0, row]))],
+            price_cents=_number(market.price_cents[i], 2),
+            baseline_cents=_number(market.baseline_cents[i], 2),
+            recommended_cents=number("price_cents", 2),
+            change=number("change"),
+            confidence=number("confidence"),
+            units_now=number("units_now"),
+            units=number("units"),
+            revenue_now_cents=money("revenue_now"),
+            revenue_cents=money("revenue"),
+            gain_cents=money("gain"),
+            elasticity=_elasticity(market, i) if known else Range(value=None, low=None, high=None),
+            evidence=EVIDENCE[int(market.evidence[i])],
+            season=_number(market.season[i]),
+            utilisation=_number(market.utilisation[i]),
+            grade=_number(market.grade[i]),
+            market_cents=_number(market.market_cents[i], 2),
+            competitors=len(self.columns.competitors(sku, store)),
+            reasons=[text for flag, text in pricing.WORDS.items() if bits & flag],
+            influences=moved,
+        )
+
+    # -- elasticities ---------------------------------------------------------------------------------
+
+    def elasticities(self, rows: Ints) -> tuple[Floats, Ints]:
+        """(beliefs float64[n, 7] as ``MarketColumns.beliefs``, int64[n] kinds)."""
+        known = self.columns.beliefs(rows)
+        kinds = pricing.kinds(known[:, 0].astype(np.int64), *known[:, 1:4].T)
+        return known, kinds
+
+    @staticmethod
+    def having(known: Floats, wanted: bool | None) -> NDArray[np.bool_]:
+        """bool[n]: which classes have an elasticity, or have none; ``None``: all."""
+        has: NDArray[np.bool_] = known[:, 0] > 0
+        return np.ones(len(known), np.bool_) if wanted is None else has == wanted
+
+    def elasticity_sorting(self, known: Floats, name: str) -> Floats:
+        """float64[n]: ``elasticity``, or ``certainty`` (minus the interval's width); NaN: unknown."""
+        value = known[:, 1] if name == "elasticity" else known[:, 2] - known[:, 3]
+        return np.where(known[:, 0] > 0, value, np.nan)
+
+    @staticmethod
+    def kind_counts(kinds: Ints) -> dict[str, int]:
+        """Kind -> classes."""
+        return {word: int((kinds == kind).sum()) for kind, word in KINDS.items()}
+
+    def elasticity_rows(self, rows: Ints) -> list[ElasticityRow]:
+        """Of one page."""
+        known, kinds = self.elasticities(rows)
+        price, _ = self.columns.prices(rows)
+        made = []
+        for i, (row, (store, sku)) in enumerate(
+            zip(rows.tolist(), self.columns.keys(rows), strict=True)
+        ):
+            low, high = _number(known[i, 5], 2), _number(known[i, 6], 2)
+            value = [_number(v) if known[i, 0] else None for v in known[i, 1:4].tolist()]
+            outside = low is not None and high is not None and not (
+                low * 0.999 <= price[i] <= high * 1.001
+            )  # fmt: skip
+            made.append(
+                ElasticityRow(
+                    sku=sku, store=store, name=self._state.cls.text["name"].get(row, ""),
+                    category=self.columns.demand.category(sku, row),
+                    elasticity=Range(value=value[0], low=value[1], high=value[2]),
+                    evidence=EVIDENCE[int(known[i, 0])], kind=KINDS[Kind(int(kinds[i]))],
+                    price_cents=_number(price[i], 2), seen_low_cents=low, seen_high_cents=high,
+                    extrapolated=outside and bool(price[i] == price[i]),
+                )
+            )  # fmt: skip
+        return made
+
+    def elasticity_groups(self, rows: Ints, known: Floats) -> list[ElasticityGroup]:
+        """By category, those of which most classes tell first."""
+        own = np.flatnonzero(known[:, 0] == pricing.OWN)
+        of: dict[str, list[int]] = {}
+        keys = self.columns.keys(rows[own])
+        for i, row, (_, sku) in zip(own.tolist(), rows[own].tolist(), keys, strict=True):
+            of.setdefault(self.columns.demand.category(sku, row), []).append(i)
+        made = []
+        for category, some in of.items():
+            found = pricing.pooled(known[some, 1], known[some, 2], known[some, 3])
+            if found is not None:
+                made.append(
+                    ElasticityGroup(
+                        category=category, classes=found.classes, elasticity=round(found.mean, 4),
+                        sd=round(found.sd, 4), spread=round(found.spread, 4),
+                    )
+                )  # fmt: skip
+        return sorted(made, key=lambda group: (-group.classes, group.category))
+
+    # -- competitors ----------------------------------------------------------------------------------
+
+    def competitors(self, sku: str | None, store: str | None) -> list[CompetitorRow]:
+        """Every price of a competitor that is kept."""
+        ledger = self._sources.core.ledger
+        found = ledger.by(CompetitorPrice, "sku", sku) if sku else [
+            *ledger.rows(CompetitorPrice).values()]  # fmt: skip
+        found = [one for one in found if store is None or one.store == store]
+        ours = self._ours(sorted({(one.store, one.sku) for one in found}))
+        return [self._competitor(one, ours.get((one.store, one.sku))) for one in found]
+
+    def _ours(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
+        get = self._state.cls.keys.get
+        known = [(key, row) for key in keys if (row := get("\x1f".join(key))) >= 0]
+        if not known:
+            return {}
+        price, _ = self.columns.prices(np.array([row for _, row in known], np.int64))
+        return {key: float(p) for (key, _), p in zip(known, price, strict=True) if p == p}
+
+    def _competitor(self, one: CompetitorPrice, ours: float | None) -> CompetitorRow:
+        age = (self._sources.now_ms - one.seen_ms) / DAY_MS
+        told = {name: getattr(one, name) for name in
+                ("sku", "store", "competitor", "price_cents", "before_cents", "seen_ms", "source")}  # fmt: skip
+        return CompetitorRow(
+            **told, age_days=round(age, 3), counts=age <= MARKET_DAYS, ours_cents=ours,
+            gap=None if ours is None else round(ours / one.price_cents - 1, 4),
+        )  # fmt: skip
+
+    # -- proposals ------------------------------------------------------------------------------------
+
+    def proposals(self) -> Iterator[Propose | None]:
+        """Prices worth changing now, and tested prices that proved better; ``None`` lets others work."""
+        rows = self.rows()
+        for _ in self.refreshing(rows):
+            yield None
+        found = self.of_action(rows, "change")
+        basis = self.columns.basis()
+        for start in range(0, len(found), SLICE_ROWS):
+            part = found[start : start + SLICE_ROWS]
+            yield from (self._proposal(row, basis) for row in self.told(part))
+            yield None
+        for test in list(self._sources.core.ledger.rows(PriceTest).values()):
+            if test.verdict == "better":
+                yield from self._adopt(test)
+
+    def _proposal(self, row: PriceRow, basis: Basis) -> Propose | None:
+        new, gain, sure = row.recommended_cents, row.gain_cents.value, row.confidence
+        if not (new and row.price_cents and row.baseline_cents and gain and sure):
+            return None
+        reasons = [
+            f"{gain / 100:,.2f} more are expected of the next {HORIZON_DAYS} days "
+            f"({(row.gain_cents.low or 0) / 100:,.2f} to {(row.gain_cents.high or 0) / 100:,.2f})",
+            f"elasticity {row.elasticity.value} ({row.elasticity.low} to {row.elasticity.high}), "
+            f"from its {row.evidence} prices",
+            *row.reasons,
+        ]
+        return Propose(
+            kind="pricing", target=row.sku, store=row.store, period=self._month(),
+            confidence=sure, impact_cents=round(gain),
+            change_ratio=new / row.baseline_cents - 1,
+            data={"price_cents": round(new), "baseline_cents": round(row.baseline_cents),
+                  "from_cents": round(row.price_cents)},
+            reasons=reasons, service="pricing", version=basis.version, fallback=basis.fallback,
+        )  # fmt: skip
+
+    def _adopt(self, test: PriceTest) -> Iterator[Propose]:
+        """A tested price that was shown to be better, for each store that took part."""
+        gain = (test.effect or 0.0) * test.block_cents * HORIZON_DAYS / test.period_days
+        for store in test.stores:
+            row = self._state.cls.keys.get(f"{store}\x1f{test.sku}")
+            if row < 0:
+                continue
+            _, base = self.columns.prices(np.array([row], np.int64))
+            baseline = float(base[0]) if base[0] == base[0] else float(test.control_cents)
+            yield Propose(
+                kind="pricing", target=test.sku, store=store, period=f"test-{test.id}",
+                confidence=1 - test.alpha, impact_cents=round(gain / len(test.stores)),
+                change_ratio=test.tested_cents / baseline - 1,
+                data={"price_cents": test.tested_cents, "baseline_cents": round(baseline),
+                      "from_cents": test.control_cents, "test": test.id},
+                reasons=[f"price test {test.id}: better by {test.effect or 0:+.1%} "
+                         f"({test.low or 0:+.1%} to {test.high or 0:+.1%})"],
+                service="pricing",
+            )  # fmt: skip
+
+    def _month(self) -> str:
+        day = self._state.today * DAY_MS // 1_000
+        return datetime.fromtimestamp(day, UTC).strftime("%Y-%m")
+
+
+def _elasticity(market: Market, i: int) -> Range:
+    return Range(
+        value=_number(market.elasticity[i]),
+        low=_number(market.elasticity_low[i]),
+        high=_number(market.elasticity_high[i]),
+    )
+
+
+def _number(value: float, digits: int = 4) -> float | None:
+    """A finite number, rounded, or nothing."""
+    return round(float(value), digits) if np.isfinite(value) else None
