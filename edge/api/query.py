@@ -28,16 +28,16 @@ _FIELD = re.compile(r" - at `\$\.(\w+)")
 def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
     """The parameters as ``wanted``. Raises Problem ``unknown-parameter`` or ``bad-parameter``."""
     for name, value in given.items():
-        if name not in wanted.__struct_fields__:
+        if name not in wanted.__struct_encode_fields__:
             raise _unknown(wanted, name)
         if len(given.getall(name)) > 1:
             raise Problem("bad-parameter", f"{name} is given more than once.", parameter=name)
         if _CONTROL.search(value):
             raise Problem("bad-parameter", f"{name} has control characters.", parameter=name)
     for field in msgspec.structs.fields(wanted):
-        if field.required and field.name not in given:
-            detail = f"{field.name} is needed, as in ?{field.name}=…"
-            raise Problem("bad-parameter", detail, parameter=field.name)
+        if field.required and field.encode_name not in given:
+            detail = f"{field.encode_name} is needed, as in ?{field.encode_name}=…"
+            raise Problem("bad-parameter", detail, parameter=field.encode_name)
     try:
         return msgspec.convert(dict(given), wanted, strict=False)
     except msgspec.ValidationError as error:
@@ -58,7 +58,7 @@ def read_path(wanted: type[P], given: Mapping[str, str]) -> P:
 
 
 def _unknown(wanted: type[Query], name: str) -> Problem:
-    known = ", ".join(wanted.__struct_fields__) or "none"
+    known = ", ".join(wanted.__struct_encode_fields__) or "none"
     detail = f"{name!r} is not a parameter of this endpoint. It takes: {known}."
     return Problem("unknown-parameter", detail, parameter=name)
 

@@ -26,8 +26,10 @@ LARGE = 1_000.0
 """Above this mean a count is as good as continuous, units."""
 POISSON_BELOW = 1e-3
 """A variance that exceeds the mean by a smaller share is a Poisson's."""
+ADDED_MOST = 64
+"""Up to so many units chances are added up one by one: quicker than a fraction."""
 _TINY = 1e-300
-_EPS = 1e-14
+_EPS = 1e-12
 _STEPS = 5_000
 
 z_of = lru_cache(maxsize=256)(normal_quantile)
@@ -52,16 +54,17 @@ def at_most(mean: Floats, variance: Floats, units: Floats) -> Floats:
     asked = (x >= 0) & (m > 0)
     large = asked & (m > LARGE)
     over = v / np.where(m > 0, m, 1.0) - 1.0
-    poisson = asked & ~large & (over < POISSON_BELOW)
-    binomial = asked & ~large & ~poisson
-    if large.any():
-        found[large] = _gamma_at_most(m[large], v[large], x[large] + 0.5)
-    if poisson.any():
-        found[poisson] = gamma_above(x[poisson] + 1.0, m[poisson])
-    if binomial.any():
-        p = m[binomial] / v[binomial]
-        size = m[binomial] * p / (1.0 - p)
-        found[binomial] = _beta_below(size, x[binomial] + 1.0, p)
+    poisson = over < POISSON_BELOW
+    few = asked & ~large & (x <= ADDED_MOST)
+    if few.any():
+        found[few] = _added(m[few], over[few], poisson[few], x[few])
+    rest = asked & ~large & ~few
+    if (told := rest & poisson).any():
+        found[told] = gamma_above(x[told] + 1.0, m[told])
+    if (told := rest & ~poisson).any():
+        p = m[told] / v[told]
+        size = m[told] * p / (1.0 - p)
+        found[told] = _beta_below(size, x[told] + 1.0, p)
     return np.clip(found, 0.0, 1.0)
 
 
@@ -186,6 +189,22 @@ def _gamma_shortage(mean: Floats, variance: Floats, units: Floats) -> Floats:
 
 
 _SHAPE_NORMAL = 10_000.0
+
+
+# -- few units: added up ----------------------------------------------------------------------------------
+
+
+def _added(mean: Floats, over: Floats, poisson: Bools, units: Floats) -> Floats:
+    """Chances of 0, 1, … units added up, each out of the one before. A mean of 700 leaves none."""
+    o = np.where(poisson, 0.0, over)
+    first = np.where(poisson, mean, mean / np.where(poisson, 1.0, o) * np.log1p(o))
+    chance = np.exp(-first)
+    start, slope = mean / (1.0 + o), o / (1.0 + o)
+    total = chance.copy()
+    for n in range(1, int(units.max()) + 1):
+        chance = chance * ((start + slope * (n - 1)) / n)
+        total += np.where(units >= n, chance, 0.0)
+    return total
 
 
 # -- tails --------------------------------------------------------------------------------------------

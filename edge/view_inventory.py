@@ -1,0 +1,886 @@
+"""What readers are told of stock: positions, what to order, fleets, and what orders are worth.
+
+Plans are made for all classes now and then, and again for those whose stock, orders or terms
+changed: in slices (``due``), by whoever asks next. Answers read the columns that stand. Nothing
+here awaits; what is likely or best is ``edge.services.inventory``'s word.
+"""
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.commands import Propose
+from edge.decisions.rows import Decision
+from edge.decisions.transitions import OPEN
+from edge.features.business import class_key
+from edge.inference.codes import CODES
+from edge.ledger.orders import OrderLine
+from edge.services import budget, inventory, reorder, stock_position
+from edge.services.counts import Floats
+from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms
+from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
+from edge.services.stock_position import Position
+from edge.view_basis import Basis, Sources
+from edge.view_stock_columns import (
+    COST_SOURCES,
+    Coming,
+    Watch,
+    abc_of,
+    bought,
+    days_of,
+    is_rental,
+    key_of,
+    live_rows,
+    position_of,
+    rows_named,
+    use_of,
+    wanted,
+)
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+DAY_MS = 86_400_000
+SLICE_ROWS = 128
+"""Classes in one slice of planning."""
+PLAN_MS = 900_000
+"""So long a plan stands whose inputs did not change, milliseconds."""
+CHECK_MS = 1_000
+"""So often the stock of all classes is compared with what its plan was made for, milliseconds."""
+FEW = 64
+"""Changed classes for whose plan an answer waits."""
+EARLY, MIDDLE = 0.1, 0.5
+"""Chances of having run out by the days that are told."""
+CANDIDATES = 256
+"""Orders that are weighed against each other under a budget, those with the best returns."""
+STEPS = 6
+FORMULA = (
+    "lead-time demand: models, else the class's own days, else seed 4's rule; reorder point: its "
+    "quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
+)
+
+Priority = Literal["low", "medium", "high", "critical"]
+Kind = Literal["sale", "rental"]
+
+
+class StockRow(Struct, kw_only=True, gc=False):
+    """One class in one store: what is there, what is asked for, what to order."""
+
+    product_id: str
+    """The class; the same as ``sku``."""
+    sku: str
+    """Class or SKU."""
+    store: str
+    """Store."""
+    name: str
+    """Name."""
+    category: str
+    """Category."""
+    kind: Kind
+    """``rental``: units come back, so the stock is a fleet; ``sale``: they do not."""
+    current_stock: float
+    """Units in the store."""
+    on_rent: float
+    """Units out on rent."""
+    in_service: float
+    """Units in inspection, repair or cleaning."""
+    reserved: float
+    """Units promised to customers."""
+    on_order: float
+    """Units on their way from suppliers."""
+    position: float
+    """Stock and units on their way, less what is promised."""
+    owned: float | None
+    """Rentals: units owned; null: a sale."""
+    reorder_point: float | None
+    """Sales: order at this position or below. Rentals: the fleet that serves ``service_level``."""
+    reorder_point_by_hand: bool
+    """Whether somebody set it in the terms."""
+    safety_stock: float | None
+    """Part of it that is not expected to be needed; null: a rental."""
+    suggested_order_qty: float
+    """Units to order now; 0: none."""
+    order_quantity: float | None
+    """Units of the cheapest order, whenever one is due; null: a rental."""
+    eoq: float | None
+    """Economic order quantity before packs and minimum; null: a rental."""
+    lead_time_days: float
+    """Days from order to receipt."""
+    lead_time_sd_days: float
+    """Deviation of that."""
+    service_level: float
+    """Share of order cycles without a stock-out (sales), of requests served (rentals)."""
+    daily_demand: float
+    """Units asked for a day over the next four weeks."""
+    lead_time_demand: float
+    """Units asked for until an order placed now is there, expected."""
+    chance_of_stockout: float
+    """Sales: probability of running out before an order placed now is there. Rentals: share of
+    requests that find nothing."""
+    cover_days: float | None
+    """Days that the stock lasts; null: nothing is asked for, or a rental."""
+    estimated_stockout_date: str | None
+    """Day by which the stock is gone as likely as not, orders on their way reckoned with; null: not
+    within a year, or a rental."""
+    early_stockout_date: str | None
+    """Day by which it is gone with probability 0.1."""
+    fill_rate: float | None
+    """Share of units served when ordering as suggested; rentals: with the right fleet."""
+    priority: Priority
+    """How much it matters to order: ``low`` where nothing is to be ordered."""
+    order_cents: int | None
+    """Cost of the suggested order, cents; null: no cost is known."""
+    expected_gain_cents: int | None
+    """What it is expected to earn over not ordering, cents; null: cost or price is not known."""
+    roi: float | None
+    """The gain over the cost."""
+    confidence: float
+    """Probability that ordering earns more than not ordering."""
+    unit_cost_cents: int | None
+    """Cost of a unit, cents."""
+    cost_source: Literal["unknown", "terms", "receipt", "catalogue", "assumed"]
+    """Where that is from; ``assumed``: a share of the price."""
+    price_cents: int | None
+    """Price of a unit or of a rental, cents."""
+    supplier: str
+    """Who sells it."""
+    evidence: Literal["simple", "history", "model"]
+    """What the demand is known from."""
+    abc: str
+    """Class by revenue."""
+    xyz: str
+    """Class by evenness."""
+    pattern: str
+    """smooth, erratic, intermittent or lumpy."""
+    requests_a_day: float | None
+    """Rentals: requests a day, those turned away included."""
+    peakedness: float | None
+    """Rentals: how much the units out vary, against a Poisson count."""
+
+
+class ComingRow(Struct, kw_only=True):
+    """Units of a class on their way."""
+
+    order: str
+    """Purchase order."""
+    supplier: str
+    """Supplier."""
+    units: float
+    """Units that have not come yet."""
+    expected_ms: int
+    """When they are expected; 0: not known."""
+
+
+class DemandPoint(Struct, kw_only=True):
+    """What will be asked for over some days."""
+
+    days: int
+    """Days from now."""
+    expected: float
+    """Units, expected."""
+    low: float
+    """No more than this with probability 0.1."""
+    high: float
+    """No more than this with probability 0.9."""
+
+
+class CheapestPair(Struct, kw_only=True):
+    """Reorder point and quantity that cost least if what is short waits and its margin is the penalty."""
+
+    reorder_point: int
+    """Order at this position or below."""
+    order_quantity: int
+    """Units."""
+    cost_cents_a_year: float
+    """Ordering, keeping and waiting, cents a year."""
+    penalty_cents: float
+    """What a unit that is short for a year is taken to cost, cents."""
+
+
+class StockDetail(Struct, kw_only=True):
+    """One class in one store."""
+
+    basis: Basis
+    """How fresh this is, and who spoke."""
+    item: StockRow
+    """How it stands."""
+    coming: list[ComingRow]
+    """What is on its way, the soonest first."""
+    demand: list[DemandPoint]
+    """What will be asked for."""
+    cheapest: CheapestPair | None
+    """Another view of the same question, by cost alone; null: a rental, or cost or price is not known."""
+
+
+class Recommendation(Struct, kw_only=True):
+    """One thing to do with money."""
+
+    rank: int
+    """1: first."""
+    action: Literal["reorder", "expand_fleet"]
+    """What."""
+    sku: str
+    """Class."""
+    store: str
+    """Store."""
+    name: str
+    """Name."""
+    units: float
+    """Units to order within the budget."""
+    wanted_units: float
+    """Units that would be ordered with money enough."""
+    cost_cents: int
+    """What they cost, cents."""
+    gain_cents: int
+    """What they are expected to earn beyond that, cents."""
+    roi: float
+    """The gain over the cost."""
+    days: float
+    """Days that the gain is over."""
+    confidence: float
+    """Probability that it earns anything."""
+    priority: Priority
+    """How much it matters."""
+    supplier: str
+    """Who sells it."""
+    why: str
+    """In words."""
+
+
+class Recommendations(Struct, kw_only=True):
+    """What to do with a budget."""
+
+    basis: Basis
+    """How fresh this is, and who spoke."""
+    budget_cents: int | None
+    """Money there is; null: no limit was given."""
+    spent_cents: int
+    """Money that is used."""
+    gain_cents: int
+    """What it is expected to earn."""
+    wanted_cents: int
+    """Money that everything that pays would take."""
+    left_out: int
+    """Orders for which the money is short, wholly or in part."""
+    not_weighed: int
+    """Orders whose gain is not known, for want of a cost or a price."""
+    recommendations: list[Recommendation]
+    """The best return first."""
+
+
+@dataclass
+class Columns:
+    """What stands of every class, by row of the state; float64 unless said otherwise."""
+
+    limit: int
+    whose: NDArray[np.uint64] = field(init=False)
+    planned_ms: Ints = field(init=False)
+    of: dict[str, Floats] = field(init=False)
+    """Name -> float64[limit]; see ``_NAMES``."""
+    suppliers: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.whose = np.zeros(self.limit, np.uint64)
+        self.planned_ms = np.zeros(self.limit, np.int64)
+        self.of = {name: np.full(self.limit, np.nan) for name in _NAMES}
+
+    def put(self, rows: Ints, told: dict[str, Any]) -> None:
+        """Keep columns of ``rows``."""
+        for name, values in told.items():
+            self.of[name][rows] = values
+
+    def take(self, kind: type[Any], rows: Ints) -> Any:
+        """A dataclass of columns whose names are kept."""
+        return kind(**{f.name: self.of[f.name][rows] for f in fields(kind)})
+
+
+_POSITION = tuple(f.name for f in fields(Position))
+_TERMS = tuple(f.name for f in fields(Terms))
+_PLAN = tuple(f.name for f in fields(Plan))
+_CURVE = tuple(f"{what}_{days}" for what in ("mean", "variance") for days in KNOTS)
+_REST = (
+    *("owned", "cost_source", "fixed_point", "abc", "xyz", "pattern", "revenue_cents"),
+    *("chance_short", "cover_days", "suggested", "priority", "early_days", "middle_days"),
+    *("value", "gain", "roi", "chance", "span"),
+)
+_NAMES = (*_POSITION, *_TERMS, *_PLAN, *_CURVE, *_REST)
+
+SORTS: dict[str, str] = {
+    "current_stock": "on_hand",
+    "on_rent": "on_rent",
+    "on_order": "on_order",
+    "reserved": "reserved",
+    "position": "position",
+    "reorder_point": "reorder_point",
+    "suggested_order_qty": "suggested",
+    "chance_of_stockout": "chance_short",
+    "cover_days": "cover_days",
+    "daily_demand": "rate",
+    "priority": "priority",
+    "order_cents": "value",
+    "expected_gain_cents": "gain",
+    "roi": "roi",
+    "confidence": "chance",
+    "stockout_days": "middle_days",
+    "revenue_cents": "revenue_cents",
+    "row": "row",
+}
+"""Field to sort by -> column."""
+
+
+class InventoryView:
+    """Keeps plans of all classes and answers from them."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state = sources.core.state
+        self._ledger = sources.core.ledger
+        self.columns = Columns(self._state.cls.keys.limit)
+        self.coming = Coming()
+        self._watch = Watch()
+        self._dirty: set[int] = set()
+        self._all_dirty = True
+        self._full_ms = 0
+        self._checked_ms = -CHECK_MS
+        self._version = -1
+        self.busy = False
+        """Whether somebody is planning."""
+        self.ready = False
+        """Whether every class had a plan once."""
+
+    # -- planning -------------------------------------------------------------------------------
+
+    def due(self) -> tuple[int, Iterator[None]] | None:
+        """(classes, slices of work) that bring the plans up to date; ``None``: they are, or somebody
+        is at it."""
+        now_ms = self._sources.now_ms
+        fresh = self._ledger.version == self._version
+        if self.busy or (self.ready and fresh and now_ms < self._checked_ms + CHECK_MS):
+            return None
+        self._checked_ms, self._version = now_ms, self._ledger.version
+        rows = self.changed()
+        if not len(rows):
+            self.ready = True
+            return None
+        return len(rows), self.planning(rows)
+
+    def changed(self) -> Ints:
+        """int64[n]: rows whose plan does not hold any more."""
+        rows = live_rows(self._state)
+        self._look_at_ledger()
+        if self._all_dirty or self._sources.now_ms >= self._full_ms + PLAN_MS:
+            return rows
+        stale = self.columns.whose[rows] != self._state.cls.keys.hashes[rows]
+        now = position_of(self._state, rows, self.coming)
+        for name in _POSITION:
+            stale |= self.columns.of[name][rows] != getattr(now, name)
+        if self._dirty:
+            stale |= np.isin(rows, list(self._dirty))
+        return np.asarray(rows[stale], np.int64)
+
+    def _look_at_ledger(self) -> None:
+        skus = self._watch.changed(self._ledger)
+        self._all_dirty |= skus is None
+        self._dirty |= set(rows_named(self._state, skus or ()).tolist())
+        for sku, store in self.coming.refresh(self._ledger):
+            row = self._state.cls.keys.get(class_key(store, sku))
+            if row >= 0:
+                self._dirty.add(row)
+
+    def planning(self, rows: Ints) -> Iterator[None]:
+        """Plan ``rows`` anew, some at a time; the state may go on between two slices."""
+        self.busy = True
+        try:
+            whole = len(rows) == len(live_rows(self._state))
+            begun_ms = self._sources.now_ms
+            if whole:
+                self._all_dirty = False
+            for start in range(0, len(rows), SLICE_ROWS):
+                yield from self._slice(rows[start : start + SLICE_ROWS])
+            if whole:
+                self._full_ms, self.ready = begun_ms, True
+                self._rank()
+        finally:
+            self.busy = False
+
+    def _slice(self, rows: Ints) -> Generator[None, None, None]:
+        state, made = self._state, self.columns
+        rows = rows[state.cls.keys.hashes[rows] != 0]
+        if not len(rows):
+            return
+        self._dirty -= set(rows.tolist())
+        whose = state.cls.keys.hashes[rows].copy()
+        days = days_of(state, rows)
+        yield
+        rental = is_rental(state, self._ledger, rows, days)
+        terms = bought(state, self._ledger, rows, rental)
+        yield
+        asked = wanted(state, self._sources.scorer, rows, days)
+        yield
+        use, owned = use_of(state, rows, days, rental, terms.turn_days)
+        yield
+        plan = yield from inventory.planning(
+            asked.curve, asked.evidence, terms.terms, rental, use, owned
+        )
+        by_hand = np.isfinite(terms.fixed_point)
+        plan = _with_points(plan, terms.fixed_point)
+        yield
+        self._keep(rows, whose, terms.terms, plan, asked.curve)
+        made.put(
+            rows,
+            {
+                "owned": owned,
+                "cost_source": terms.cost_source,
+                "fixed_point": by_hand,
+                "abc": asked.abc,
+                "xyz": asked.xyz,
+                "pattern": asked.pattern,
+                "revenue_cents": np.nansum(days.revenue_cents, axis=0),
+            },
+        )
+        made.suppliers |= dict(zip(rows.tolist(), terms.supplier, strict=True))
+        yield from self._stand(rows)
+
+    def _keep(
+        self, rows: Ints, whose: NDArray[np.uint64], terms: Terms, plan: Plan, curve: Curve
+    ) -> None:
+        made = self.columns
+        made.whose[rows] = whose
+        made.planned_ms[rows] = self._sources.now_ms
+        made.put(rows, {name: getattr(terms, name) for name in _TERMS})
+        made.put(rows, {name: getattr(plan, name) for name in _PLAN})
+        told = np.concatenate([curve.mean, curve.variance], axis=1)
+        made.put(rows, {name: told[:, i] for i, name in enumerate(_CURVE)})
+
+    def _stand(self, rows: Ints) -> Generator[None, None, None]:
+        """Hold the present stock against the plan of ``rows``."""
+        made = self.columns
+        now = position_of(self._state, rows, self.coming)
+        plan, terms, curve, owned = self.parts(rows)
+        stands = inventory.stand(plan, curve, terms, now, owned)
+        yield
+        worth = inventory.worth(plan, curve, terms, now, owned, stands.suggested)
+        yield
+        arrivals = self.coming.arrivals(
+            self._state, rows, self._sources.now_ms, made.of["lead_days"][rows]
+        )
+        days = []
+        for chance in (EARLY, MIDDLE):
+            found = stock_position.run_out(curve, now.available, arrivals, chance)
+            days.append(np.where(plan.rental, np.nan, found))
+            yield
+        made.put(rows, {name: getattr(now, name) for name in _POSITION})
+        made.put(
+            rows,
+            {
+                "chance_short": stands.chance_short,
+                "cover_days": stands.cover_days,
+                "suggested": stands.suggested,
+                "priority": stands.priority,
+                "early_days": days[0],
+                "middle_days": days[1],
+                "value": worth.cost,
+                "gain": np.where(stands.suggested > 0, worth.gain, np.nan),
+                "roi": np.where(stands.suggested > 0, worth.roi, np.nan),
+                "chance": worth.chance,
+                "span": worth.days,
+            },
+        )
+
+    def _rank(self) -> None:
+        """ABC of all classes at once, where no model said it."""
+        rows = live_rows(self._state)
+        letters = abc_of(self.columns.of["revenue_cents"][rows])
+        own = self.columns.of["evidence"][rows] != MODEL
+        self.columns.of["abc"][rows[own]] = letters[own]
+
+    def parts(self, rows: Ints) -> tuple[Plan, Terms, Curve, Floats]:
+        """(plan, terms, curve, units owned) of ``rows`` as they stand."""
+        made = self.columns
+        told: dict[str, Any] = {name: made.of[name][rows] for name in _PLAN}
+        told["rental"] = told["rental"] == 1
+        told["evidence"] = np.nan_to_num(told["evidence"]).astype(np.int64)
+        columns = np.stack([made.of[name][rows] for name in _CURVE], axis=1)
+        curve = Curve(columns[:, : len(KNOTS)], columns[:, len(KNOTS) :])
+        return Plan(**told), made.take(Terms, rows), curve, made.of["owned"][rows]
+
+    # -- rows -----------------------------------------------------------------------------------
+
+    def rows(self, *, store: str | None = None, category: str | None = None) -> Ints:
+        """int64[n]: rows that have a plan, of a store and a category."""
+        rows = live_rows(self._state)
+        rows = rows[self.columns.whose[rows] == self._state.cls.keys.hashes[rows]]
+        if store is not None:
+            of = self._state.store.keys.get(store)
+            rows = rows[(self._state.cls.col["store_row"][rows] == of) & (of >= 0)]
+        if category is not None:
+            wanted_category = category.casefold()
+            text = self._state.cls.text["category"]
+            rows = rows[[text.get(r, "").casefold() == wanted_category for r in rows.tolist()]]
+        return np.asarray(rows, np.int64)
+
+    def values(self, rows: Ints, sort: str) -> Floats:
+        """float64[n]: the column that ``SORTS`` names."""
+        name = SORTS[sort]
+        of = self.columns.of
+        if name == "row":
+            return rows.astype(np.float64)
+        if name == "position":
+            return of["on_hand"][rows] + of["on_order"][rows] - of["reserved"][rows]
+        found = of[name][rows]
+        return np.where(np.isinf(found), np.nan, found)
+
+    def needed(self, rows: Ints) -> Ints:
+        """Of ``rows`` those with something to order."""
+        return rows[self.columns.of["suggested"][rows] > 0]
+
+    def low(self, rows: Ints) -> Ints:
+        """Of ``rows`` those at or below their reorder point, rentals with too small a fleet."""
+        of = self.columns.of
+        position = of["on_hand"][rows] + of["on_order"][rows] - of["reserved"][rows]
+        below = position <= of["reorder_point"][rows]
+        short = of["owned"][rows] + of["on_order"][rows] < of["reorder_point"][rows]
+        asked = of["rate"][rows] > 0
+        return rows[np.where(of["rental"][rows] == 1, short, below & asked)]
+
+    def row(self, sku: str, store: str) -> int:
+        """Row of a class that has a plan; -1: it has none."""
+        row = self._state.cls.keys.get(class_key(store, sku))
+        if row < 0 or self.columns.whose[row] != self._state.cls.keys.hashes[row]:
+            return -1
+        return int(row)
+
+    def told(self, rows: Ints) -> list[StockRow]:
+        """Rows for people, of ``rows``."""
+        now = position_of(self._state, rows, self.coming)
+        of = {name: self.columns.of[name][rows].tolist() for name in (*_TERMS, *_PLAN, *_REST)}
+        of |= {name: getattr(now, name).tolist() for name in _POSITION}
+        of["stock_position"] = now.position.tolist()
+        return [
+            self._told(row, {name: values[i] for name, values in of.items()})
+            for i, row in enumerate(rows.tolist())
+        ]
+
+    def _told(self, row: int, told: dict[str, float]) -> StockRow:
+        sku, store = key_of(self._state, row)
+        text = self._state.cls.text
+        rental = told["rental"] == 1
+        return StockRow(
+            product_id=sku,
+            sku=sku,
+            store=store,
+            name=text["name"].get(row, ""),
+            category=text["category"].get(row, ""),
+            kind="rental" if rental else "sale",
+            current_stock=told["on_hand"],
+            on_rent=told["on_rent"],
+            in_service=told["in_service"],
+            reserved=told["reserved"],
+            on_order=told["on_order"],
+            position=told["stock_position"],
+            owned=_number(told["owned"]),
+            reorder_point=_number(told["reorder_point"]),
+            reorder_point_by_hand=told["fixed_point"] == 1,
+            safety_stock=_number(told["safety_stock"]),
+            suggested_order_qty=told["suggested"],
+            order_quantity=_number(told["order_units"]),
+            eoq=_number(told["eoq"]),
+            lead_time_days=round(told["lead_days"], 2),
+            lead_time_sd_days=round(told["lead_sd"], 2),
+            service_level=told["level"],
+            daily_demand=round(told["rate"], 4),
+            lead_time_demand=round(told["lead_mean"], 3),
+            chance_of_stockout=round(told["chance_short"], 4),
+            cover_days=_number(told["cover_days"], 1),
+            estimated_stockout_date=self._date(told["middle_days"]),
+            early_stockout_date=self._date(told["early_days"]),
+            fill_rate=_number(told["fill_rate"], 4),
+            priority=PRIORITIES[int(told["priority"])],  # type: ignore[arg-type]
+            order_cents=_cents(told["value"]),
+            expected_gain_cents=_cents(told["gain"]),
+            roi=_number(told["roi"], 4),
+            confidence=round(told["chance"], 4),
+            unit_cost_cents=_cents(told["cost"]),
+            cost_source=COST_SOURCES[int(told["cost_source"])],  # type: ignore[arg-type]
+            price_cents=_cents(told["price"]),
+            supplier=self.columns.suppliers.get(row, ""),
+            evidence=EVIDENCE[int(told["evidence"])],  # type: ignore[arg-type]
+            abc=_letter("abc", told["abc"]),
+            xyz=_letter("xyz", told["xyz"]),
+            pattern=_letter("pattern", told["pattern"]),
+            requests_a_day=_number(told["requests"], 4),
+            peakedness=_number(told["peakedness"], 3),
+        )
+
+    def _date(self, days: float) -> str | None:
+        if not math.isfinite(days):
+            return None
+        day = self._state.days.day(self._sources.now_ms) + int(days)
+        return str(np.datetime64(day, "D"))
+
+    def basis(self, rows: Ints | None = None) -> Basis:
+        """Who spoke; ``rows``: of these."""
+        basis = self._sources.of_service("inventory")
+        if rows is None:
+            rows = self.rows()
+        evidence = self.columns.of["evidence"][rows]
+        if len(rows) and not (evidence == MODEL).any():
+            basis.version, basis.kind = "", "computed"
+        basis.rule = FORMULA
+        basis.fallback = bool((evidence == SIMPLE).any()) if len(rows) else basis.fallback
+        planned_ms = self.columns.planned_ms[rows]
+        basis.as_of_ms = int(planned_ms.min()) if len(rows) else self._sources.now_ms
+        return basis
+
+    # -- one class --------------------------------------------------------------------------------
+
+    def detail(self, row: int) -> StockDetail:
+        """Everything about one class."""
+        rows = np.array([row], np.int64)
+        _, terms, curve, _ = self.parts(rows)
+        (told,) = self.told(rows)
+        demand = []
+        for days in (7, 14, 28, 91):
+            mean, variance = curve.at(float(days))
+            low, high = (reorder.point(mean, variance, level)[0] for level in (0.1, 0.9))
+            demand.append(
+                DemandPoint(
+                    days=days, expected=round(float(mean[0]), 3), low=float(low), high=float(high)
+                )
+            )
+        coming = [_coming(line) for line in self.coming.lines((told.sku, told.store))]
+        cheapest = None if told.kind == "rental" else _cheapest(terms, told, curve)
+        return StockDetail(
+            basis=self.basis(rows), item=told, coming=coming, demand=demand, cheapest=cheapest
+        )
+
+    # -- money ------------------------------------------------------------------------------------
+
+    def recommending(
+        self, rows: Ints, budget_cents: int | None
+    ) -> Generator[None, None, Recommendations]:
+        """What to buy of ``rows`` first; in slices."""
+        of = self.columns.of
+        rows = self.needed(rows)
+        known = np.isfinite(of["roi"][rows])
+        basis, unknown = self.basis(rows), int((~known).sum())
+        rows = rows[known & (of["gain"][rows] > 0)]
+        order = np.lexsort((rows, -of["roi"][rows]))
+        rows = rows[order]
+        total = float(of["value"][rows].sum())
+        if budget_cents is None or budget_cents >= total:
+            units, cost = of["suggested"][rows], of["value"][rows]
+            gain, cut = of["gain"][rows], np.zeros(len(rows), np.bool_)
+        else:
+            units, cost, gain, cut = yield from self._within(rows, budget_cents)
+        return self._recommended(
+            rows, (units, cost, gain, cut), budget_cents, total, basis, unknown
+        )
+
+    def _within(
+        self, rows: Ints, budget_cents: int
+    ) -> Generator[None, None, tuple[Floats, Floats, Floats, Bools]]:
+        weighed = rows[:CANDIDATES]
+        taken, cost, gain = (np.full((len(weighed), STEPS), np.nan) for _ in range(3))
+        for start in range(0, len(weighed), FEW):
+            part = weighed[start : start + FEW]
+            plan, terms, curve, owned = self.parts(part)
+            found = inventory.steps(
+                plan, curve, terms, self.columns.take(Position, part), owned,
+                self.columns.of["suggested"][part], STEPS,
+            )  # fmt: skip
+            for target, values in zip((taken, cost, gain), found, strict=True):
+                target[start : start + FEW] = values
+            yield
+        share = budget.allocate(cost, gain, float(budget_cents))
+        k = len(rows)
+        units, spent, gained = np.zeros(k), np.zeros(k), np.zeros(k)
+        cut = np.ones(k, np.bool_)
+        first = np.arange(STEPS) < share.steps[:, None]
+        units[: len(weighed)] = np.where(first, np.nan_to_num(taken), 0.0).sum(axis=1)
+        spent[: len(weighed)], gained[: len(weighed)] = share.spent, share.gain
+        cut[: len(weighed)] = share.cut
+        return units, spent, gained, cut
+
+    def _recommended(
+        self,
+        rows: Ints,
+        found: tuple[Floats, Floats, Floats, Bools],
+        budget_cents: int | None,
+        total: float,
+        basis: Basis,
+        unknown: int,
+    ) -> Recommendations:
+        units, cost, gain, cut = found
+        bought_ = np.flatnonzero(units > 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            roi = gain / cost
+        order = bought_[np.lexsort((rows[bought_], -roi[bought_]))]
+        told = self.told(rows[order])
+        made = [
+            Recommendation(
+                rank=n,
+                action="expand_fleet" if row.kind == "rental" else "reorder",
+                sku=row.sku,
+                store=row.store,
+                name=row.name,
+                units=float(units[i]),
+                wanted_units=row.suggested_order_qty,
+                cost_cents=round(float(cost[i])),
+                gain_cents=round(float(gain[i])),
+                roi=round(float(roi[i]), 4),
+                days=round(float(self.columns.of["span"][rows[i]]), 1),
+                confidence=row.confidence,
+                priority=row.priority,
+                supplier=row.supplier,
+                why="; ".join(reasons(row)),
+            )
+            for n, (i, row) in enumerate(zip(order.tolist(), told, strict=True), 1)
+        ]
+        return Recommendations(
+            basis=basis,
+            budget_cents=budget_cents,
+            spent_cents=round(float(cost.sum())),
+            gain_cents=round(float(gain.sum())),
+            wanted_cents=round(total),
+            left_out=int(cut.sum()),
+            not_weighed=unknown,
+            recommendations=made,
+        )
+
+    # -- decisions ----------------------------------------------------------------------------------
+
+    def proposals(self) -> Iterator[Propose | None]:
+        """Restocks worth deciding on, for the decisions task."""
+        work = self.due()
+        if work is not None:
+            for _ in work[1]:
+                yield None
+        for row in self.told(self.needed(self.rows())):
+            if self._worth_proposing(row):
+                yield self.proposal(row)
+        yield None
+
+    @staticmethod
+    def _worth_proposing(row: StockRow) -> bool:
+        gains = row.expected_gain_cents is None or row.expected_gain_cents > 0
+        urgent = PRIORITIES.index(row.priority) >= (MEDIUM if row.kind == "sale" else HIGH)
+        return gains and urgent and row.order_cents is not None
+
+    def proposal(self, row: StockRow, units: float | None = None) -> Propose:
+        """A restock of what a row suggests, or of ``units``."""
+        wanted_units = row.suggested_order_qty if units is None else units
+        cents = row.unit_cost_cents or 0
+        assumed = row.cost_source in ("assumed", "unknown")
+        data: dict[str, Any] = {"units": wanted_units, "supplier": row.supplier}
+        if not assumed:
+            data["cost_cents"] = cents
+        return Propose(
+            kind="restock",
+            target=row.sku,
+            store=row.store,
+            period=self._week(),
+            confidence=row.confidence,
+            impact_cents=row.expected_gain_cents or 0,
+            value_cents=round(wanted_units * cents),
+            data=data,
+            reasons=reasons(row),
+            service="inventory",
+            version=self._sources.of_service("inventory").version
+            if row.evidence == "model"
+            else "",
+            fallback=row.evidence == "simple",
+        )
+
+    def _week(self) -> str:
+        """ISO week of today, such as ``2026-W47``."""
+        day = np.datetime64(self._state.days.day(self._sources.now_ms), "D").astype(object)
+        year, week, _ = day.isocalendar()
+        return f"{year}-W{week:02d}"
+
+    def open_decision(self, sku: str, store: str) -> Decision | None:
+        """The restock of a class that waits for somebody."""
+        for one in self._ledger.by(Decision, "target", sku):
+            if one.kind == "restock" and one.store == store and one.status in OPEN:
+                return one
+        return None
+
+
+def _with_points(plan: Plan, fixed: Floats) -> Plan:
+    """The plan with reorder points set by hand in the place of computed ones."""
+    hand = np.isfinite(fixed)
+    if not hand.any():
+        return plan
+    told = {f.name: getattr(plan, f.name) for f in fields(Plan)}
+    told["reorder_point"] = np.where(hand, fixed, plan.reorder_point)
+    safety = np.where(plan.rental, np.nan, np.maximum(fixed - plan.lead_mean, 0.0))
+    told["safety_stock"] = np.where(hand, safety, plan.safety_stock)
+    return Plan(**told)
+
+
+def reasons(row: StockRow) -> list[str]:
+    """Why a class should be ordered, for people, the weightiest first."""
+    if row.kind == "rental":
+        made = [
+            f"{row.owned:g} units are owned and {row.on_order:g} on order; {row.reorder_point:g} would "
+            f"serve {row.service_level:.0%} of requests",
+            f"{row.chance_of_stockout:.1%} of requests find nothing now",
+        ]
+    else:
+        made = [
+            f"the position is {row.position:g} units, the reorder point {row.reorder_point:g}",
+            f"{row.chance_of_stockout:.0%} chance of running out before an order is there",
+        ]
+        if row.estimated_stockout_date is not None:
+            made.append(f"the stock is likely gone by {row.estimated_stockout_date}")
+    if row.evidence == "simple":
+        made.append("little is known of its demand: the simple rule speaks")
+    if row.cost_source == "assumed":
+        made.append("its cost is not known and taken from its price")
+    return made
+
+
+def _coming(line: OrderLine) -> ComingRow:
+    return ComingRow(
+        order=line.id, supplier=line.supplier, units=line.coming, expected_ms=line.expected_ms
+    )
+
+
+def _cheapest(terms: Terms, told: StockRow, curve: Curve) -> CheapestPair | None:
+    """By cost alone; the margin of a lead time's wait is the penalty."""
+    margin = float(terms.price[0] - terms.cost[0])
+    if not margin > 0 or told.daily_demand <= 0 or told.lead_time_days <= 0:
+        return None
+    rate = told.daily_demand * 365
+    mean, variance = curve.at(terms.lead_days + terms.review_days, terms.lead_sd)
+    holding = float(terms.cost[0] * terms.holding_rate[0])
+    if holding <= 0 or mean[0] > 500 or rate * float(terms.order_cost[0]) / holding > 1e6:
+        return None
+    penalty = margin * 365 / told.lead_time_days
+    best = reorder.best_pair(
+        holding, penalty, float(terms.order_cost[0]), rate, float(mean[0]), float(variance[0])
+    )
+    return CheapestPair(
+        reorder_point=best.reorder_point,
+        order_quantity=best.units,
+        cost_cents_a_year=round(best.cost, 2),
+        penalty_cents=round(penalty, 2),
+    )
+
+
+def _number(value: float, digits: int = 3) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def _cents(value: float) -> int | None:
+    return round(value) if math.isfinite(value) else None
+
+
+def _letter(column: str, value: float) -> str:
+    words = CODES["inventory", column]
+    return words[int(value)] if math.isfinite(value) and 0 <= value < len(words) else ""

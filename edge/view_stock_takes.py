@@ -1,0 +1,233 @@
+"""Stock-takes as readers see them: what should be in a place, and what was seen there since it began.
+
+Gathers from the items' last sightings and scans; what is counted in the end stands in
+``edge.ledger.stock_take``.
+"""
+
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.features.words import GROUP_OF_STATUS
+from edge.ledger.stock_take import SeenItem, StockTake, judged
+from edge.view_basis import Basis, Sources
+
+Ints = NDArray[np.int64]
+
+ELSEWHERE = frozenset({"on_rent", "sold"})
+"""Groups of statuses whose items are not expected in the shop."""
+
+
+class TakeRow(Struct, kw_only=True):
+    """One stock-take in a list."""
+
+    id: str
+    """Its id."""
+    store: str
+    """Store."""
+    zone: str
+    """Zone; empty: by bin."""
+    bin: str
+    """Bin; empty: by zone."""
+    state: str
+    """``open``, ``closed`` or ``cancelled``."""
+    started_ms: int
+    """When it began."""
+    ended_ms: int
+    """When it ended; 0: it is open."""
+    expected: int
+    """Items that should be there."""
+    found: int
+    """Of these, those found so far."""
+    missing: int
+    """Of these, those not found so far."""
+    unexpected: int
+    """Items found that should be elsewhere, or are not known."""
+    started_by: str
+    """Who began it."""
+    note: str
+    """Free words."""
+
+
+class TakeItem(Struct, kw_only=True):
+    """One item in a stock-take."""
+
+    epc: str
+    """The item."""
+    sku: str
+    """Its class; empty: not known."""
+    name: str
+    """Its name."""
+    outcome: Literal["found", "missing", "unexpected"]
+    """What became of it."""
+    elsewhere: str
+    """Where an unexpected one should be, or where a missing one was last seen."""
+
+
+class TakeDetail(Struct, kw_only=True):
+    """One stock-take."""
+
+    basis: Basis
+    """How fresh this is."""
+    take: TakeRow
+    """How it stands."""
+    items: list[TakeItem]
+    """Its items: missing and unexpected ones first."""
+
+
+class StockTakesView:
+    """Reads items and open stock-takes."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state = sources.core.state
+
+    def basis(self) -> Basis:
+        """How fresh what is read now is."""
+        return self._sources.counted()
+
+    def known(self, zone: str, bin_: str) -> bool:
+        """Whether there is such a zone, or bin."""
+        keys = self._state.zone.keys if zone else self._state.tables["bin"].keys
+        return keys.get(zone or bin_) >= 0
+
+    def expected(self, store: str, zone: str, bin_: str) -> list[str]:
+        """Items that should be in a place: last seen there (or kept there), not rented, sold or gone."""
+        items = self._in_shop(store)
+        col = self._state.item.col
+        if zone:
+            of = self._state.zone.keys.get(zone)
+            where = np.where(
+                col["zone_row"][items] >= 0, col["zone_row"][items], col["sight_zone_row"][items]
+            )
+        else:
+            of = self._state.tables["bin"].keys.get(bin_)
+            where = col["bin_row"][items]
+        mine = items[(where == of) & (of >= 0)]
+        return self._state.item.keys.keys_of(mine.tolist())
+
+    def open_takes(self) -> list[TakeRow]:
+        """Those that are open, counted up to now."""
+        takes = self._sources.core.ledger.rows(StockTake).values()
+        return [self._row(take, *self._counts(take)) for take in takes]
+
+    def open_take(self, id_: str) -> TakeDetail | None:
+        """One that is open, as far as it is counted."""
+        take = self._sources.core.ledger.get(StockTake, id_)
+        if take is None:
+            return None
+        items = judged(take.epcs, self.found(take), self.missing(take))
+        counts = [outcome for outcome, _ in items.values()]
+        row = self._row(
+            take, counts.count("found"), counts.count("missing"), counts.count("unexpected")
+        )
+        told = [
+            TakeItem(
+                epc=epc,
+                sku=item.sku,
+                name=self.name(epc),
+                outcome=outcome,
+                elsewhere=item.elsewhere,
+            )
+            for epc, (outcome, item) in items.items()
+        ]
+        told.sort(key=lambda item: (item.outcome == "found", item.outcome, item.epc))
+        return TakeDetail(basis=self.basis(), take=row, items=told)
+
+    def found(self, take: StockTake) -> list[SeenItem]:
+        """What was read in the zone, or scanned into the bin, since the stock-take began."""
+        col, state = self._state.item.col, self._state
+        items = np.asarray(state.item.keys.live(), np.int64)
+        items = items[(col["retired"][items] == 0) & (col["muted"][items] == 0)]
+        if take.zone:
+            of = state.zone.keys.get(take.zone)
+            where, seen_ms = col["sight_zone_row"][items], col["last_read_ms"][items]
+        else:
+            of = state.tables["bin"].keys.get(take.bin)
+            where, seen_ms = col["bin_row"][items], col["last_scan_ms"][items]
+        mine = items[(where == of) & (of >= 0) & (seen_ms >= take.started_ms)]
+        should = set(take.epcs)
+        return [self._seen(row, should) for row in mine.tolist()]
+
+    def missing(self, take: StockTake) -> list[SeenItem]:
+        """What is known of everything that should be there: where it was last seen."""
+        rows = [(epc, self._state.item.keys.get(epc)) for epc in take.epcs]
+        return [
+            SeenItem(epc=epc, sku=self._sku(row), elsewhere=self._place(row)) if row >= 0 else SeenItem(epc=epc)
+            for epc, row in rows
+        ]  # fmt: skip
+
+    def named(self, take: StockTake, epcs: list[str]) -> list[SeenItem]:
+        """Items that somebody says were found, with what is known of them."""
+        should = set(take.epcs)
+        made = []
+        for epc in epcs:
+            row = self._state.item.keys.get(epc)
+            made.append(
+                self._seen(row, should) if row >= 0 else SeenItem(epc=epc, elsewhere="unknown")
+            )
+        return made
+
+    def name(self, epc: str) -> str:
+        """Name of an item."""
+        row = self._state.item.keys.get(epc)
+        if row < 0:
+            return ""
+        class_row = int(self._state.item.col["class_row"][row])
+        own = self._state.item.text["name"].get(row, "")
+        return own or self._state.cls.text["name"].get(class_row, "")
+
+    def _seen(self, row: int, should: set[str]) -> SeenItem:
+        epc = self._state.item.keys.key(row)
+        elsewhere = "" if epc in should else self._status(row)
+        return SeenItem(epc=epc, sku=self._sku(row), elsewhere=elsewhere)
+
+    def _sku(self, row: int) -> str:
+        class_row = int(self._state.item.col["class_row"][row])
+        return self._state.cls.keys.key(class_row).partition("\x1f")[2] if class_row >= 0 else ""
+
+    def _status(self, row: int) -> str:
+        return self._state.status.keys.key(int(self._state.item.col["status_row"][row]))
+
+    def _place(self, row: int) -> str:
+        zone = int(self._state.item.col["sight_zone_row"][row])
+        return self._state.zone.keys.key(zone) if zone >= 0 else ""
+
+    def _in_shop(self, store: str) -> Ints:
+        col, state = self._state.item.col, self._state
+        items = np.asarray(state.item.keys.live(), np.int64)
+        of = state.store.keys.get(store)
+        items = items[(col["store_row"][items] == of) & (of >= 0)]
+        items = items[(col["retired"][items] == 0) & (col["muted"][items] == 0)]
+        gone = [r for k, r in state.status.keys.items() if GROUP_OF_STATUS.get(k) in ELSEWHERE]
+        return np.asarray(items[~np.isin(col["status_row"][items], gone)], np.int64)
+
+    def _counts(self, take: StockTake) -> tuple[int, int, int]:
+        seen = {item.epc for item in self.found(take)}
+        should = set(take.epcs)
+        return len(seen & should), len(should - seen), len(seen - should)
+
+    @staticmethod
+    def _row(take: StockTake, found: int, missing: int, unexpected: int) -> TakeRow:
+        return TakeRow(
+            id=take.id,
+            store=take.store,
+            zone=take.zone,
+            bin=take.bin,
+            state=take.state,
+            started_ms=take.started_ms,
+            ended_ms=take.ended_ms,
+            expected=take.expected,
+            found=found,
+            missing=missing,
+            unexpected=unexpected,
+            started_by=take.started_by,
+            note=take.note,
+        )
+
+
+def closed_row(take: StockTake) -> TakeRow:
+    """A stock-take that has ended, as it is kept."""
+    return StockTakesView._row(take, take.found, take.missing, take.unexpected)
