@@ -1,0 +1,253 @@
+"""Pricing through the real daemon: silent without a model, recommendations with one, tests to their end."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.commands import TOPIC
+from edge.inference.manifest import Entities
+from edge.inference.model import Loaded
+from edge.view_price_tests import PriceTestsView
+from edge.view_pricing import PricingView
+from tests.api.shop import DAY_MS, Shop
+from tests.api.weeks import MONDAY_MS, Calendar, calendar_shop, line, lived
+from tests.inference import models
+from trainer import pricing as trained
+
+BASE = "/api/predictive/pricing"
+SLOPES = {"CUP": -2.5, "TENT": -0.3, "MUG": -1.0}
+PRICE = {"CUP": 500, "TENT": 9_000, "MUG": 700, "NEW": 100}
+
+
+def model(shop: Shop, slopes: dict[str, float] = SLOPES) -> Loaded:
+    """The trainer's own graph, with elasticities of the test's choice."""
+    rows = [[e, 0.15, PRICE[sku], PRICE[sku] * 0.7, PRICE[sku] * 1.4, 2.0, 0.0, -1.0]
+            for sku, e in slopes.items()]  # fmt: skip
+    rows.append([0.0, trained.NOBODY_SD, 0, 0, 0, 0, 0, -1])
+    values = np.array(rows, "<f4")
+    keys = [*(f"main\x1f{sku}" for sku in slopes), ""]
+    return models.loaded(
+        shop.daemon.pipeline.core.state, 900, service="pricing", content=trained.onnx(),
+        entities=Entities(keys=keys, columns=list(trained.SIDE), values=values.tobytes()),
+        features=trained.FEATURES, columns=trained.columns(), side=trained.SIDE,
+    )  # fmt: skip
+
+
+async def taught(shop: Shop) -> None:
+    """Let the model answer, and every class be scored."""
+    assert shop.daemon.scoring is not None
+    scorer = shop.daemon.scoring.scorer
+    scorer.use("pricing", model(shop))
+    for _ in range(3):
+        await scorer.beat()
+
+
+def day_of(day: int) -> Iterator[dict[str, Any]]:
+    """Over-dispersed enough for a test; a class without a single sale is only counted."""
+    random = np.random.default_rng(day)
+    for sku, mean in (("CUP", 40), ("MUG", 12), ("TENT", 3)):
+        units = int(random.poisson(mean))
+        if units:
+            yield line(f"R{day}-{sku}", sku, units, price_cents=PRICE[sku], category="Party")
+    if day == 0:
+        yield {"type": "stock_count", "sku": "NEW", "quantity": 5}
+
+
+async def with_weeks(tmp_path: Path, case: Any, days: int = 42) -> None:
+    async with calendar_shop(tmp_path) as (shop, clock):
+        await lived(shop, clock, range(days), day_of)
+        clock.set(MONDAY_MS + days * DAY_MS + 3 * 3_600_000)
+        await shop.events(line("X", "CUP", 1.0, price_cents=500))
+        await case(shop, clock)
+
+
+def by_sku(told: dict[str, Any], name: str = "recommendations") -> dict[str, dict[str, Any]]:
+    return {row["sku"]: row for row in told[name]}
+
+
+def test_without_a_model_nothing_is_recommended_and_that_is_said(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        told = await shop.get(f"{BASE}/recommendations")
+        assert told["counts"] == {"nothing": 4, "keep": 0, "test": 0, "change": 0}
+        assert told["basis"]["fallback"]
+        for row in told["recommendations"]:
+            assert row["recommended_cents"] is None
+            assert "how units answer to price is not known" in row["reasons"]
+        table = await shop.get(f"{BASE}/elasticity-analysis")
+        assert table["kinds"]["unknown"] == 4
+        assert table["groups"] == []
+        view = shop.daemon.views.of(PricingView)
+        assert [one for one in view.proposals() if one is not None] == []
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_recommendations_follow_elasticities_within_the_rails(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        await taught(shop)
+        told = await shop.get(f"{BASE}/recommendations", store="all")
+        rows = by_sku(told)
+        assert told["basis"]["version"]
+        assert rows["CUP"]["action"] == rows["TENT"]["action"] == "change"
+        assert rows["CUP"]["recommended_cents"] == 400  # elastic: 20 % down, the rail
+        assert rows["TENT"]["recommended_cents"] == 10_800
+        assert rows["MUG"]["action"] == "keep"
+        assert rows["NEW"]["action"] == "nothing"
+        for sku in ("CUP", "TENT"):
+            row = rows[sku]
+            now, new, gain = (row[n] for n in ("revenue_now_cents", "revenue_cents", "gain_cents"))
+            assert now["low"] <= now["value"] <= now["high"]
+            assert gain["value"] == pytest.approx(new["value"] - now["value"], rel=0.01)
+            assert now["value"] == pytest.approx(row["units_now"] * PRICE[sku], rel=0.01)
+            assert row["confidence"] > 0.9
+        gains = [r["gain_cents"]["value"] for r in told["recommendations"][:2]]
+        assert gains == sorted(gains, reverse=True)
+        only = await shop.get(f"{BASE}/recommendations", category="party", action="change", limit=1)
+        assert len(only["recommendations"]) == 1
+        rest = await shop.get(f"{BASE}/recommendations", category="party", action="change", limit=1,
+                              cursor=only["next_cursor"])  # fmt: skip
+        assert {only["recommendations"][0]["sku"], rest["recommendations"][0]["sku"]} == {
+            "CUP",
+            "TENT",
+        }
+        one = await shop.get(f"{BASE}/recommendations", sku="TENT")
+        assert set(one["recommendations"][0]["influences"]) == {
+            "season", "utilisation", "quality", "market"}  # fmt: skip
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_competitors_hold_a_rise_back_and_are_listed(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Calendar) -> None:
+        await taught(shop)
+        seen = {"type": "price_observed", "sku": "TENT", "at": clock.now_ms()}
+        await shop.events({**seen, "price_cents": 8_000, "competitor": "A"},
+                          {**seen, "price_cents": 8_200, "competitor": "B"})  # fmt: skip
+        (row,) = (await shop.get(f"{BASE}/recommendations", sku="TENT"))["recommendations"]
+        assert row["market_cents"] == 8_100
+        assert row["competitors"] == 2
+        assert row["recommended_cents"] <= 8_100 * 1.15
+        assert row["influences"]["market"] < 0
+        told = await shop.get(f"{BASE}/competitors", sku="TENT", sort="price_cents", order="asc")
+        assert [p["competitor"] for p in told["prices"]] == ["A", "B"]
+        assert told["prices"][0]["gap"] == pytest.approx(9_000 / 8_000 - 1, abs=1e-3)
+        await shop.ask("DELETE", f"{BASE}/competitors/TENT/A")
+        await shop.ask("DELETE", f"{BASE}/competitors/TENT/A", 404)
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_proposals_are_decisions_and_approved_ones_change_the_price(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        await taught(shop)
+        await shop.ask("POST", f"{BASE}/prices", json={"sku": "TENT", "price_cents": 9_000})
+        view = shop.daemon.views.of(PricingView)
+        found = {one.target: one for one in view.proposals() if one is not None}
+        assert set(found) == {"CUP", "TENT"}
+        assert found["TENT"].change_ratio == pytest.approx(0.2)
+        shop.daemon.pipeline.tell(TOPIC, msgspec.json.encode(found["TENT"]))
+        decisions: list[dict[str, Any]] = []
+        while not decisions:
+            decisions = (await shop.get("/api/decisions", kind="pricing"))["decisions"]
+        assert decisions[0]["data"]["price_cents"] == 10_800
+        assert decisions[0]["dry_run"]  # the default of a fresh install: nothing changes
+        table = by_sku(await shop.get(f"{BASE}/elasticity-analysis"), "elasticities")
+        assert table["CUP"]["kind"] == "elastic"
+        assert table["TENT"]["kind"] == "inelastic"
+        assert table["MUG"]["kind"] == "either"
+        assert table["NEW"]["kind"] == "unknown"
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+# -- tests of prices ----------------------------------------------------------------------------------
+
+
+async def until(shop: Shop, id_: str, blocks: int) -> dict[str, Any]:
+    """Tell every block that is over; the test afterwards."""
+    view = shop.daemon.views.of(PriceTestsView)
+    for _ in range(60):
+        for one in view.due():
+            shop.daemon.pipeline.tell(TOPIC, msgspec.json.encode(one))
+        told = (await shop.get(f"{BASE}/price-tests/{id_}"))["test"]
+        if told["blocks_done"] >= blocks or told["status"] == "ended":
+            return dict(told)
+        await asyncio.sleep(0.02)
+    raise AssertionError(told)
+
+
+def test_a_price_is_planned_tested_and_judged_block_by_block(tmp_path: Path) -> None:
+    wish = {"sku": "CUP", "change": 0.1, "period_days": 1, "effect_least": 0.3, "name": "dearer"}
+
+    async def case(shop: Shop, clock: Calendar) -> None:
+        plan = (await shop.ask("POST", f"{BASE}/test-price/plan", json=wish))["plan"]
+        assert plan["tested_cents"] == 550
+        assert plan["blocks"] == plan["blocks_needed"]
+        assert plan["power"] >= 0.8
+        assert plan["sd_blocks"] >= 6
+        assert (await shop.get(f"{BASE}/price-tests"))["tests"] == []
+        made = await shop.ask("POST", f"{BASE}/test-price", 201, json=wish)
+        id_ = made["result"]["id"]
+        await shop.ask("POST", f"{BASE}/test-price", 409, json=wish)
+        row = (await shop.get(f"{BASE}/price-tests/{id_}"))["test"]
+        assert (row["status"], row["verdict"], row["today"][0]["arm"]) == (
+            "planned", "not_enough_data", "none")  # fmt: skip
+        first = 43
+        for day in range(first, first + 2 * plan["blocks"]):
+            clock.set(MONDAY_MS + day * DAY_MS + 9 * 3_600_000)
+            await shop.events(line(f"open{day}", "MUG", 1.0, price_cents=700))  # the day begins
+            today = (await shop.get(f"{BASE}/price-tests/{id_}"))["test"]["today"]
+            dear = bool(today) and today[0]["arm"] == "tested"
+            units = 40 + day % 3 if not dear else 66 + day % 2
+            sold = line(f"T{day}", "CUP", units, price_cents=550 if dear else 500)
+            await shop.events(sold)
+        clock.set(MONDAY_MS + (first + 2 * plan["blocks"]) * DAY_MS + 9 * 3_600_000)
+        await shop.events(line("last", "MUG", 1.0, price_cents=700))
+        ended = await until(shop, id_, plan["blocks"])
+        assert (ended["verdict"], ended["stop"]) == ("better", "shown")
+        assert ended["effect"] == pytest.approx(66 * 550 / (41 * 500) - 1, abs=0.15)
+        assert ended["low"] > 0
+        assert ended["adherence"] == 1.0
+        assert "brought more" in ended["words"]
+        blocks = (await shop.get(f"{BASE}/price-tests/{id_}"))["blocks"]
+        assert len(blocks) == ended["blocks_done"]
+        assert blocks[0]["tested_units"] > blocks[0]["control_units"]
+        view = shop.daemon.views.of(PricingView)
+        adopt = [p for p in view.proposals() if p is not None and p.period == f"test-{id_}"]
+        assert adopt[0].data["price_cents"] == 550
+        listed = await shop.get(f"{BASE}/price-tests", verdict="better", store="main")
+        assert [t["id"] for t in listed["tests"]] == [id_]
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_a_price_test_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        path = f"{BASE}/test-price"
+
+        async def refused(status: int, **wish: Any) -> str:
+            told = await shop.ask("POST", path, status, json={"sku": "CUP", **wish})
+            return str(told["detail"])
+
+        assert "either" in await refused(422)
+        assert "allowed" in await refused(422, change=0.3)
+        assert "nothing is known" in await refused(422, tested_cents=550, stores=["moon"])
+        assert "NEW" in await refused(422, sku="NEW", tested_cents=550, control_cents=500)
+        assert "scatter" in await refused(422, sku="TENT", change=0.1, effect_least=0.01)
+        await refused(422, sku="CUP", change=0.1, periods=3)
+        made = await shop.ask("POST", path, 201, json={"sku": "CUP", "change": -0.1, "blocks": 4})
+        id_ = made["result"]["id"]
+        stopped = await shop.ask("POST", f"{BASE}/price-tests/{id_}/stop", json={"why": "enough"})
+        assert (stopped["result"]["status"], stopped["result"]["stop"]) == ("ended", "asked")
+        await shop.ask("POST", f"{BASE}/price-tests/{id_}/stop", 409, json={})
+        await shop.get(f"{BASE}/price-tests/nobody", 404)
+        text = await shop.client.get(f"{BASE}/price-tests?format=csv")
+        assert text.status == 200
+        assert (await text.text()).startswith("id,")
+
+    asyncio.run(with_weeks(tmp_path, case))
