@@ -42,6 +42,7 @@ from edge.pipeline import Pipeline
 from edge.pipeline_analytics import Analytics
 from edge.pipeline_field import FieldRecord
 from edge.pipeline_mirror import Mirroring
+from edge.pipeline_price_tests import PriceTestBlocks
 from edge.pipeline_proposals import Proposals
 from edge.pipeline_safeguards import told_safeguards
 from edge.pipeline_scoring import Scoring, SignedDoor
@@ -55,6 +56,7 @@ from edge.view import LiveView
 from edge.view_all import PROPOSERS, Views
 from edge.view_basis import Sources
 from edge.view_models import LiveModels
+from edge.view_price_tests import PriceTestsView
 from edge.view_types import Counters
 
 if TYPE_CHECKING:
@@ -249,6 +251,7 @@ def _assemble(
         "field": record,
         "outbox": outbox,
         "proposals": proposals,
+        "price_tests": PriceTestBlocks(views.of(PriceTestsView), pipeline.tell),
         "tables": tables,
         "mysql": copier,
     }
