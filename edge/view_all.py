@@ -12,6 +12,7 @@ from edge.view_contracts import ContractsView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
+from edge.view_kpis import KpisView
 from edge.view_maintenance import MaintenanceView
 from edge.view_price_tests import PriceTestsView
 from edge.view_pricing import PricingView
@@ -24,6 +25,7 @@ VIEWS: tuple[type[Any], ...] = (
     DecisionsView,
     DemandView,
     ForecastsView,
+    KpisView,
     MaintenanceView,
     PriceTestsView,
     PricingView,
