@@ -1,12 +1,15 @@
 """The whole ladder: no look ahead, sane answers on odd histories, sums that add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from edge.inference import demand_windows
 from trainer.demand import forecaster
-from trainer.demand.blend import weights
+from trainer.demand.blend import weights, with_year
 from trainer.demand.rollups import rolled_up, shared_out
-from trainer.demand.spread import calibrated, fit, quantiles
+from trainer.demand.spread import calibrated, fit, quantiles, unrest
 from trainer.panel import Panel
 
 FIRST = 18_000
@@ -122,6 +125,60 @@ def test_folds_of_few_series_that_differ_as_a_whole_widen_intervals_until_new_on
             q = quantiles(spread, mean[:, :28], (0.1, 0.9))
             into.append(((future >= q[..., 0]) & (future <= q[..., 1])).mean())
     assert np.mean(within) > max(np.mean(plain) + 0.02, 0.78)
+
+
+def test_a_wider_interval_has_the_same_median() -> None:
+    rng = np.random.default_rng(11)
+    mean = rng.gamma(1, 10, (60, 1)) * np.ones((1, 200))
+    spread = fit(mean, rng.gamma(2.0, mean / 2), np.ones(200))
+    wide = replace(spread, width=spread.width * 1.4)
+    narrow_q, wide_q = (quantiles(one, mean, (0.1, 0.5, 0.9)) for one in (spread, wide))
+    np.testing.assert_allclose(narrow_q[..., 1], wide_q[..., 1])
+    assert (wide_q[..., 2] > narrow_q[..., 2]).all()
+
+
+def test_a_rise_in_every_fold_does_not_lift_the_median_and_makes_room_for_a_fall() -> None:
+    rng = np.random.default_rng(12)
+    fold = np.repeat(np.arange(0, 168, 28), 28)
+    mean = np.full((3, 168), 100.0)
+    rising = 125 + rng.normal(0, 5, (3, 168))  # each fold was missed by a quarter
+    spread = calibrated(mean, rising, np.ones(168), fold, 28)
+    low, middle, high = quantiles(spread, mean[:, :1], (0.1, 0.5, 0.9))[0, 0]
+    assert 93 < middle < 107
+    assert low < 85
+    assert high > 120
+
+
+def test_calm_folds_are_widened_by_a_history_that_was_not() -> None:
+    rng = np.random.default_rng(13)
+    rough, calm = rng.normal(100, 40, (4, 280)), rng.normal(100, 5, (4, 140))
+    fold = np.repeat(np.arange(336, 420, 28), 28)
+    told = np.ones(len(fold))
+    both = np.maximum(np.concatenate([rough, calm], axis=1), 0)
+    assert unrest(both, fold, told, 7, 28) > 1.4
+    even = np.maximum(rng.normal(100, 5, (4, 420)), 0)
+    assert unrest(even, fold, told, 7, 28) < 1.1
+    assert unrest(both[:, ::-1], fold, told, 7, 28) == 1.0, "never narrower than the folds ask for"
+
+
+def test_a_year_behind_a_series_has_its_share_of_the_weights() -> None:
+    w = np.array([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6]])
+    told = with_year(w, np.array([True, False]), ("naive", "average", "yearly"))
+    np.testing.assert_allclose(told[0], [0.3, 0.3, 0.4])
+    np.testing.assert_array_equal(told[1], w[1])
+    np.testing.assert_array_equal(with_year(w, np.array([True, True]), ("a", "b", "c")), w)
+
+
+def test_a_rare_series_does_not_follow_the_chances_of_a_year_ago() -> None:
+    rng = np.random.default_rng(14)
+    rare = rng.poisson(0.1, (200, 399)).astype(float)
+    path = demand_windows.yearly(rare, 28, 7)
+    level = path[:, :1] / np.maximum(path.mean(axis=1, keepdims=True), 1e-9)
+    assert abs(level - 1).max() < 0.25
+    season = 100 * (1.5 + np.cos(2 * np.pi * np.arange(399) / 364))[None]
+    ratio = demand_windows.yearly(season, 28, 7)[0]
+    expected = season[0, 399 - 364 : 399 - 364 + 28]
+    assert np.corrcoef(ratio, expected)[0, 1] > 0.95
 
 
 def test_members_that_are_right_by_luck_are_doubted_in_few_series() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from edge.core import Core
 from edge.features.keys import key_hash
+from edge.inference import demand
 from edge.records import HistoryRows, Message
 from edge.storage.history import HistoryFile, HistoryReader
 from tests.streams import DAY, HOUR, START_MS, config, epc
@@ -17,6 +18,7 @@ from trainer.history import feature_table, panel
 FIRST = START_MS // DAY
 NOON = FIRST * DAY + 12 * HOUR
 A, B = "main\x1fA", "main\x1fB"
+NEWER = ("unseen", "empty_close", "price_close_cents")
 
 
 class Shop:
@@ -40,6 +42,12 @@ class Shop:
             day, "pos_line", at_day, document=f"D{self.ordinal}", line=1, kind="sale", sku=sku,
             quantity=units, price_cents=250, category="gifts", name=f"The {sku}",
         )  # fmt: skip
+
+    def off_until(self, day: float) -> None:
+        """The daemon was down from the last event until then."""
+        message = Message("$rfid3/start", b"{}", NOON + round(day * DAY))
+        self.rows += self.core.step([message], self.ordinal).effects.history
+        self.ordinal += 1
 
     def until(self, day: float) -> None:
         self.rows += self.core.advance(NOON + round(day * DAY)).effects.history
@@ -172,3 +180,53 @@ def test_items_have_their_class_their_status_and_their_turn(tmp_path: Path) -> N
     assert set(table.levels["status_group"][out].tolist()) == {1}
     assert table.x[out, 0].min() == 1
     assert FIRST + 3 in table.day[mine]
+
+
+def test_a_day_on_which_the_daemon_was_off_is_missing_and_a_quiet_day_is_not(
+    tmp_path: Path,
+) -> None:
+    shop = Shop()
+    shop.sell(0, "A", 2)
+    shop.until(1.9)  # the second day is quiet
+    shop.sell(2, "A", 3)
+    shop.off_until(5)  # down from noon of the third day to noon of the sixth
+    shop.sell(5.1, "A", 4)
+    shop.until(7)
+    with shop.write(tmp_path / "h.sqlite") as source:
+        made = panel([source])
+        table = feature_table([source], "class", ["units_28d"], measures=["units"])
+    units = [2, 0, 3, None, None, 4, 0]
+    for measure in ("units", "revenue_cents", "on_rent_close", "stockout"):
+        unknown = np.isnan(made.measures[measure][0])
+        assert unknown.tolist() == [value is None for value in units], measure
+    told = [None if v != v else v for v in made.measures["units"][0].tolist()]
+    assert told == units
+    assert np.isnan(table.amounts["units"]).tolist() == [value is None for value in units]
+    assert made.measures["price_cents"][0].tolist() == [250] * 7, "a price stands until it changes"
+    row = np.array([shop.core.state.cls.keys.get(A)])
+    live = demand.history(shop.core.state, row)[0, -7:]
+    np.testing.assert_array_equal(live, made.measures["units"][0])
+
+
+def test_a_restart_within_a_day_hides_no_day(tmp_path: Path) -> None:
+    shop = Shop()
+    shop.sell(0, "A", 2)
+    shop.off_until(0.9)  # over midnight, but each day was seen for a while
+    shop.until(3)
+    with shop.write(tmp_path / "h.sqlite") as source:
+        assert panel([source]).measures["units"][0].tolist() == [2, 0, 0]
+
+
+def test_rows_of_before_days_were_told_apart_hold_only_days_that_were_seen(tmp_path: Path) -> None:
+    shop = Shop()
+    shop.sell(0, "A", 2)
+    shop.off_until(3)
+    shop.until(4)
+    for rows in shop.rows:
+        if rows.entity == "class":
+            amounts = np.frombuffer(rows.amounts, "<i8").reshape(rows.days, len(rows.measures), -1)
+            old = [i for i, name in enumerate(rows.measures) if name not in NEWER]
+            rows.measures = tuple(rows.measures[i] for i in old)
+            rows.amounts = np.ascontiguousarray(amounts[:, old]).tobytes()
+    with shop.write(tmp_path / "h.sqlite") as source:
+        assert panel([source]).measures["units"][0].tolist() == [2, 0, 0, 0]

@@ -25,6 +25,9 @@ MIDDLE = 8
 CORRECTION_MAX = 1.5
 SHIFT_MAX = 0.7
 """Log of how far a fold is believed to have been missed as a whole."""
+MIRRORS = (0.22, -1.0, -2.22)
+"""Each actual is taken so many times, moved by these multiples of its fold's shift: as it was and the
+other way, both as much further out as the one without any shift lies inside."""
 UNREST_SEASONS = 8
 UNREST_MAX = 0.9
 """Log of how much more restless the whole history is believed to have been."""
@@ -60,24 +63,22 @@ def fit(
 
     ``step`` int64[n] tells how far ahead each was forecast; without it widths do not grow. ``shift``
     float64[n] is the logarithm by which all that was forecast together was missed: each actual is
-    taken once as it was and once as if that had gone the other way, so that a spring that was rising
-    does not make every forecast look too low.
+    also taken as if that had gone the other way (``MIRRORS``), so that a spring that was rising does
+    not make every forecast look too low.
     """
     n = mean.shape[1]
     step = np.ones(n, np.int64) if step is None else step
     if shift is not None and shift.any():
-        mean, actual = (
-            np.tile(mean, 2),
-            np.concatenate([actual, actual * np.exp(-2 * shift)], axis=1),
-        )
-        recency, step = np.tile(recency, 2), np.tile(step, 2)
+        other_way = np.outer(shift, MIRRORS).ravel()
+        mean, recency, step = (np.repeat(v, len(MIRRORS), axis=-1) for v in (mean, recency, step))
+        actual = np.repeat(actual, len(MIRRORS), axis=-1) * np.exp(other_way)
     k = len(mean)
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if seen.sum() < 30:
         return Spread(np.zeros(1), _poisson_like()[None], np.ones(k))
     row, column = np.nonzero(seen)
     mu, y, weight = mean[seen], actual[seen], recency[column]
-    order = np.argsort(mu)
+    order = np.argsort(mu, kind="stable")  # an actual and its mirror images stay side by side
     row, mu, y, weight = row[order], mu[order], y[order], weight[order]
     ahead, at, ratio = np.log(step[column[order]]), np.log(mu), y / mu
     width, growth, middle = np.ones(k), 0.0, np.ones(len(mu))
