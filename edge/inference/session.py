@@ -2,11 +2,11 @@
 
 One thread, no arena (a model of our size gains nothing from one, and it keeps what it took), I/O
 bound to arrays that are made once: a call gives no Python object to the runtime and takes none.
-onnxruntime costs 30 MB, so it is imported with the first model and not before.
+onnxruntime costs 20 MB, so it is opened with the first model and not before (``ort.py``).
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from edge.errors import Rfid3Error
 from edge.inference.manifest import Tensor
+from edge.inference.ort import FLOAT, Binding, Graph, OrtError, Run, runtime
 
 Floats = NDArray[np.float32]
 
 ROWS_MAX = 256
 """Most rows of one call."""
-SILENT = 4
-"""onnxruntime's log level for what is fatal only: failures are told by us."""
+SIZES_KEPT = 16
+"""Batches of so many sizes stay bound."""
 
 Why = Literal["error", "nan", "slow", "constant", "worse"]
 
@@ -58,90 +59,70 @@ class Session:
             tensor.name: np.zeros(_shape(tensor, rows_max), np.float32) for tensor in inputs
         }
         self.output: Floats = np.zeros(_shape(output, rows_max), np.float32)
-        self._rows = {
-            tensor.name: isinstance(tensor.shape[0], str) for tensor in inputs if tensor.shape
-        }
+        self._rows = {tensor.name for tensor in inputs if isinstance(tensor.shape[0], str)}
         self._output = output.name
-        self._errors = _errors()
-        self._session = _load(content, self._errors)
-        self._check(inputs, output)
-        self._bindings: dict[int, Any] = {}
-        self._one = self._bound(1)
+        self._failure = runtime().failure
+        self._bindings: dict[int, Binding] = {}
+        try:
+            self._graph = Graph(content)
+            self._check(inputs, output)
+            self._one = self._bound(1).run
+        except OrtError as error:
+            raise ModelUnusable(f"onnxruntime refuses it: {error}") from error
 
     def run(self, n: int) -> Trouble | None:
         """Score the first ``n`` rows of the inputs into ``output``; ``None``: all is well."""
-        binding = self._one if n == 1 else self._bound(n)
-        try:
-            self._session.run_with_iobinding(binding)
-        except self._errors as error:
-            return Trouble("error", _first_line(error))
-        return None
+        run = self._one if n == 1 else self._run_of(n)
+        if isinstance(run, Trouble):
+            return run
+        status = run()
+        return None if status is None else Trouble("error", self._failure(status))
 
-    def _bound(self, n: int) -> Any:
+    def _run_of(self, n: int) -> Run | Trouble:
+        try:
+            return self._bound(n).run
+        except OrtError as error:
+            return Trouble("error", str(error))
+
+    def _bound(self, n: int) -> Binding:
         """The arrays' first ``n`` rows bound to the graph; kept, for batches are of few sizes."""
         assert 0 < n <= self.rows_max, n
         binding = self._bindings.get(n)
         if binding is not None:
             return binding
-        if len(self._bindings) >= 16:
+        if len(self._bindings) >= SIZES_KEPT:
             self._bindings = {1: self._bindings[1]}
-        binding = self._session.io_binding()
-        for name, array in self.inputs.items():
-            shape = [n, *array.shape[1:]] if self._rows.get(name) else list(array.shape)
-            binding.bind_input(name, "cpu", 0, np.float32, shape, array.ctypes.data)
-        shape = [n, *self.output.shape[1:]]
-        binding.bind_output(self._output, "cpu", 0, np.float32, shape, self.output.ctypes.data)
+        inputs = {
+            name: array[:n] if name in self._rows else array for name, array in self.inputs.items()
+        }
+        binding = self._graph.bound(inputs, {self._output: self.output[:n]})
         self._bindings[n] = binding
         return binding
 
     def _check(self, inputs: Sequence[Tensor], output: Tensor) -> None:
         """The graph must take and give what the manifest says. Raises ModelUnusable."""
-        told = {node.name: node.type for node in self._session.get_inputs()}
-        if told != {tensor.name: "tensor(float)" for tensor in inputs}:
-            raise ModelUnusable(f"the graph takes {told}, not what its manifest says")
-        given = {node.name: node.type for node in self._session.get_outputs()}
-        if given.get(output.name) != "tensor(float)":
-            raise ModelUnusable(f"the graph gives {given}, not {output.name}")
+        if self._graph.inputs != {tensor.name: FLOAT for tensor in inputs}:
+            raise ModelUnusable(
+                f"the graph takes {_told(self._graph.inputs)}, not what its manifest says"
+            )
+        if self._graph.outputs.get(output.name) != FLOAT:
+            raise ModelUnusable(f"the graph gives {_told(self._graph.outputs)}, not {output.name}")
 
 
 def warm_up() -> None:
-    """Import onnxruntime, which holds the interpreter for 50 ms: better before the loop serves."""
-    import onnxruntime  # noqa: F401
+    """Open onnxruntime, which takes 50 ms: better before the loop serves. Raises OrtError."""
+    runtime()
 
 
-def _load(content: bytes, errors: tuple[type[Exception], ...]) -> Any:
-    """A session over the bytes of a model. Raises ModelUnusable."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.log_severity_level = SILENT
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except errors as error:
-        raise ModelUnusable(f"onnxruntime refuses it: {_first_line(error)}") from error
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """Everything onnxruntime raises; its classes have no common parent of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    own = [
-        kind
-        for kind in vars(state).values()
-        if isinstance(kind, type) and issubclass(kind, Exception)
-    ]
-    return (*own, RuntimeError, ValueError)
+def _told(nodes: dict[str, int]) -> str:
+    """
+    >>> _told({"x": 1, "z": 7})
+    'x (float), z (type 7)'
+    """
+    kinds = {FLOAT: "float"}
+    return ", ".join(f"{name} ({kinds.get(kind, f'type {kind}')})" for name, kind in nodes.items())
 
 
 def _shape(tensor: Tensor, rows: int) -> tuple[int, ...]:
     assert all(isinstance(size, int) for size in tensor.shape[1:]), tensor
     return tuple(size if isinstance(size, int) else rows for size in tensor.shape)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]
