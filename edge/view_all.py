@@ -14,6 +14,7 @@ from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
 from edge.view_kpis import KpisView
 from edge.view_maintenance import MaintenanceView
+from edge.view_quality import QualityView
 from edge.view_price_tests import PriceTestsView
 from edge.view_pricing import PricingView
 
@@ -27,6 +28,7 @@ VIEWS: tuple[type[Any], ...] = (
     ForecastsView,
     KpisView,
     MaintenanceView,
+    QualityView,
     PriceTestsView,
     PricingView,
 )

@@ -21,6 +21,7 @@ from edge.api import (
     movements,
     predictive,
     pricing,
+    quality,
     state,
     upload,
 )
@@ -40,6 +41,7 @@ AREAS: tuple[tuple[Endpoint, ...], ...] = (
     catalogue.ENDPOINTS,
     contracts.ENDPOINTS,
     maintenance.ENDPOINTS,
+    quality.ENDPOINTS,
     pricing.ENDPOINTS,
     upload.ENDPOINTS,
     dead_letters.ENDPOINTS,
