@@ -67,8 +67,14 @@ def _schemas(types: Iterable[Any]) -> tuple[Sequence[Schema], dict[str, Schema]]
     wanted = list(types)
     schemas, components = msgspec.json.schema_components(wanted, ref_template=REFERENCE)
     for record in _structs(wanted):
-        _describe(components.get(record.__name__, {}), record)
+        _describe(_component(components, record), record)
     return list(schemas), components
+
+
+def _component(components: dict[str, Schema], record: type[Struct]) -> Schema:
+    """The schema of a record; its module stands before its name where another has the same."""
+    whole = f"{record.__module__}.{record.__qualname__}"
+    return components.get(whole) or components.get(record.__name__, {})
 
 
 def _structs(types: Iterable[Any]) -> set[type[Struct]]:
