@@ -2,8 +2,8 @@
 
 Its Python package has no say in who holds the interpreter meanwhile: it lets go of it for one row's
 few microseconds, after which another thread may keep the loop waiting for a millisecond, and it
-holds it for parts of building a session. Here one call is long, and lets go: ``_LONG``. All others
-hold on, for every letting go is an invitation.
+holds it for parts of building a session. Here what is long lets go (``_LONG``), and nothing else does,
+for every letting go is an invitation.
 
 The library lies in the same wheel. Its functions stand in one table that is only ever appended to,
 so their places are those of every version since the one that brought them.
@@ -79,8 +79,8 @@ _FALLIBLE: dict[str, tuple[int, tuple[Any, ...]]] = {
 _RELEASES = {"Status": 93, "Session": 95, "Value": 96, "TypeInfo": 98, "IoBinding": 135}
 """Places of what gives something back."""
 _GET_ERROR_MESSAGE = 2
-_LONG = {"CreateEnv", "CreateSessionFromArray", "Session"}
-"""Others may go on meanwhile. ``Session``: giving one back takes a tenth of the time of building it."""
+_LONG = {"CreateEnv", "CreateSessionFromArray"}
+"""Others may go on meanwhile. Giving a session back takes a tenth of the time of building it, on the loop."""
 
 
 class OrtError(Rfid3Error):
