@@ -321,6 +321,10 @@ ONE_COMPLAINT = [
         "a reader or antenna looks at one zone",
     ),
     (
+        "[demand.manual.classes]\n'TENT-3' = -2",
+        'config.toml:1: demand.manual.classes: "TENT-3" must be 0..1_000_000; units a day',
+    ),
+    (
         "[[zones]]\nname = 'a'\nreaders = ['r1', 'r1']",
         "r1 already belongs to zone a",
     ),

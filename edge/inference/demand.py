@@ -24,9 +24,8 @@ from edge.inference import (
     tabular,
 )
 from edge.inference.demand_calendar import Calendar
-from edge.inference.demand_columns import DAILY_QUANTILE_DAYS as DAILY_QUANTILE_DAYS
-from edge.inference.demand_columns import HORIZON_DAYS, LEVELS
-from edge.inference.demand_columns import WEEKS as WEEKS
+from edge.inference.demand_columns import HORIZON_DAYS as HORIZON_DAYS
+from edge.inference.demand_columns import LEVELS as LEVELS
 from edge.inference.demand_fallback import ENOUGH_DAYS, Speaker
 from edge.inference.demand_history import Drivers
 from edge.inference.demand_states import DIM, Member, State

@@ -1,5 +1,6 @@
 """Examples: features never know what came after, labels know nothing else, watching ends honestly."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,22 @@ def test_labels_told_at_once_are_those_told_one_by_one(
         assert fast.keys == slow.keys
         assert (fast.censored == slow.censored).all()
         np.testing.assert_allclose(fast.y, slow.y, rtol=1e-6, atol=1e-6)
+
+
+def test_a_total_over_a_day_nobody_looked_is_not_known_and_spoils_no_other() -> None:
+    table = a_table({key: dict.fromkeys(range(10), 0.0) for key in ("a", "b")}, "class")
+    amounts = np.arange(20, dtype=np.float32)
+    amounts[5] = np.nan
+    table = replace(table, amounts={"units": amounts})
+    for label in (Total("units"), one_by_one(Total("units"))):
+        told = examples(table, [], [0, 2, 4, 5], label, 3)
+        totals = dict(zip(zip(told.keys, told.cutoffs.tolist(), strict=True), told.y, strict=True))
+        assert totals["a", 0] == 1 + 2 + 3
+        assert np.isnan(totals["a", 2])
+        assert np.isnan(totals["a", 4])
+        assert totals["a", 5] == 6 + 7 + 8
+        assert totals["b", 2] == 13 + 14 + 15
+        assert told.censored.tolist() == np.isnan(told.y).tolist()
 
 
 def a_table(days: dict[str, dict[int, float]], entity: str = "item", **levels: int) -> FeatureTable:

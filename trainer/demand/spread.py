@@ -70,8 +70,9 @@ def fit(
     step = np.ones(n, np.int64) if step is None else step
     if shift is not None and shift.any():
         other_way = np.outer(shift, MIRRORS).ravel()
-        mean, recency, step = (np.repeat(v, len(MIRRORS), axis=-1) for v in (mean, recency, step))
-        actual = np.repeat(actual, len(MIRRORS), axis=-1) * np.exp(other_way)
+        mean, actual = (np.repeat(v, len(MIRRORS), axis=1) for v in (mean, actual))
+        actual = actual * np.exp(other_way)
+        recency, step = np.repeat(recency, len(MIRRORS)), np.repeat(step, len(MIRRORS))
     k = len(mean)
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if seen.sum() < 30:
