@@ -50,6 +50,8 @@ FRESH_MS = 2 * 3_600_000
 Until then whoever has no model yet is asked again: after a start models take a moment to come in."""
 SLICE_KEYS = 500
 """So many keys are looked up in one go on the loop."""
+RULED_KEYS = 100
+"""So many keys a simple rule speaks of in one go: about 2 ms where it reads 400 days of each."""
 KEPT_DAYS = 400
 SHOWN, BESIDE, RULE = "shown", "beside", "rule"
 
@@ -276,8 +278,8 @@ class FieldRecord:
     async def _ruled(self, slot: Slot, rows: Ints) -> Floats:
         """The simple rule's answers, a slice at a time."""
         told = []
-        for start in range(0, len(rows), SLICE_KEYS):
-            told.append(slot.at_edge.fallback.answer(self._state, rows[start : start + SLICE_KEYS]))
+        for start in range(0, len(rows), RULED_KEYS):
+            told.append(slot.at_edge.fallback.answer(self._state, rows[start : start + RULED_KEYS]))
             await asyncio.sleep(0)
         return np.concatenate(told)
 
