@@ -183,6 +183,8 @@ class Effect:
     """80 %."""
     chance: Floats
     """That it is a gain."""
+    loss: Floats
+    """Chance that it is a loss; what is left is neither."""
     units: Floats
     """Packs handed out."""
     extra_units: Floats
@@ -230,10 +232,10 @@ def effects(
         return np.where(known, values, np.nan)
 
     if not n:
-        return Effect(*(np.zeros(0) for _ in range(6)))
+        return Effect(*(np.zeros(0) for _ in Effect.__slots__))
     low, high = np.quantile(gain, (0.1, 0.9), axis=1)
     return Effect(
-        told(gain.mean(axis=1)), told(low), told(high), told((gain > 0).mean(axis=1)),
+        told(gain.mean(axis=1)), told(low), told(high), told((gain > 0).mean(axis=1)), told((gain < 0).mean(axis=1)),
         told((joint * (1 + extra)).mean(axis=1)), told((joint * extra).mean(axis=1)),
     )  # fmt: skip
 
@@ -391,9 +393,9 @@ def dissolve(life: Life, effect: Effect) -> Ints:
     Taken apart when having it is a loss with the chance :data:`CHANCE_ACT`, or when nobody takes it.
     What is just launched is let be.
     """
-    loss = 1 - effect.chance
+    loss = np.nan_to_num(effect.loss)
     made = np.full(len(life.stage), int(Advice.KEEP))
-    made[(life.stage == Stage.DECLINE) | (np.nan_to_num(loss) > 0.5)] = Advice.WATCH
-    made[(np.nan_to_num(loss) >= CHANCE_ACT) | (life.stage == Stage.IDLE)] = Advice.DISSOLVE
+    made[(life.stage == Stage.DECLINE) | (loss > 0.5)] = Advice.WATCH
+    made[(loss >= CHANCE_ACT) | (life.stage == Stage.IDLE)] = Advice.DISSOLVE
     made[life.stage == Stage.LAUNCH] = Advice.KEEP
     return made

@@ -194,7 +194,15 @@ def test_effects_are_always_numbers_and_chances_chances(
     found = effects(o, np.array([off]), 28.0, 10.0, is_pack=is_pack)
     assert np.isfinite([getattr(found, name)[0] for name in Effect.__slots__]).all()
     assert 0 <= found.chance[0] <= 1
+    assert 0 <= found.loss[0] <= 1 - found.chance[0] + 1e-12
     assert 0 <= found.extra_units[0] <= found.units[0] + 1e-9
+
+
+def test_a_pack_that_takes_nothing_off_and_saves_nothing_is_neither_gain_nor_loss() -> None:
+    found = effects(offers(), np.array([0.0]), 28.0)
+    assert (found.mean_cents[0], found.chance[0], found.loss[0]) == (0.0, 0.0, 0.0)
+    life = Life(np.array([int(Stage.STEADY)]), *(np.zeros(1) for _ in range(4)))
+    assert dissolve(life, found).tolist() == [Advice.KEEP]
 
 
 def test_no_packs_at_all_are_no_trouble() -> None:
@@ -248,7 +256,7 @@ def test_a_pack_is_taken_apart_for_a_likely_loss_or_for_want_of_takers() -> None
     none = np.full(6, np.nan)
     life = Life(stages.astype(np.int64), none, none, none, none)
     chance = np.array([0.9, 0.1, 0.9, 0.9, 0.0, np.nan])
-    said = dissolve(life, Effect(none, none, none, chance, none, none))
+    said = dissolve(life, Effect(none, none, none, chance, 1 - chance, none, none))
     assert said.tolist() == [
         Advice.KEEP, Advice.DISSOLVE, Advice.WATCH, Advice.DISSOLVE, Advice.KEEP, Advice.KEEP,
     ]  # fmt: skip

@@ -1,0 +1,106 @@
+"""``/api/correlations``: which influences move which classes, as a table and a picture. No rules."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.lists import Listing, ListQuery
+from edge.api.query import Text
+from edge.view_basis import Basis
+from edge.view_correlations import CorrelationRow, CorrelationsView
+
+AREA = "correlations"
+SVG = "image/svg+xml"
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class CorrelationsQuery(ListQuery):
+    """Of what with what."""
+
+    sku: Text | None = None
+    """Only of this class."""
+    store: Text | None = None
+    """Only of this store."""
+    factor: Text | None = None
+    """Only with this influence, such as ``weather.temperature_c``, ``price`` or ``season.year``."""
+    q_most: Share = 0.05
+    """Most share of false discoveries among what is shown; 1: all that was tested."""
+    careful: bool = False
+    """Whether that share must hold however influences depend on each other."""
+
+
+class PictureQuery(Query):
+    """What is drawn."""
+
+    q_most: Share = 0.05
+    """Most share of false discoveries among what is shown."""
+    careful: bool = False
+    """Whether that share must hold however influences depend on each other."""
+
+
+class Correlations(Struct, kw_only=True):
+    """What moves together."""
+
+    basis: Basis
+    """How it was found, and how fresh it is."""
+    looked_ms: int
+    """When somebody looked last; 0: nobody has."""
+    from_day: str
+    """First day that was looked at."""
+    to_day: str
+    """Last day."""
+    tests: int
+    """Pairs that were tested."""
+    found: int
+    """Pairs within the share of false discoveries that was asked for."""
+    correlations: list[CorrelationRow]
+    """The rows."""
+    next_cursor: str | None
+    """``cursor`` of the next page; null: this is the last."""
+
+
+ROWS: Listing[CorrelationRow] = Listing(
+    "correlations",
+    key=("store", "sku", "factor"),
+    sorts=("q", "p", "r", "effect", "explained", "lag_days", "sku", "factor"),
+    sort="p",
+    filters={"sku": "sku", "store": "store", "factor": "factor"},
+)
+
+
+def correlations(api: Api, call: Call[CorrelationsQuery, Path]) -> Correlations:
+    """Which influences move which classes, how much, and how many days later."""
+    view, query = api.view_of(CorrelationsView), call.query
+    found = view.rows(query.q_most, query.careful)
+    page = ROWS.page(query, found)
+    first, last = view.span
+    return Correlations(
+        basis=view.basis(), looked_ms=view.looked_ms, from_day=first, to_day=last,
+        tests=view.tests, found=len(found),
+        correlations=[replace(row, name=view.name(row)) for row in page.rows],
+        next_cursor=page.next_cursor,
+    )  # fmt: skip
+
+
+def picture(api: Api, call: Call[PictureQuery, Path]) -> Answer:
+    """The same as a picture."""
+    view = api.view_of(CorrelationsView)
+    drawn = view.picture(call.query.q_most, call.query.careful)
+    return Answer(drawn.encode(), media=SVG)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET", "/api/correlations", "correlations",
+        "Which influences move which classes, with lags and significance.",
+        correlations, Correlations, area=AREA, query=CorrelationsQuery, problems=("bad-cursor",),
+        rows="correlations",
+    ),
+    Endpoint(
+        "GET", "/api/correlations/picture", "correlations_picture",
+        "The same as a picture.",
+        picture, str, area=AREA, query=PictureQuery, media=SVG,
+    ),
+)  # fmt: skip

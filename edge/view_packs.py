@@ -1,0 +1,643 @@
+"""Packs as readers see them: how they do, what goes together, which to make or take apart. No judgement.
+
+What goes together is counted over the last year of the history (``edge.pipeline_insights`` brings it
+once a day) and, where a model answers, told by it, too. What is best is ``edge.services.packs``'s word.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edge.commands import Propose
+from edge.features import catalog
+from edge.features.business import class_key
+from edge.features.windows import DayRing
+from edge.ledger.packs import Pack, PackPart, pack_id
+from edge.services import packs
+from edge.services.co_demand import Table
+from edge.services.packs import Advice, Effect, Offers, Stage
+from edge.view_basis import Basis, Sources
+from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
+from edge.view_pricing import Range
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+WEEKS = 52
+PAIRS_LOOKED_AT = 400
+"""Surest pairs for which packs are worked out."""
+TRIPLES_LOOKED_AT = 50
+STAGES = {
+    Stage.UNKNOWN: "unknown", Stage.LAUNCH: "launch", Stage.GROWTH: "growth",
+    Stage.STEADY: "steady", Stage.DECLINE: "decline", Stage.IDLE: "idle",
+}  # fmt: skip
+ADVICE = {Advice.KEEP: "keep", Advice.WATCH: "watch", Advice.DISSOLVE: "dissolve"}
+PERFORMANCE_RULE = (
+    "trend of weekly units against the shop's, quasi-Poisson; effect of having the pack from "
+    "elasticities, 28 days"
+)
+CREATE_RULE = (
+    "pairs that meet more often than popularity and sizes of documents explain, false discoveries "
+    f"at most {packs.FDR:.0%}; effect from elasticities, 28 days"
+)
+
+
+class PartRow(Struct, kw_only=True, gc=False):
+    """One class of a pack."""
+
+    sku: str
+    """Class or SKU."""
+    units: float
+    """Units of it in a pack."""
+    name: str
+    """Name."""
+    price_cents: float | None
+    """Price of one unit alone; null: not known."""
+
+
+class PackRow(Struct, kw_only=True):
+    """How one pack does."""
+
+    id: str
+    """Its id."""
+    name: str
+    """Name."""
+    sku: str
+    """SKU under which it is handed out."""
+    store: str
+    """Store."""
+    status: str
+    """``offered`` or ``dissolved``."""
+    parts: list[PartRow]
+    """What is in it."""
+    price_cents: int
+    """Price of the pack."""
+    separate_cents: float | None
+    """What its parts cost apart now; null: a price is not known."""
+    discount: float | None
+    """Share that the pack takes off; below 0: it is dearer than its parts."""
+    stage: str
+    """Of its life: launch, growth, steady, decline, idle, unknown."""
+    growth_per_week: float | None
+    """Share by which its units change a week, against the shop's; null: not known."""
+    growth_q: float | None
+    """Least share of false trends at which this would be one."""
+    units_28d: float
+    """Packs handed out in the last 28 closed days."""
+    units_before_28d: float
+    """In the 28 days before."""
+    units_total: float
+    """In the last 364 days."""
+    revenue_28d_cents: int
+    """Revenue of the last 28 closed days."""
+    utilisation: float | None
+    """Share of its units that were out over 28 days."""
+    share_of_parts: float | None
+    """Of the units of its scarcest part that went out in 28 days, the share within the pack."""
+    contribution_28d_cents: float | None
+    """Revenue less cost of the parts, of 28 days."""
+    effect_cents: Range
+    """What having the pack is worth over 28 days against not having it; null: not known."""
+    chance: float | None
+    """That it is worth something."""
+    advice: str
+    """``keep``, ``watch`` or ``dissolve``."""
+    reasons: list[str]
+    """Why, for people."""
+
+
+class Candidate(Struct, kw_only=True):
+    """A pack that could be."""
+
+    id: str
+    """Id that the pack would have."""
+    store: str
+    """Store."""
+    action: str
+    """``create``: likely a gain; ``consider``: they go together, what a pack would bring is not sure or
+    not known."""
+    parts: list[PartRow]
+    """What would be in it."""
+    documents: int
+    """Documents that held all of it in the time looked at: of three classes the most there can be."""
+    days: int
+    """Days looked at."""
+    lift: float
+    """Documents with both over those that popularity and sizes explain; of three: of the weakest pair."""
+    lift_low: float
+    """Lower end of its interval (80 %)."""
+    lift_high: float
+    """Upper end."""
+    confidence_ab: float
+    """Share of the documents with the first that hold the second."""
+    confidence_ba: float
+    """The other way round."""
+    q: float
+    """Least share of false discoveries at which this would be one."""
+    separate_cents: float | None
+    """What the parts cost apart; null: a price is not known."""
+    price_cents: float | None
+    """Price that would bring most; null: not known."""
+    discount: float | None
+    """The same as a share off."""
+    effect_cents: Range
+    """What the pack would be worth over 28 days; null: an elasticity is not known."""
+    chance: float | None
+    """That it is worth something."""
+    units_28d: float | None
+    """Packs expected to go out in 28 days."""
+    extra_units_28d: float | None
+    """Of them, those that would not have gone out together."""
+    source: str
+    """``history`` or ``model``: who found the pair."""
+    reasons: list[str]
+    """Why, for people."""
+
+
+class PairRow(Struct, kw_only=True, gc=False):
+    """Two classes that were tested for going out together."""
+
+    store: str
+    """Store."""
+    sku: str
+    """One class."""
+    other: str
+    """The other."""
+    documents: int
+    """Documents with both, at least."""
+    of_sku: int
+    """Documents with the one."""
+    of_other: int
+    """Documents with the other."""
+    support: float
+    """Share of the store's documents that hold both."""
+    confidence_ab: float
+    """Share of the documents with the one that hold the other."""
+    confidence_ba: float
+    """The other way round."""
+    lift: float
+    """Documents with both over those that popularity and sizes explain."""
+    lift_low: float
+    """Lower end of its interval (80 %)."""
+    lift_high: float
+    """Upper end."""
+    lift_plain: float
+    """The textbook's lift: against independence."""
+    p: float
+    """Probability of so many or more by chance."""
+    q: float
+    """Least share of false discoveries at which this would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Pairs that go together, the surest first."""
+
+    pairs: list[tuple[str, str]]
+    """Keys (store and SKU) of both classes."""
+    documents: list[int]
+    lift: list[tuple[float, float, float]]
+    """(lift, low, high)"""
+    confidence: list[tuple[float, float]]
+    q: list[float]
+    rarest: list[float]
+    """Documents with the rarer class; NaN: not known."""
+    days: float
+    source: str
+
+
+class PacksView:
+    """Reads packs in the ledger, days in the state, and what was found to go together."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state = sources.core.state
+        self._columns = MarketColumns(sources)
+        self._table: Table | None = None
+        self._table_ms = 0
+        self._model: tuple[int, Found | None] = (0, None)
+        self._shop: tuple[int, Floats] = (-1, np.zeros(WEEKS))
+
+    # -- what goes together ---------------------------------------------------------------------------
+
+    def take(self, table: Table) -> None:
+        """What the history's last year says goes together."""
+        self._table, self._table_ms = table, self._sources.now_ms
+
+    @property
+    def counted_ms(self) -> int:
+        """When that was found; 0: not yet."""
+        return self._table_ms
+
+    @property
+    def counted_days(self) -> int:
+        """Days it was found in."""
+        return self._table.days if self._table is not None else 0
+
+    @property
+    def tests(self) -> int:
+        """Pairs that could have been seen in them."""
+        return self._table.tests if self._table is not None else 0
+
+    def pairs(self, sku: str | None, store: str | None, q_most: float) -> list[PairRow]:
+        """Pairs of the history with a q-value up to ``q_most``."""
+        table = self._table
+        if table is None:
+            return []
+        keep = table.judged.q <= q_most
+        rows = np.flatnonzero(keep)
+        made = []
+        for i in rows.tolist():
+            one, other = table.keys[table.first[i]], table.keys[table.second[i]]
+            of, _, a = one.partition("\x1f")
+            b = other.partition("\x1f")[2]
+            if (store is not None and of != store) or (sku is not None and sku not in (a, b)):
+                continue
+            told = {name: round(float(getattr(table.judged, name)[i]), 6) for name in (
+                "support", "confidence_ab", "confidence_ba", "lift", "lift_low", "lift_high",
+                "lift_plain")}  # fmt: skip
+            made.append(
+                PairRow(
+                    store=of, sku=a, other=b, documents=int(table.documents[i]),
+                    of_sku=int(table.of_first[i]), of_other=int(table.of_second[i]),
+                    p=float(table.judged.p[i]), q=float(table.judged.q[i]), **told,
+                )
+            )  # fmt: skip
+        return made
+
+    def _found(self) -> Found | None:
+        """From the history where it was counted, else from the model."""
+        if (
+            self._table is not None
+            and self._table.days
+            and (self._table.judged.q <= packs.FDR).any()
+        ):
+            return _from_history(self._table)
+        return self._from_model()
+
+    def _from_model(self) -> Found | None:
+        scorer = self._sources.scorer
+        slot = scorer.slots.get("packs") if scorer is not None else None
+        if slot is None or slot.active is None:
+            return None
+        if self._model[0] != slot.active.number:
+            self._model = slot.active.number, _from_extra(slot.active.manifest.extra)
+        return self._model[1]
+
+    # -- packs that could be ---------------------------------------------------------------------------
+
+    def candidates(
+        self, saving_cents: float, store: str | None = None
+    ) -> Iterator[list[Candidate]]:
+        """Packs worth making or considering, some at each step; those that exist are left out."""
+        found = self._found()
+        if found is None:
+            return
+        groups = self._groups(found, store)
+        for start in range(0, len(groups), 16):
+            yield self._candidates(found, groups[start : start + 16], saving_cents)
+
+    def _groups(self, found: Found, store: str | None) -> list[tuple[int, ...]]:
+        """Positions of the pairs that make each candidate: one, or three for a triple."""
+        many = min(len(found.pairs), PAIRS_LOOKED_AT)
+        mine = [i for i in range(many)
+                if store is None or found.pairs[i][0].partition("\x1f")[0] == store]  # fmt: skip
+        number: dict[str, int] = {}
+        for i in mine:
+            for key in found.pairs[i]:
+                number.setdefault(key, len(number))
+        edges = [(number[found.pairs[i][0]], number[found.pairs[i][1]]) for i in mine]
+        at = {frozenset(edge): i for edge, i in zip(edges, mine, strict=True)}
+        triples = packs.chains(edges, [found.documents[i] for i in mine], TRIPLES_LOOKED_AT)
+        groups: list[tuple[int, ...]] = [(i,) for i in mine]
+        groups += [tuple(at[frozenset(side)] for side in ((x, y), (x, z), (y, z)))
+                   for x, y, z in triples]  # fmt: skip
+        offered = {pack.id for pack in self._sources.core.ledger.rows(Pack).values()
+                   if pack.status == "offered"}  # fmt: skip
+        return [g for g in groups if pack_id(*_parts(_keys(found, g))) not in offered]
+
+    def _candidates(
+        self, found: Found, groups: Sequence[tuple[int, ...]], saving_cents: float
+    ) -> list[Candidate]:
+        keys = [_keys(found, group) for group in groups]
+        parts = [[PackPart(key.partition("\x1f")[2]) for key in some] for some in keys]
+        stores = [some[0].partition("\x1f")[0] for some in keys]
+        seen = np.array([min(found.documents[i] for i in group) for group in groups], np.float64)
+        most = np.array([min(found.rarest[i] for i in group) for group in groups])
+        offers = self._offers(stores, parts, seen, np.full(len(groups), found.days), most)
+        best = packs.best_discount(offers, HORIZON_DAYS, saving_cents)
+        made = []
+        for i, group in enumerate(groups):
+            weakest = min(group, key=lambda k: found.lift[k][1])
+            separate = _sum_or_none(offers.price_cents[i, : len(parts[i])])
+            discount = _number(best.discount[i])
+            price = None if separate is None or discount is None else separate * (1 - discount)
+            create = bool(best.create[i])
+            made.append(
+                Candidate(
+                    id=pack_id(stores[i], parts[i]), store=stores[i],
+                    action="create" if create else "consider",
+                    parts=self._part_rows(stores[i], parts[i], offers.price_cents[i]),
+                    documents=int(seen[i]), days=round(found.days),
+                    lift=found.lift[weakest][0], lift_low=found.lift[weakest][1],
+                    lift_high=found.lift[weakest][2], confidence_ab=found.confidence[group[0]][0],
+                    confidence_ba=found.confidence[group[0]][1], q=max(found.q[k] for k in group),
+                    separate_cents=_number(separate, 2), price_cents=_number(price, 0),
+                    discount=discount, effect_cents=_range(best.effect, i),
+                    chance=_number(best.effect.chance[i]), units_28d=_number(best.effect.units[i]),
+                    extra_units_28d=_number(best.effect.extra_units[i]), source=found.source,
+                    reasons=_why(found, group, best.effect, i, create),
+                )
+            )  # fmt: skip
+        return made
+
+    def _part_rows(self, store: str, parts: Sequence[PackPart], price: Floats) -> list[PartRow]:
+        texts, get = self._state.cls.text["name"], self._state.cls.keys.get
+        return [
+            PartRow(
+                sku=part.sku, units=part.units, name=texts.get(get(class_key(store, part.sku)), ""),
+                price_cents=_number(price[i] / part.units, 2),
+            )
+            for i, part in enumerate(parts)
+        ]  # fmt: skip
+
+    def _offers(
+        self, stores: Sequence[str], parts: Sequence[Sequence[PackPart]], seen: Floats,
+        days: Floats, most: Floats,
+    ) -> Offers:  # fmt: skip
+        """Columns of packs; a part of which nothing is known has no price, so no effect is told."""
+        width = max((len(some) for some in parts), default=2)
+        keys = [class_key(store, part.sku) for store, some in zip(stores, parts, strict=True)
+                for part in some]  # fmt: skip
+        get = self._state.cls.keys.get
+        rows = np.array([get(key) for key in keys], np.int64)
+        known = np.flatnonzero(rows >= 0)
+        flat = np.full((5, len(keys)), np.nan)
+        if len(known):
+            price, _ = self._columns.prices(rows[known])
+            belief = self._columns.beliefs(rows[known])
+            told = belief[:, 0] > 0
+            flat[0, known], flat[1, known] = price, self._costs(rows[known])
+            flat[2:, known] = np.where(told, belief[:, 1:4].T, np.nan)
+        shape = (len(parts), width)
+        columns = [np.full(shape, np.nan) for _ in range(5)]
+        at = 0
+        for i, some in enumerate(parts):
+            for j, part in enumerate(some):
+                for k, column in enumerate(columns):
+                    column[i, j] = flat[k, at] * (part.units if k < 2 else 1.0)
+                if columns[0][i, j] != columns[0][i, j]:
+                    seen = seen.copy()
+                    seen[i] = np.nan  # without a price nothing can be expected
+                at += 1
+        return Offers(seen, days, columns[0], columns[1], columns[2], columns[3], columns[4], most)
+
+    def _costs(self, rows: Ints) -> Floats:
+        """float64[n]: cost of one more unit handed out; NaN: it comes back, or is not known."""
+        names = ("cost_last_cents", "rented_units_364d", "sold_units_364d")
+        told = catalog.matrix(self._state, "class", rows, names).astype(np.float64)
+        sells = np.nan_to_num(told[:, 2]) > np.nan_to_num(told[:, 1])
+        return np.where(sells & (told[:, 0] > 0), told[:, 0], np.nan)
+
+    # -- packs that are ---------------------------------------------------------------------------------
+
+    def packs(self, store: str | None, status: str | None, saving_cents: float) -> list[PackRow]:
+        """How each pack does."""
+        rows = [pack for pack in self._sources.core.ledger.rows(Pack).values()
+                if (store is None or pack.store == store)
+                and (status is None or pack.status == status)]  # fmt: skip
+        return self._performance(rows, saving_cents) if rows else []
+
+    def pack(self, id_: str) -> Pack | None:
+        """One pack."""
+        return self._sources.core.ledger.get(Pack, id_)
+
+    def _performance(self, told: list[Pack], saving_cents: float) -> list[PackRow]:
+        keys = [class_key(pack.store, pack.sku) for pack in told]
+        rows = np.array([self._state.cls.keys.get(key) for key in keys], np.int64)
+        daily, revenue = self._daily(rows)
+        weeks = daily.reshape(len(told), WEEKS, 7).sum(axis=2)
+        age = np.array([(self._sources.now_ms - pack.created_ms) / (7 * DAY_MS) for pack in told])
+        life = packs.lifecycle(weeks, np.maximum(age, 0.0), self._shop_weeks())
+        window = np.clip(age * 7, 7, WEEKS * 7)
+        offers = self._offers(
+            [pack.store for pack in told], [pack.parts for pack in told], daily.sum(axis=1), window,
+            np.full(len(told), np.nan),
+        )  # fmt: skip
+        separate = np.array([
+            value if (value := _sum_or_none(offers.price_cents[i, : len(pack.parts)])) else np.nan
+            for i, pack in enumerate(told)
+        ])  # fmt: skip
+        price = np.array([pack.price_cents for pack in told], np.float64)
+        discount = 1 - price / separate
+        off = np.where(np.isfinite(discount), np.maximum(discount, 0.0), np.nan)
+        effect = packs.effects(offers, off, HORIZON_DAYS, saving_cents, is_pack=True)
+        advice = packs.dissolve(life, effect)
+        busy = self._utilisation(rows)
+        made = []
+        for i, pack in enumerate(told):
+            units = daily[i, -HORIZON_DAYS:].sum()
+            cost = np.nansum(offers.cost_cents[i])
+            made.append(
+                PackRow(
+                    id=pack.id, name=pack.name, sku=pack.sku, store=pack.store, status=pack.status,
+                    parts=self._part_rows(pack.store, pack.parts, offers.price_cents[i]),
+                    price_cents=pack.price_cents, separate_cents=_number(separate[i], 2),
+                    discount=_number(discount[i]), stage=STAGES[Stage(int(life.stage[i]))],
+                    growth_per_week=_number(life.growth[i]),
+                    growth_q=_number(life.q[i]) if np.isfinite(life.growth[i]) else None,
+                    units_28d=round(float(units), 3),
+                    units_before_28d=round(float(daily[i, -56:-28].sum()), 3),
+                    units_total=round(float(daily[i].sum()), 3),
+                    revenue_28d_cents=round(float(revenue[i, -HORIZON_DAYS:].sum())),
+                    utilisation=_number(busy[i]), share_of_parts=self._share(pack, float(units)),
+                    contribution_28d_cents=_number(
+                        float(revenue[i, -HORIZON_DAYS:].sum() - units * cost), 2),
+                    effect_cents=_range(effect, i), chance=_number(effect.chance[i]),
+                    advice=ADVICE[Advice(int(advice[i]))] if pack.status == "offered" else "keep",
+                    reasons=_words(life.stage[i], effect, i, discount[i]),
+                )
+            )  # fmt: skip
+        return made
+
+    def _daily(self, rows: Ints) -> tuple[Floats, Floats]:
+        """(units, revenue cents) float64[n, 364] of closed days; 0 of a pack nobody has heard of."""
+        days = WEEKS * 7
+        at = np.maximum(rows, 0)
+        parts = {}
+        for name in ("rented_milli", "sold_milli", "revenue_cents"):
+            ring = self._state.cls.part[name]
+            assert isinstance(ring, DayRing)
+            parts[name] = np.where(rows[:, None] >= 0, ring.series(at, days + 1)[:-1].T, 0)
+        units = np.maximum(parts["rented_milli"] + parts["sold_milli"], 0) / 1_000
+        return units.astype(np.float64), parts["revenue_cents"].astype(np.float64)
+
+    def _shop_weeks(self) -> Floats:
+        """float64[52]: units of everybody, by week; worked out once a day."""
+        if self._shop[0] == self._state.today:
+            return self._shop[1]
+        total = np.zeros(WEEKS * 7)
+        high = self._state.cls.keys.high
+        for name in ("rented_milli", "sold_milli"):
+            ring = self._state.cls.part[name]
+            assert isinstance(ring, DayRing)
+            numbers = np.arange(ring.today - WEEKS * 7, ring.today) % ring.days
+            total += ring.ring[:, :high].sum(axis=1)[numbers] / 1_000
+        self._shop = self._state.today, np.asarray(total.reshape(WEEKS, 7).sum(axis=1))
+        return self._shop[1]
+
+    def _utilisation(self, rows: Ints) -> Floats:
+        told = catalog.matrix(self._state, "class", np.maximum(rows, 0), ("utilisation_28d",))
+        return np.where(rows >= 0, told[:, 0], np.nan).astype(np.float64)
+
+    def _share(self, pack: Pack, units: float) -> float | None:
+        """Within the pack, of what went out of its scarcest part."""
+        get = self._state.cls.keys.get
+        rows = np.array([get(class_key(pack.store, part.sku)) for part in pack.parts], np.int64)
+        daily, _ = self._daily(rows)
+        alone = daily[:, -HORIZON_DAYS:].sum(axis=1)
+        within = np.array([units * part.units for part in pack.parts])
+        whole = alone + within
+        shares = within[whole > 0] / whole[whole > 0]
+        return _number(shares.max()) if len(shares) else None
+
+    # -- proposals ------------------------------------------------------------------------------------
+
+    def performance_basis(self) -> Basis:
+        """Counted, and judged by a formula."""
+        return self._sources.computed(PERFORMANCE_RULE)
+
+    def candidates_basis(self) -> Basis:
+        """Counted in the history, or told by the model."""
+        found = self._found()
+        if found is not None and found.source == "model":
+            made = self._sources.of_service("packs")
+            made.rule = CREATE_RULE
+            return made
+        made = self._sources.computed(CREATE_RULE)
+        made.as_of_ms = self._table_ms or made.as_of_ms
+        return made
+
+    def proposals(self) -> Iterator[Propose | None]:
+        """Packs worth making or taking apart now; ``None`` lets others work."""
+        period = datetime.fromtimestamp(self._state.today * DAY_MS / 1_000, UTC).strftime("%Y-%m")
+        basis = self.candidates_basis()
+        for some in self.candidates(0.0):
+            yield from (_to_create(one, period, basis) for one in some if one.action == "create")
+            yield None
+        for row in self.packs(None, "offered", 0.0):
+            if row.advice == "dissolve":
+                yield _to_dissolve(row, period)
+        yield None
+
+
+def _to_create(one: Candidate, period: str, basis: Basis) -> Propose:
+    name = " + ".join(part.name or part.sku for part in one.parts)[:200]
+    return Propose(
+        kind="pack_create", target=one.id, store=one.store, period=period,
+        confidence=one.chance or 0.0, impact_cents=round(one.effect_cents.value or 0.0),
+        data={"name": name, "parts": [{"sku": p.sku, "units": p.units} for p in one.parts],
+              "price_cents": round(one.price_cents or 0), "separate_cents": round(one.separate_cents or 0)},
+        reasons=one.reasons, service="packs", version=basis.version,
+    )  # fmt: skip
+
+
+def _to_dissolve(row: PackRow, period: str) -> Propose:
+    worth = row.effect_cents.value or 0.0
+    sure = 0.9 if row.stage == "idle" else 1 - (row.chance or 0.0)
+    return Propose(
+        kind="pack_dissolve", target=row.id, store=row.store, period=period, confidence=sure,
+        impact_cents=round(-worth), data={"name": row.name}, reasons=row.reasons, service="packs",
+    )  # fmt: skip
+
+
+def _from_history(table: Table) -> Found:
+    hits = np.flatnonzero(table.judged.q <= packs.FDR)
+    order = hits[np.lexsort((-table.judged.lift_low[hits], table.judged.p[hits]))][:PAIRS_LOOKED_AT]
+    judged, keys = table.judged, table.keys
+    return Found(
+        [(keys[table.first[i]], keys[table.second[i]]) for i in order],
+        table.documents[order].tolist(),
+        [(round(float(judged.lift[i]), 4), round(float(judged.lift_low[i]), 4),
+          round(float(judged.lift_high[i]), 4)) for i in order],
+        [(round(float(judged.confidence_ab[i]), 4), round(float(judged.confidence_ba[i]), 4))
+         for i in order],
+        judged.q[order].tolist(),
+        np.minimum(table.of_first, table.of_second)[order].astype(np.float64).tolist(),
+        float(max(table.days, 1)), "history",
+    )  # fmt: skip
+
+
+def _from_extra(extra: dict[str, msgspec.Raw]) -> Found | None:
+    """Pairs that a packs model lists (``trainer/packs.py``); ``None``: it lists none that we can read."""
+    try:
+        keys = msgspec.json.decode(extra["classes"], type=list[str])
+        rows = msgspec.json.decode(extra["pairs"], type=list[list[float]])[:PAIRS_LOOKED_AT]
+        pairs = [(keys[int(row[0])], keys[int(row[1])]) for row in rows]
+        return Found(
+            pairs, [int(row[2]) for row in rows], [(row[6], row[7], row[8]) for row in rows],
+            [(row[4], row[5]) for row in rows], [row[9] for row in rows],
+            [row[2] / max(row[4], row[5], 1e-9) for row in rows], 364.0, "model",
+        )  # fmt: skip
+    except (KeyError, IndexError, msgspec.DecodeError):
+        return None
+
+
+def _keys(found: Found, group: Sequence[int]) -> list[str]:
+    """Keys of the classes of a candidate, in order."""
+    return sorted({key for i in group for key in found.pairs[i]})
+
+
+def _parts(keys: Sequence[str]) -> tuple[str, list[PackPart]]:
+    return keys[0].partition("\x1f")[0], [PackPart(key.partition("\x1f")[2]) for key in keys]
+
+
+def _why(found: Found, group: Sequence[int], effect: Effect, i: int, create: bool) -> list[str]:
+    lift, low, high = min((found.lift[k] for k in group), key=lambda told: told[1])
+    made = [f"go out together {lift:.1f} times as often as chance says ({low:.1f} to {high:.1f})"]
+    if not np.isfinite(effect.mean_cents[i]):
+        made.append("what a pack would bring is not known: a price or an elasticity is missing")
+    elif create:
+        made.append(f"{effect.mean_cents[i] / 100:,.2f} more are expected in {HORIZON_DAYS} days "
+                    f"({effect.low_cents[i] / 100:,.2f} to {effect.high_cents[i] / 100:,.2f})")  # fmt: skip
+    else:
+        made.append("no discount is likely enough to be worth it")
+    if len(group) > 1:
+        made.append("only pairs are counted: three go out together at most so often")
+    return made
+
+
+def _words(stage: int, effect: Effect, i: int, discount: float) -> list[str]:
+    made = [{
+        Stage.UNKNOWN: "nothing is known of its units", Stage.LAUNCH: "offered for less than 8 weeks",
+        Stage.GROWTH: "grows against the shop", Stage.STEADY: "holds its place in the shop",
+        Stage.DECLINE: "declines against the shop", Stage.IDLE: "nobody took it for 8 weeks",
+    }[Stage(int(stage))]]  # fmt: skip
+    if np.isfinite(discount) and discount < 0:
+        made.append("it costs more than its parts")
+    if not np.isfinite(effect.mean_cents[i]):
+        made.append("what it is worth is not known: a price or an elasticity is missing")
+    elif effect.mean_cents[i]:
+        made.append(f"worth {effect.mean_cents[i] / 100:,.2f} in {HORIZON_DAYS} days "
+                    f"({effect.low_cents[i] / 100:,.2f} to {effect.high_cents[i] / 100:,.2f})")  # fmt: skip
+    return made
+
+
+def _range(effect: Effect, i: int) -> Range:
+    parts = (effect.mean_cents[i], effect.low_cents[i], effect.high_cents[i])
+    value, low, high = (_number(part, 2) for part in parts)
+    return Range(value=value, low=low, high=high)
+
+
+def _sum_or_none(values: Floats) -> float | None:
+    return float(values.sum()) if len(values) and np.isfinite(values).all() else None
+
+
+def _number(value: float | None, digits: int = 4) -> float | None:
+    """A finite number, rounded, or nothing."""
+    return None if value is None or not np.isfinite(value) else round(float(value), digits)
