@@ -6,21 +6,26 @@ awaits.
 
 from typing import Any, TypeVar
 
+from edge.view_availability import AvailabilityView
 from edge.view_basis import Sources
 from edge.view_catalogue import CatalogueView
 from edge.view_contracts import ContractsView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
+from edge.view_inventory import InventoryView
 from edge.view_kpis import KpisView
 from edge.view_maintenance import MaintenanceView
-from edge.view_quality import QualityView
 from edge.view_price_tests import PriceTestsView
 from edge.view_pricing import PricingView
+from edge.view_quality import QualityView
+from edge.view_stock_history import StockHistoryView
+from edge.view_stock_takes import StockTakesView
 
 T = TypeVar("T")
 
 VIEWS: tuple[type[Any], ...] = (
+    AvailabilityView,
     CatalogueView,
     ContractsView,
     DecisionsView,
@@ -31,11 +36,14 @@ VIEWS: tuple[type[Any], ...] = (
     QualityView,
     PriceTestsView,
     PricingView,
+    InventoryView,
+    StockHistoryView,
+    StockTakesView,
 )
 """One line a view."""
 
 
-PROPOSERS: tuple[type[Any], ...] = (MaintenanceView, PricingView)
+PROPOSERS: tuple[type[Any], ...] = (InventoryView, MaintenanceView, PricingView)
 """Those of ``VIEWS`` that know what is worth doing: they have ``proposals()``, a generator."""
 
 

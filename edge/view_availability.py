@@ -140,6 +140,10 @@ class AvailabilityView:
             ],
         )
 
+    def day_start_ms(self, day: int) -> int:
+        """When a local day begins, counted from 1970-01-01."""
+        return self._state.days.start_ms(day)
+
     def _day(self, at_ms: int) -> str:
         return str(np.datetime64(self._state.days.day(at_ms), "D"))
 

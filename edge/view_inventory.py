@@ -8,7 +8,7 @@ here awaits; what is likely or best is ``edge.services.inventory``'s word.
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -19,7 +19,9 @@ from edge.decisions.rows import Decision
 from edge.decisions.transitions import OPEN
 from edge.features.business import class_key
 from edge.inference.codes import CODES
+from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.orders import OrderLine
+from edge.ledger.suppliers import Supply
 from edge.services import budget, inventory, reorder, stock_position
 from edge.services.counts import Floats
 from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms
@@ -64,6 +66,7 @@ FORMULA = (
     "quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
 )
 
+R = TypeVar("R", bound=Struct)
 Priority = Literal["low", "medium", "high", "critical"]
 Kind = Literal["sale", "rental"]
 
@@ -515,13 +518,17 @@ class InventoryView:
         """int64[n]: rows that have a plan, of a store and a category."""
         rows = live_rows(self._state)
         rows = rows[self.columns.whose[rows] == self._state.cls.keys.hashes[rows]]
+        return self._of_place(rows, store, category)
+
+    def _of_place(self, rows: Ints, store: str | None, category: str | None) -> Ints:
         if store is not None:
             of = self._state.store.keys.get(store)
             rows = rows[(self._state.cls.col["store_row"][rows] == of) & (of >= 0)]
         if category is not None:
             wanted_category = category.casefold()
             text = self._state.cls.text["category"]
-            rows = rows[[text.get(r, "").casefold() == wanted_category for r in rows.tolist()]]
+            same = [text.get(r, "").casefold() == wanted_category for r in rows.tolist()]
+            rows = rows[np.array(same, np.bool_)]
         return np.asarray(rows, np.int64)
 
     def values(self, rows: Ints, sort: str) -> Floats:
@@ -547,6 +554,40 @@ class InventoryView:
         short = of["owned"][rows] + of["on_order"][rows] < of["reorder_point"][rows]
         asked = of["rate"][rows] > 0
         return rows[np.where(of["rental"][rows] == 1, short, below & asked)]
+
+    def known(self, store: str | None, category: str | None) -> Ints:
+        """int64[n]: rows of every class of a store and a category, planned or not."""
+        rows = live_rows(self._state)
+        return self._of_place(rows, store, category)
+
+    def labels(self, rows: Ints) -> list[str]:
+        """SKU and name of ``rows`` in lower case, for searching."""
+        text = self._state.cls.text["name"]
+        return [
+            f"{key_of(self._state, row)[0]}\n{text.get(row, '')}".casefold()
+            for row in rows.tolist()
+        ]
+
+    def on_hand(self, rows: Ints) -> Floats:
+        """float64[n]: units in the store now."""
+        return position_of(self._state, rows, self.coming).on_hand
+
+    def idle_days(self, rows: Ints) -> Floats:
+        """float64[n]: days since a unit was sold, rented or received; NaN: never seen to."""
+        col = self._state.cls.col
+        moved = np.maximum(col["last_sale_ms"][rows], col["last_rental_ms"][rows])
+        newest_ms = np.maximum(moved, col["last_receipt_ms"][rows])
+        idle = np.maximum(self._sources.now_ms - newest_ms, 0) / DAY_MS
+        return np.where(newest_ms > 0, idle, np.nan)
+
+    def of(self, row: StockRow, name: str) -> float:
+        """One value of a class's plan."""
+        return float(self.columns.of[name][self.row(row.sku, row.store)])
+
+    @staticmethod
+    def words(row: StockRow) -> str:
+        """Why a class should be ordered."""
+        return "; ".join(reasons(row))
 
     def row(self, sku: str, store: str) -> int:
         """Row of a class that has a plan; -1: it has none."""
@@ -636,6 +677,29 @@ class InventoryView:
         planned_ms = self.columns.planned_ms[rows]
         basis.as_of_ms = int(planned_ms.min()) if len(rows) else self._sources.now_ms
         return basis
+
+    def counted(self) -> Basis:
+        """The basis of rows that people put here."""
+        return self._sources.counted()
+
+    def rows_of(self, kind: type[R]) -> list[R]:
+        """Rows of the ledger that are in memory."""
+        return list(self._ledger.rows(kind).values())
+
+    def answered(self, key: str) -> str | None:
+        """What a command with this key was answered, JSON; ``None``: there was none."""
+        found = self._ledger.answered.get(key)
+        return found[2] if found is not None else None
+
+    def terms_naming(self, supplier: str) -> int:
+        """How many terms name a supplier."""
+        return len(self._ledger.by(Supply, "supplier", supplier))
+
+    def name(self, sku: str, store: str) -> str:
+        """Name of a class; empty: not known."""
+        row = self._state.cls.keys.get(class_key(store, sku))
+        listed = self._ledger.get(CatalogueClass, sku)
+        return self._state.cls.text["name"].get(row, "") or (listed.name if listed else "")
 
     # -- one class --------------------------------------------------------------------------------
 

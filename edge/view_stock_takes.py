@@ -136,6 +136,10 @@ class StockTakesView:
         told.sort(key=lambda item: (item.outcome == "found", item.outcome, item.epc))
         return TakeDetail(basis=self.basis(), take=row, items=told)
 
+    def take(self, id_: str) -> StockTake | None:
+        """The row of one that is open."""
+        return self._sources.core.ledger.get(StockTake, id_)
+
     def found(self, take: StockTake) -> list[SeenItem]:
         """What was read in the zone, or scanned into the bin, since the stock-take began."""
         col, state = self._state.item.col, self._state

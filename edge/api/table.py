@@ -14,6 +14,7 @@ from edge.api import (
     forecasts,
     gaps,
     health,
+    inventory,
     jobs,
     kpis,
     maintenance,
@@ -21,8 +22,10 @@ from edge.api import (
     movements,
     predictive,
     pricing,
+    purchasing,
     quality,
     state,
+    stock_takes,
     upload,
 )
 from edge.api.endpoint import Endpoint
@@ -43,6 +46,9 @@ AREAS: tuple[tuple[Endpoint, ...], ...] = (
     maintenance.ENDPOINTS,
     quality.ENDPOINTS,
     pricing.ENDPOINTS,
+    inventory.ENDPOINTS,
+    purchasing.ENDPOINTS,
+    stock_takes.ENDPOINTS,
     upload.ENDPOINTS,
     dead_letters.ENDPOINTS,
     commands.ENDPOINTS,

@@ -110,7 +110,10 @@ class DropSupplier(Command, tag="drop_supplier", kw_only=True):
 
 
 class PutSupply(Command, tag="put_supply", kw_only=True):
-    """Put the terms of a class; fields that are not named stay, or stand as by default."""
+    """Put the terms of a class; fields that are not named stay as they held for it before.
+
+    New terms of one store begin as those of all stores, new terms of a class as those of ``*``.
+    """
 
     sku: str
     """Class or SKU, or ``*``."""
@@ -142,7 +145,7 @@ def put_supplier(ledger: Ledger, command: PutSupplier, told: Told) -> Outcome:
 
 def put_supply(ledger: Ledger, command: PutSupply, told: Told) -> Outcome:
     """The row as it is now."""
-    before = ledger.get(Supply, command.sku, command.store)
+    before = terms_of(ledger, command.sku, command.store)
     stays = msgspec.structs.asdict(before) if before else {}
     own = {"sku": command.sku, "store": command.store}
     row = _made(Supply, stays, command.fields, own, told)

@@ -54,6 +54,8 @@ def at_most(mean: Floats, variance: Floats, units: Floats) -> Floats:
     asked = (x >= 0) & (m > 0)
     large = asked & (m > LARGE)
     over = v / np.where(m > 0, m, 1.0) - 1.0
+    if large.any():
+        found[large] = _gamma_at_most(m[large], v[large], x[large] + 0.5)
     poisson = over < POISSON_BELOW
     few = asked & ~large & (x <= ADDED_MOST)
     if few.any():

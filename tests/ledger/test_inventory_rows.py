@@ -122,6 +122,15 @@ def test_the_nearest_terms_hold(story: Story) -> None:
     assert terms_of(story.ledger, "A", "main").pack_units == 3  # type: ignore[union-attr]
 
 
+def test_new_terms_begin_as_those_that_held_before(story: Story) -> None:
+    story.do(PutSupply(sku="*", fields={"holding_rate": 0.4}))
+    story.do(PutSupply(sku="A", fields={"pack_units": 6}))
+    story.do(PutSupply(sku="A", store="main", fields={"cost_cents": 5}))
+    row = story.ledger.get(Supply, "A", "main")
+    assert row is not None
+    assert (row.holding_rate, row.pack_units, row.cost_cents) == (0.4, 6, 5)
+
+
 def test_a_supplier_that_terms_name_stays(story: Story) -> None:
     story.do(PutSupplier(supplier="S"))
     story.do(PutSupply(sku="A", fields={"supplier": "S"}))

@@ -79,6 +79,9 @@ def test_a_large_count_is_nearly_the_gamma_that_stands_for_it() -> None:
     below, above = counts.quantile(m, v, 0.95)
     assert abs(below - above) < 6
     assert abs(np.diff(counts.shortage(m, v, m))[0]) < 0.5
+    for units in (5.0, 900.0, 1000.0, 1100.0, 3000.0):
+        below, above = counts.at_most(m, v, column(units, units))
+        assert abs(below - above) < 0.02
 
 
 def test_numbers_that_are_not_there_count_as_none() -> None:
