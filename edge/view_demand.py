@@ -5,7 +5,7 @@ Classes that nobody predicted are filled in by the simple rule, some at a time (
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -35,6 +35,11 @@ DAY_MS = 86_400_000
 NAMES = [column.name for column in columns()]
 FILL_ROWS = 8
 """Classes that the simple rule answers for in one slice."""
+SUM_ROWS = 256
+"""Classes that are summed up in one slice."""
+FAR_MS = 1 << 62
+FRESH_MS = 10_000
+"""How long it may take until a class that is new, or scored in the background, is seen in a sum."""
 KNOWN_ANSWERS = 256
 HISTORY_DAYS = 39
 """Closed days that influences are looked for in."""
@@ -169,6 +174,51 @@ class Said:
     oldest_ms: int
 
 
+@dataclass(slots=True)
+class Summed:
+    """Some classes together: sums of means, and of squares of the widths, float64[91] and [13]."""
+
+    stamp: tuple[int, ...]
+    """What it was made from; another one, and it is made again."""
+    mean: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
+    low: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
+    high: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
+    week_low: Floats = field(default_factory=lambda: np.full(WEEKS, np.nan))
+    week_high: Floats = field(default_factory=lambda: np.full(WEEKS, np.nan))
+    classes: int = 0
+    unknown: int = 0
+    by_rule: int = 0
+    oldest_ms: int = FAR_MS
+
+    def add(self, said: Said) -> None:
+        """Some classes more."""
+        self.classes += len(said.mean)
+        self.unknown += int(np.isnan(said.mean).all(axis=1).sum())
+        self.by_rule += said.by_rule
+        self.oldest_ms = min(self.oldest_ms, said.oldest_ms)
+        for name, values in (
+            ("mean", said.mean),
+            ("low", (said.mean - said.low) ** 2),
+            ("high", (said.high - said.mean) ** 2),
+            ("week_low", said.week_low**2),
+            ("week_high", said.week_high**2),
+        ):
+            setattr(self, name, _plus(getattr(self, name), values))
+
+    def ahead(self, days: int) -> demand.Ahead:
+        """The days ahead."""
+        mean = self.mean[:days]
+        low = np.maximum(mean - np.sqrt(self.low[:days]), 0.0)
+        return demand.Ahead(mean, low, mean + np.sqrt(self.high[:days]))
+
+
+def _plus(total: Floats, values: Floats) -> Floats:
+    """A sum of what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    more = np.where(known, values, 0.0).sum(axis=0)
+    return np.where(known.any(axis=0), np.nan_to_num(total) + more, total)
+
+
 class DemandView:
     """Reads predictions of demand; remembers what the simple rule said of whom nobody predicted."""
 
@@ -178,18 +228,27 @@ class DemandView:
         self._ruled: dict[int, NDArray[np.float32]] = {}
         self._ruled_day = -1
         self._rows: dict[tuple[str, str, str], Ints] = {}
+        self._rows_stamp: tuple[int, ...] = ()
+        self._summed: dict[tuple[str, str, str], Summed] = {}
+        self._pasts: dict[tuple[str, str, str], tuple[tuple[int, ...], Floats]] = {}
         self._answers: dict[tuple[str, str, str, int], DemandForecast] = {}
-        self._stamp: tuple[int, ...] = ()
-        self._at: dict[int, list[int]] = {}
+        self._answers_at = -1
+        self._shares_done: dict[str, tuple[int, float]] = {}
 
     # -- whose demand -----------------------------------------------------------------------------
 
     def rows(self, store: str = "", category: str = "", sku: str = "") -> Ints:
         """int64[n]: classes of a store (empty: all), a category (empty: all), with this SKU."""
-        self._freshen()
+        core = self._sources.core
+        stamp = (core.now_ms // FRESH_MS, len(self._state.cls.keys), core.ledger.version)
+        if stamp != self._rows_stamp:
+            self._rows_stamp = stamp
+            self._rows.clear()
         asked = (store, category.lower(), sku)
         found = self._rows.get(asked)
         if found is None:
+            if len(self._rows) >= KNOWN_ANSWERS:
+                self._rows.clear()
             found = self._rows[asked] = self._found(*asked)
         return found
 
@@ -219,19 +278,6 @@ class DemandView:
             return told.category
         return self._state.cls.text["category"].get(row, "")
 
-    def _freshen(self) -> None:
-        """What is remembered stands for one second of the state."""
-        core = self._sources.core
-        model = self._model_number()
-        stamp = (core.now_ms // 1_000, core.ledger.version, self._state.today, model)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._rows.clear()
-            self._answers.clear()
-        if self._state.today != self._ruled_day:
-            self._ruled_day = self._state.today
-            self._ruled.clear()
-
     # -- columns ------------------------------------------------------------------------------------
 
     def _model_number(self) -> int:
@@ -251,7 +297,9 @@ class DemandView:
 
     def filling(self, rows: Ints) -> Iterator[None]:
         """Let the simple rule speak of classes that nobody predicted, some at each step."""
-        self._freshen()
+        if self._state.today != self._ruled_day:
+            self._ruled_day = self._state.today
+            self._ruled.clear()
         missing = [r for r in rows[~self._predicted(rows)].tolist() if r not in self._ruled]
         for start in range(0, len(missing), FILL_ROWS):
             part = missing[start : start + FILL_ROWS]
@@ -334,38 +382,66 @@ class DemandView:
 
     # -- answers ------------------------------------------------------------------------------------
 
+    def preparing(self, store: str, category: str, sku: str) -> Iterator[None]:
+        """What ``forecast`` needs, some of it at each step; nothing where it is there already."""
+        rows, asked = self.rows(store, category, sku), (store, category.lower(), sku)
+        stamp = self._stamp(rows)
+        known = self._summed.get(asked)
+        if known is not None and known.stamp == stamp:
+            return
+        yield from self.filling(rows)
+        made = Summed(stamp)
+        for start in range(0, len(rows), SUM_ROWS):
+            made.add(self.said(rows[start : start + SUM_ROWS], HORIZON_DAYS))
+            yield
+        if len(self._summed) >= KNOWN_ANSWERS:
+            self._summed.clear()
+        self._summed[asked] = made
+
+    def _stamp(self, rows: Ints) -> tuple[int, ...]:
+        """Changes when any prediction of these rows may have."""
+        scorer = self._sources.scorer
+        slot = scorer.slots.get("demand") if scorer is not None else None
+        first = int(rows[0]) if len(rows) else -1
+        whose = (self._state.today, self._model_number(), len(rows), first)
+        if slot is None:
+            return whose
+        under_way = self._sources.now_ms // FRESH_MS if slot.cursor >= 0 else -1
+        return (*whose, slot.swept_at_ms, under_way)
+
     def forecast(self, store: str, category: str, sku: str, weeks: int) -> DemandForecast:
-        """Days and weeks ahead, after ``filling`` of the same rows."""
-        self._freshen()
+        """Days and weeks ahead, after ``preparing`` the same; it stands for one second of the state."""
+        second = self._sources.now_ms // 1_000
+        if second != self._answers_at or len(self._answers) >= KNOWN_ANSWERS:
+            self._answers_at = second
+            self._answers.clear()
         asked = (store, category.lower(), sku, weeks)
         known = self._answers.get(asked)
         if known is None:
-            if len(self._answers) >= KNOWN_ANSWERS:
-                self._answers.clear()
             known = self._answers[asked] = self._forecast(store, category, sku, weeks)
         return known
 
     def _forecast(self, store: str, category: str, sku: str, weeks: int) -> DemandForecast:
-        rows = self.rows(store, category, sku)
+        asked = (store, category.lower(), sku)
+        rows, said = self.rows(*asked), self._summed[asked]
         days = 7 * weeks
-        said = self.said(rows, days)
-        ahead = demand.together(said.mean, said.low, said.high)
+        ahead = said.ahead(days)
         today = self._state.today
         moments = today + np.arange(days)
         weekday = (moments + 3) % 7
         shares = self._shares(moments)
-        effect, influences = self._influences(rows, store, moments)
+        effect, influences = self._influences(asked, rows, moments)
         parts = demand.parts(ahead.mean, weekday, shares, effect)
         factor = 1.0 + effect
         whole = demand.Ahead(ahead.mean * factor, ahead.low * factor, ahead.high * factor)
         measured = self.measured()
         return DemandForecast(
-            basis=self.basis(said),
+            basis=self.basis(said.classes, said.by_rule, said.oldest_ms),
             store=store,
             category=category,
             sku=sku,
-            classes=len(rows),
-            unknown=int(np.isnan(said.mean).all(axis=1).sum()),
+            classes=said.classes,
+            unknown=said.unknown,
             level=round(demand.LEVEL, 6),
             confidence=measured.get("coverage"),
             accuracy=measured.get("accuracy"),
@@ -380,19 +456,19 @@ class DemandView:
             nowcast=self._nowcast(rows, store, ahead),
         )
 
-    def basis(self, said: Said) -> Basis:
+    def basis(self, classes: int, by_rule: int, oldest_ms: int) -> Basis:
         """Who spoke of these classes."""
         made = self._sources.of_service("demand")
-        made.as_of_ms = said.oldest_ms
-        made.stale = self._sources.now_ms - said.oldest_ms > (
+        made.as_of_ms = min(oldest_ms, self._sources.now_ms)
+        made.stale = self._sources.now_ms - made.as_of_ms > (
             self._sources.config.models.feature_stale_h * HOUR_MS
         )
-        if len(said.mean) and said.by_rule:
-            rule = f"{said.by_rule} of {len(said.mean)} classes by the simple rule"
+        rules = [SUM_RULE] if classes > 1 else []
+        if by_rule:
             made.fallback = True
-            made.rule = f"{rule}; {SUM_RULE}" if len(said.mean) > 1 else rule
-        elif len(said.mean) > 1:
-            made.rule = SUM_RULE
+            rules.insert(0, f"{by_rule} of {classes} classes by the simple rule")
+        if rules:
+            made.rule = "; ".join(rules)
         return made
 
     def who(self) -> Basis:
@@ -410,16 +486,15 @@ class DemandView:
         """How the service's models stand; ``None``: they are switched off."""
         return self._sources.models.model("demand") if self._sources.models is not None else None
 
-    def _weeks(self, said: Said, mean: Floats, factor: Floats, today: int) -> list[WeekPoint]:
+    def _weeks(self, said: Summed, mean: Floats, factor: Floats, today: int) -> list[WeekPoint]:
         made = []
-        below = np.sqrt(np.nansum(said.week_low**2, axis=0))
-        above = np.sqrt(np.nansum(said.week_high**2, axis=0))
+        below, above = np.sqrt(said.week_low), np.sqrt(said.week_high)
         for i in range(len(mean) // 7):
             days = slice(7 * i, 7 * i + 7)
             known = not np.isnan(mean[days]).all()
             units = float(np.nansum(mean[days])) if known else None
             scale = float(factor[days].mean())
-            told = units is not None and not np.isnan(said.week_low[:, i]).all()
+            told = units is not None and not np.isnan(below[i])
             made.append(
                 WeekPoint(
                     from_day=_date(today + 7 * i),
@@ -444,14 +519,14 @@ class DemandView:
         return constants.calendar.shares(moments)
 
     def _influences(
-        self, rows: Ints, store: str, moments: Ints
+        self, asked: tuple[str, str, str], rows: Ints, moments: Ints
     ) -> tuple[Floats, list[InfluenceRow]]:
         """What weather and events add to the days ahead, float64[h]; and what moved these classes."""
         none: tuple[Floats, list[InfluenceRow]] = np.zeros(len(moments)), []
-        past, ahead = self._factors(store, moments)
+        past, ahead = self._factors(asked[0], moments)
         if not past or not len(rows):
             return none
-        units = self._units(rows, HISTORY_DAYS)
+        units = self._past(asked, rows)
         today = self._state.today
         weekday = (today - HISTORY_DAYS + np.arange(HISTORY_DAYS) + 3) % 7
         found = demand.influences(units, weekday, past)
@@ -504,6 +579,16 @@ class DemandView:
         total, told = series
         return np.where(told > 0, total / np.maximum(told, 1) / 1000, np.nan)
 
+    def _past(self, asked: tuple[str, str, str], rows: Ints) -> Floats:
+        """Units of the closed days; late lines are seen after some minutes."""
+        stamp = (self._state.today, len(rows), self._sources.now_ms // (60 * FRESH_MS))
+        known = self._pasts.get(asked)
+        if known is None or known[0] != stamp:
+            if len(self._pasts) >= KNOWN_ANSWERS:
+                self._pasts.clear()
+            known = self._pasts[asked] = stamp, self._units(rows, HISTORY_DAYS)
+        return known[1]
+
     def _units(self, rows: Ints, days: int) -> Floats:
         """float64[days] units that went out on the closed days, these classes together."""
         total = np.zeros(days)
@@ -546,6 +631,14 @@ class DemandView:
 
     def share_done(self, store: str, now_ms: int) -> float:
         """Share of a day's business that is usually done by now, as yesterday went."""
+        known = self._shares_done.get(store)
+        if known is None or known[0] != now_ms // FRESH_MS:
+            if len(self._shares_done) >= KNOWN_ANSWERS:
+                self._shares_done.clear()
+            known = self._shares_done[store] = now_ms // FRESH_MS, self._share_done(store, now_ms)
+        return known[1]
+
+    def _share_done(self, store: str, now_ms: int) -> float:
         state = self._state
         if not state.now_ms:
             return 0.0

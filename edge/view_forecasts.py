@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from edge.view_basis import Basis, Sources
 from edge.view_demand import DemandView
 
 Floats = NDArray[np.float64]
+
+SLICE_CLASSES = 10
+"""Classes that are written out in one slice."""
 
 
 class ForecastPoint(Struct, kw_only=True):
@@ -139,13 +143,30 @@ class ForecastsView:
         """Figures of the active version's forecasts of a day, over the last weeks."""
         return self._demand.measured()
 
-    def made(self, asked: Forecast, intervals: bool) -> tuple[Forecast, list[ForecastDays]]:
-        """The forecast with who spoke, and what is said of each class, within its bounds."""
+    def made(
+        self, asked: Forecast, intervals: bool
+    ) -> Iterator[tuple[Forecast, list[ForecastDays]]]:
+        """The forecast with who spoke, and what is said of each class, within its bounds.
+
+        Some more of it at each step; the last one is the whole.
+        """
         rows = self.known(asked.store, asked.skus)
         said = self._demand.said(np.array(list(rows.values()), np.int64), asked.horizon_days)
-        basis = self._demand.basis(said)
-        today, days = self._state.today, []
+        basis = self._demand.basis(len(rows), said.by_rule, said.oldest_ms)
+        today = self._state.today
+        days: list[ForecastDays] = []
+        whole = msgspec.structs.replace(
+            asked,
+            first_day=today,
+            status="completed" if len(rows) == len(asked.skus) else "partial",
+            version=basis.version,
+            kind=basis.kind,
+            fallback=basis.fallback,
+            made_from_ms=basis.as_of_ms,
+        )
         for i, sku in enumerate(rows):
+            if i % SLICE_CLASSES == 0:
+                yield whole, days
             ahead = demand.Ahead(said.mean[i], said.low[i], said.high[i])
             ahead = ahead.bounded(asked.minimum, asked.maximum)
             days.append(
@@ -164,33 +185,16 @@ class ForecastsView:
                 )
             )
         total = sum(value for one in days for value in one.demand if value is not None)
-        whole = Forecast(
-            id=asked.id,
-            name=asked.name,
-            store=asked.store,
-            skus=asked.skus,
-            horizon_days=asked.horizon_days,
-            minimum=asked.minimum,
-            maximum=asked.maximum,
-            first_day=today,
-            status="completed" if len(rows) == len(asked.skus) else "partial",
-            total_units=round(total, 4),
-            version=basis.version,
-            kind=basis.kind,
-            fallback=basis.fallback,
-            made_from_ms=basis.as_of_ms,
-            asked_by=asked.asked_by,
-        )
-        return whole, days
+        yield msgspec.structs.replace(whole, total_units=round(total, 4)), days
 
-    def answer(self, row: Forecast, days: Sequence[ForecastDays]) -> ForecastAnswer:
-        """A kept forecast with what it says."""
+    def answer(self, row: Forecast, products: list[ProductForecast]) -> ForecastAnswer:
+        """A kept forecast with what it says, class by class."""
         return ForecastAnswer(
             basis=self.basis(row),
             forecast_id=row.id,
             status=row.status,
             forecast=row,
-            forecasts=[self.product(row, one) for one in days],
+            forecasts=products,
         )
 
     def basis(self, row: Forecast) -> Basis:

@@ -87,10 +87,9 @@ async def forecast(api: Api, call: Call[ForecastQuery, Path]) -> DemandForecast:
     """What will be asked for, by day and week."""
     query, view = call.query, api.view_of(DemandView)
     store, category, sku = _store(api, query.store), query.category or "", query.sku or ""
-    rows = view.rows(store, category, sku)
-    if sku and not len(rows):
+    if sku and not len(view.rows(store, category, sku)):
         raise Problem("unknown-class", f"Nothing is known about class {sku!r} there.")
-    for _ in view.filling(rows):
+    for _ in view.preparing(store, category, sku):
         await asyncio.sleep(0)
     return view.forecast(store, category, sku, query.weeks)
 

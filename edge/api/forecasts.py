@@ -24,7 +24,13 @@ from edge.api.query import Text
 from edge.ledger.forecasts import DropForecast, Forecast, ForecastDays, KeepForecast
 from edge.view_basis import Basis
 from edge.view_demand import DemandView
-from edge.view_forecasts import ForecastAnswer, ForecastScore, ForecastsView, ProductForecast
+from edge.view_forecasts import (
+    SLICE_CLASSES,
+    ForecastAnswer,
+    ForecastScore,
+    ForecastsView,
+    ProductForecast,
+)
 
 AREA = "forecasts"
 PRODUCTS_MAX = 100
@@ -243,7 +249,10 @@ async def _made(api: Api, asked: Forecast, intervals: bool) -> tuple[Forecast, l
         raise Problem("unknown-class", detail)
     for _ in view.filling(list(known.values())):
         await asyncio.sleep(0)
-    return view.made(asked, intervals)
+    whole, days = asked, list[ForecastDays]()
+    for whole, days in view.made(asked, intervals):  # noqa: B007 - the last one is the whole
+        await asyncio.sleep(0)
+    return whole, days
 
 
 async def _keep(api: Api, call: Call[Any, Any], id_: str = "") -> Answer:
@@ -255,8 +264,18 @@ async def _keep(api: Api, call: Call[Any, Any], id_: str = "") -> Answer:
     if asked.state == "done":
         kept = commands.result_of(asked, Forecast)
         days = [msgspec.structs.replace(one, forecast=kept.id) for one in days]
-        result = api.view_of(ForecastsView).answer(kept, days)
+        result = await _answer(api, kept, days)
     return commands.answer(api, asked, created=not id_, result=result)
+
+
+async def _answer(api: Api, row: Forecast, days: Sequence[ForecastDays]) -> ForecastAnswer:
+    """What it says, some classes at a time: a forecast may be long."""
+    view, products = api.view_of(ForecastsView), list[ProductForecast]()
+    for i, one in enumerate(days, 1):
+        products.append(view.product(row, one))
+        if i % SLICE_CLASSES == 0:
+            await asyncio.sleep(0)
+    return view.answer(row, products)
 
 
 async def create(api: Api, call: Call[Query, Path]) -> Answer:
@@ -335,7 +354,7 @@ async def get(api: Api, call: Call[Query, ForecastPath]) -> ForecastAnswer:
         raise _unknown(call.path.id)
     days = await api.tables.ledger_rows(ForecastDays, {"forecast": row.id})
     order = {sku: i for i, sku in enumerate(row.skus)}
-    return view.answer(row, sorted(days, key=lambda one: order.get(one.sku, 0)))
+    return await _answer(api, row, sorted(days, key=lambda one: order.get(one.sku, 0)))
 
 
 async def of_product(api: Api, call: Call[ProductQuery, ProductPath]) -> ProductForecasts:
