@@ -254,7 +254,7 @@ class Best:
     """The best of :data:`DISCOUNTS` for each of n packs that could be."""
 
     discount: Floats
-    """float64[n]; NaN: nothing can be expected of any."""
+    """float64[n]; NaN: what a discount would bring is not known."""
     effect: Effect
     create: Bools
     """bool[n]: likely enough a gain to be recommended."""
@@ -276,7 +276,9 @@ def best_discount(offers: Offers, horizon_days: float, saving_cents: float = 0.0
         return np.asarray(np.stack([getattr(one, name) for one in tried])[at, rows])
 
     effect = Effect(*(chosen(name) for name in Effect.__slots__))
-    known = np.isfinite(fair).any(axis=0)
+    # nothing off and nothing saved is worth nothing, which needs no saying
+    known = np.isfinite(fair[1:]).any(axis=0) | create
+    effect = Effect(*(np.where(known, getattr(effect, n), np.nan) for n in Effect.__slots__))
     return Best(np.where(known, DISCOUNTS[at], np.nan), effect, create)
 
 

@@ -156,6 +156,7 @@ def test_no_elasticity_no_effect_of_a_discount() -> None:
     assert plain.mean_cents[0] == pytest.approx(40.5 * 28 / 364 * 50, rel=0.02)
     best = best_discount(blind, 28.0)
     assert not best.create[0]
+    assert np.isnan(best.effect.mean_cents[0])
     assert best_discount(blind, 28.0, 50.0).create[0]
     assert best_discount(blind, 28.0, 50.0).discount[0] == 0.0
 
