@@ -41,6 +41,7 @@ from edge.outbox import Outbox
 from edge.pipeline import Pipeline
 from edge.pipeline_analytics import Analytics
 from edge.pipeline_field import FieldRecord
+from edge.pipeline_insights import Insights
 from edge.pipeline_mirror import Mirroring
 from edge.pipeline_price_tests import PriceTestBlocks
 from edge.pipeline_proposals import Proposals
@@ -55,7 +56,9 @@ from edge.tables import StoredTables
 from edge.view import LiveView
 from edge.view_all import PROPOSERS, Views
 from edge.view_basis import Sources
+from edge.view_correlations import CorrelationsView
 from edge.view_models import LiveModels
+from edge.view_packs import PacksView
 from edge.view_price_tests import PriceTestsView
 from edge.view_types import Counters
 
@@ -251,6 +254,9 @@ def _assemble(
         "field": record,
         "outbox": outbox,
         "proposals": proposals,
+        "insights": Insights(
+            recovered.core, writer, views.of(PacksView), views.of(CorrelationsView)
+        ),
         "price_tests": PriceTestBlocks(views.of(PriceTestsView), pipeline.tell),
         "tables": tables,
         "mysql": copier,

@@ -10,12 +10,14 @@ from edge.view_availability import AvailabilityView
 from edge.view_basis import Sources
 from edge.view_catalogue import CatalogueView
 from edge.view_contracts import ContractsView
+from edge.view_correlations import CorrelationsView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
 from edge.view_inventory import InventoryView
 from edge.view_kpis import KpisView
 from edge.view_maintenance import MaintenanceView
+from edge.view_packs import PacksView
 from edge.view_price_tests import PriceTestsView
 from edge.view_pricing import PricingView
 from edge.view_quality import QualityView
@@ -28,12 +30,14 @@ VIEWS: tuple[type[Any], ...] = (
     AvailabilityView,
     CatalogueView,
     ContractsView,
+    CorrelationsView,
     DecisionsView,
     DemandView,
     ForecastsView,
     KpisView,
     MaintenanceView,
     QualityView,
+    PacksView,
     PriceTestsView,
     PricingView,
     InventoryView,
@@ -43,7 +47,7 @@ VIEWS: tuple[type[Any], ...] = (
 """One line a view."""
 
 
-PROPOSERS: tuple[type[Any], ...] = (InventoryView, MaintenanceView, PricingView)
+PROPOSERS: tuple[type[Any], ...] = (InventoryView, MaintenanceView, PacksView, PricingView)
 """Those of ``VIEWS`` that know what is worth doing: they have ``proposals()``, a generator."""
 
 
