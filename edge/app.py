@@ -42,7 +42,6 @@ from edge.pipeline import Pipeline
 from edge.pipeline_analytics import Analytics
 from edge.pipeline_field import FieldRecord
 from edge.pipeline_insights import Insights
-from edge.pipeline_mirror import Mirroring
 from edge.pipeline_price_tests import PriceTestBlocks
 from edge.pipeline_proposals import Proposals
 from edge.pipeline_safeguards import told_safeguards
@@ -50,7 +49,6 @@ from edge.pipeline_scoring import Scoring, SignedDoor
 from edge.recovery import Recovered, recover
 from edge.sdnotify import Notifier
 from edge.storage.journal import Journal
-from edge.storage.mirror import Mirror
 from edge.storage.writer import JournalWriter
 from edge.tables import StoredTables
 from edge.view import LiveView
@@ -278,7 +276,11 @@ def _assemble(
     )
 
 
-def _mirroring(config: Config, core: Core, daemon: Daemon, app: web.Application) -> Mirroring:
+def _mirroring(config: Config, core: Core, daemon: Daemon, app: web.Application) -> Runs:
+    """The mirror's task. Its client loads a library of keys, which a daemon without one does not."""
+    from edge.pipeline_mirror import Mirroring
+    from edge.storage.mirror import Mirror
+
     scorer = daemon.scoring.scorer if daemon.scoring is not None else None
     mirror = Mirroring(
         core,
