@@ -420,7 +420,7 @@ class Maintenance(Settings, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     interval_days: float = 90.0
     """Days between services by the calendar, which plans are compared with."""
     crew_hours: float = 8.0
-    """Hours a day of everybody together, where no ``[[crews]]`` are named."""
+    """Hours a day for planned services, of everybody together, where no ``[[crews]]`` are named."""
     weekdays: list[str] = field(default_factory=lambda: ["mon", "tue", "wed", "thu", "fri"])
     """Days on which everybody works, where no ``[[crews]]`` are named."""
     component_life_days: float = 730.0
@@ -435,7 +435,7 @@ class Crew(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     """Name; a category whose ``crew`` in the catalogue is this name goes to it alone."""
     hours: float = 8.0
-    """Hours a day of the whole crew."""
+    """Hours a day that the whole crew has for planned services."""
     weekdays: list[str] = field(default_factory=lambda: ["mon", "tue", "wed", "thu", "fri"])
     """Days on which it works."""
     categories: list[str] = []
@@ -445,7 +445,7 @@ class Crew(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Quality(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What items of each grade are worth, and how often they are looked at."""
 
-    resale_shares: list[float] = field(default_factory=lambda: [0.5, 0.3, 0.1])
+    resale_shares: list[float] = field(default_factory=lambda: [0.4, 0.3, 0.15])
     """What is got for a used item of grade A, B and C, as shares of a new one's price."""
     price_shares: list[float] = field(default_factory=lambda: [1.0, 0.95, 0.8])
     """What customers pay for grade A, B and C, as shares of the usual price."""

@@ -6,6 +6,7 @@ some milliseconds (``class_money``); what is returned holds no live columns.
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,16 @@ from edge.view_basis import Sources
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+T = TypeVar("T")
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 YEAR_DAYS = 364
 SCARCE_DAYS = 56
 """Closed days that tell how often a class has nothing left, by weekday."""
-CLASS_ROWS = 256
+ITEM_ROWS = 4_096
+"""Items looked at in one slice."""
+CLASS_ROWS = 128
 """Classes looked at in one slice."""
 PRIOR_REPAIRS = 5.0
 """Configured costs count as much as so many repairs of a class …"""
@@ -96,28 +100,67 @@ def in_shop(state: FeatureState, rows: Ints) -> Mask:
 
 
 def items(sources: Sources, only: Ints | None = None) -> Items:
-    """Every item of the shop, or those of these rows that are: some microseconds each hundred."""
+    """Every item of the shop, or those of these rows that are, at once."""
+    return drained(gathered_items(sources, only))
+
+
+def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None, None, Items]:
+    """The same in slices; who is new or forgotten meanwhile may be missing or still there."""
     state = sources.core.state
     rows = state.item.keys.live() if only is None else only
-    rows = rows[in_shop(state, rows)]
-    col = {name: state.item.col[name][rows].astype(np.int64) for name in COPIED}
+    parts = []
+    for start in range(0, max(len(rows), 1), ITEM_ROWS):
+        parts.append(_columns(sources, rows[start : start + ITEM_ROWS]))
+        yield
+    col = {name: np.concatenate([p.col[name] for p in parts]) for name in COPIED}
     class_rows, cls = np.unique(col["class_row"], return_inverse=True)
     out = np.array(
         [state.group_of(row) == "on_rent" for row in range(state.status.keys.high)], np.bool_
     )
-    chances, by_model = chances_of(sources, rows)
     return Items(
         now_ms=sources.now_ms,
         today=state.today,
-        rows=rows,
-        keys=state.item.keys.keys_of(rows.tolist()),
+        rows=np.concatenate([p.rows for p in parts]),
+        keys=[key for p in parts for key in p.keys],
         class_rows=class_rows.astype(np.int64),
         cls=cls.reshape(-1).astype(np.int64),
         col=col,
         on_rent=out[col["status_row"]],
+        chances=np.concatenate([p.chances for p in parts]),
+        by_model=np.concatenate([p.by_model for p in parts]),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    rows: Ints
+    keys: list[str]
+    col: dict[str, Ints]
+    chances: Floats
+    by_model: Mask
+
+
+def _columns(sources: Sources, rows: Ints) -> _Part:
+    state = sources.core.state
+    rows = rows[in_shop(state, rows)]
+    chances, by_model = chances_of(sources, rows)
+    return _Part(
+        rows=rows,
+        keys=state.item.keys.keys_of(rows.tolist()),
+        col={name: state.item.col[name][rows].astype(np.int64) for name in COPIED},
         chances=chances,
         by_model=by_model,
     )
+
+
+def drained(work: Generator[Any, None, T]) -> T:
+    """What a generator returns, at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 # --- what models say -------------------------------------------------------------------------------

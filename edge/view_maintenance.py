@@ -29,6 +29,8 @@ from edge.view_fleet import (
     categories,
     class_money,
     date_of,
+    drained,
+    gathered_items,
     items,
     name_of,
     rental_hours,
@@ -91,6 +93,7 @@ class Book:
     plan: Plan
     made_ms: int
     services: list[ServiceRow]
+    classes: list[ClassReturn]
     basis: Basis
 
     @property
@@ -153,8 +156,7 @@ class MaintenanceView:
 
     def gathering(self, days: int) -> Generator[None, None, Gathered]:
         """Columns for a plan, in slices; what the generator returns holds nothing live."""
-        found = items(self._sources)
-        yield
+        found = yield from gathered_items(self._sources)
         worth = self._sources.config.quality.worth_rentals
         money = yield from class_money(self._sources, found.class_rows, worth)
         told, crews = categories(self._sources, found.class_rows)
@@ -181,6 +183,7 @@ class MaintenanceView:
             plan=plan,
             made_ms=found.now_ms,
             services=[self._service(gathered, plan, row) for row in rows.tolist()],
+            classes=self._class_returns(gathered, plan),
             basis=self._basis(found, fallback),
         )
 
@@ -378,7 +381,7 @@ class MaintenanceView:
         if not len(found):
             return None
         worth = self._sources.config.quality.worth_rentals
-        money = _drained(class_money(self._sources, found.class_rows, worth))
+        money = drained(class_money(self._sources, found.class_rows, worth))
         told, crews = categories(self._sources, found.class_rows)
         inputs = self._inputs(found, money, told, crews, DAYS)
         rates = maintenance.hazards(chances, HORIZONS)
@@ -483,9 +486,7 @@ class MaintenanceView:
         """Hours and parts by week."""
         plan = book.plan
         used = [
-            (week.planned_hours + week.repair_hours) / week.capacity_hours
-            if week.capacity_hours > 0
-            else None
+            week.planned_hours / week.capacity_hours if week.capacity_hours > 0 else None
             for week in plan.weeks
         ]
         return Resources(
@@ -531,9 +532,9 @@ class MaintenanceView:
                     )
         return made
 
-    def class_returns(self, book: Book) -> list[ClassReturn]:
+    def _class_returns(self, gathered: Gathered, plan: Plan) -> list[ClassReturn]:
         """What maintenance of each class brings."""
-        found, plan, inputs = book.gathered.items, book.plan, book.gathered.inputs
+        found, inputs = gathered.items, gathered.inputs
         g, planned = len(found.class_rows), plan.day >= 0
 
         def total(values: Floats | Ints) -> list[float]:
@@ -662,12 +663,3 @@ def _mean_cost(kind: ComponentKind | None) -> int | None:
 
 def _planned(book: Book, epc: str) -> ServiceRow | None:
     return next((row for row in book.services if row.epc == epc), None)
-
-
-def _drained(work: Generator[None, None, ClassMoney]) -> ClassMoney:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: ClassMoney = end.value
-            return found

@@ -196,15 +196,15 @@ class WeekRow(Struct, kw_only=True):
     crew: str
     """Who."""
     capacity_hours: float
-    """Hours there are, on the days that are planned."""
+    """Hours there are for planned services, on the days that are planned."""
     planned_hours: float
     """Hours of planned services."""
     services: int
     """How many."""
     repair_hours: float
-    """Hours of repairs expected in spite of the plan."""
+    """Hours of repairs expected in spite of the plan, beside these."""
     used: float | None
-    """Share of the hours that both take; null: there are none."""
+    """Share of the hours that planned services take; null: there are none."""
 
 
 class PartsRow(Struct, kw_only=True):

@@ -24,7 +24,7 @@ from edge.view_fleet import (
     Items,
     class_money,
     date_of,
-    items,
+    gathered_items,
     name_of,
     repair_costs,
     told,
@@ -99,22 +99,12 @@ class Book:
     known: Floats
     busy: Floats
     values: lifecycle.Values
+    gain: Floats
+    """float64[n]: what the best choice is worth more than keeping, or keeping than the next."""
     refurbish_cents: Floats
     stake_cents: Floats
-    relations: list[Relation]
+    relations: list[RelationRow]
     inspections: quality.Inspections
-
-    @property
-    def gain(self) -> Floats:
-        """float64[n]: what the best choice is worth more than keeping, or keeping than the next."""
-        worth, best = self.values.worth, self.values.best
-        rows = np.arange(len(best))
-        keep = worth[:, 0]
-        others = np.where(np.isnan(worth[:, 1:]), -np.inf, worth[:, 1:]).max(
-            axis=1, initial=-np.inf
-        )
-        ahead = np.where(best == 0, keep - others, worth[rows, np.maximum(best, 0)] - keep)
-        return np.where(best < 0, np.nan, ahead)
 
     def place(self, row: int) -> int:
         """The item's place, by its row in the state; -1: not in the book."""
@@ -150,8 +140,7 @@ class QualityView:
 
     def gathering(self, number: int = BOOK) -> Generator[None, None, Gathered]:
         """Columns, in slices; what the generator returns holds nothing live."""
-        found = items(self._sources)
-        yield
+        found = yield from gathered_items(self._sources)
         names, answers, by_model = told(self._sources, "quality", found.rows)
         yield
         money = yield from class_money(
@@ -174,6 +163,8 @@ class QualityView:
             grade, found.chances[:, -1], found.open_defects, self._spent(found, money)
         )
         yield 0.1
+        relations = yield from self._relations(found)
+        prices = quality.price_shares(relations, self._settings.price_shares)
         place = lifecycle.ranks(found.cls, health)
         renewed = self._renewed(change)
         columns = []
@@ -186,19 +177,20 @@ class QualityView:
             columns.append(
                 lifecycle.values(
                     shares=_shares(grade[part], after[part], change, loss[part], _MONTHS),
-                    renewed=renewed,
+                    renewed=_renewed(after[part], renewed, loss[part]),
                     busy=busy[part],
                     rent_cents=money.rent_day_cents[of],
                     rate_a_day=rates[part, -1],
                     repair_cents=cents[part] * self._maintenance.emergency_factor,
                     new_cents=money.new_cents[of],
                     refurbish_cents=refurbish[part],
+                    price_shares=prices[of],
                     terms=self._terms(),
                 )
             )
-            yield 0.1 + 0.6 * min(part.stop / max(len(found), 1), 1.0)
-        relations = yield from self._relations(found)
+            yield 0.4 + 0.6 * min(part.stop / max(len(found), 1), 1.0)
         stake = cents * self._maintenance.emergency_factor + self._maintenance.failure_cents
+        values = _joined(columns)
         self._kept = Book(
             items=found,
             money=money,
@@ -212,10 +204,11 @@ class QualityView:
             parts=parts,
             known=known,
             busy=busy,
-            values=_joined(columns),
+            values=values,
+            gain=_gain(values),
             refurbish_cents=refurbish,
             stake_cents=stake,
-            relations=relations,
+            relations=self._relation_rows(found, relations),
             inspections=self._inspections(found, rates[:, -1], stake),
         )
         return self.replacements(self._kept, [], None)
@@ -253,7 +246,6 @@ class QualityView:
         settings = self._settings
         return Terms(
             resale_shares=settings.resale_shares,
-            price_shares=settings.price_shares,
             fading_a_year=settings.fading,
             effect=self._maintenance.effect,
             refurbish_days=settings.refurbish_days,
@@ -278,7 +270,7 @@ class QualityView:
             of = order[(ends[i - 1] if i else 0) : end]
             made.append(quality.price_relation(grade[of], price[of], rentals[of]))
             if i % RELATIONS == RELATIONS - 1:
-                yield 0.7 + 0.25 * i / len(ends)
+                yield 0.1 + 0.3 * i / len(ends)
         return made
 
     def _inspections(self, found: Items, rate: Floats, stake: Floats) -> quality.Inspections:
@@ -302,13 +294,13 @@ class QualityView:
         if sku is None and store is None:
             return np.ones(len(book.items), np.bool_)
         of = np.array(
-            [sku in (None, s) and store in (None, t) for t, s in self._classes(book)], np.bool_
+            [sku in (None, r.sku) and store in (None, r.store) for r in book.relations], np.bool_
         )
         return of[book.items.cls] if len(of) else np.zeros(0, np.bool_)
 
-    def _classes(self, book: Book) -> list[tuple[str, str]]:
+    def _classes(self, found: Items) -> list[tuple[str, str]]:
         """(store, sku) of each class."""
-        keys = self._sources.core.state.cls.keys.keys_of(book.items.class_rows.tolist())
+        keys = self._sources.core.state.cls.keys.keys_of(found.class_rows.tolist())
         return [_class_of(key) for key in keys]
 
     def _named(self, book: Book, i: int) -> dict[str, str]:
@@ -457,21 +449,21 @@ class QualityView:
 
     # -- prices -----------------------------------------------------------------------------------
 
-    def relation_rows(self, book: Book) -> list[RelationRow]:
+    def _relation_rows(self, found: Items, relations: list[Relation]) -> list[RelationRow]:
         """Price paid against grade, by class."""
         return [
             RelationRow(
                 sku=sku,
                 store=store,
-                items=found.items,
-                refused=found.refused,
-                per_grade=_rounded(found.per_grade),
-                low=_rounded(found.low),
-                high=_rounded(found.high),
-                explained=_rounded(found.explained),
-                seen=found.seen,
+                items=one.items,
+                refused=one.refused,
+                per_grade=_rounded(one.per_grade),
+                low=_rounded(one.low),
+                high=_rounded(one.high),
+                explained=_rounded(one.explained),
+                seen=one.seen,
             )
-            for (store, sku), found in zip(self._classes(book), book.relations, strict=True)
+            for (store, sku), one in zip(self._classes(found), relations, strict=True)
         ]
 
     def relations(self, rows: list[RelationRow], cursor: str | None) -> Relations:
@@ -550,8 +542,15 @@ def _shares(
     silent = np.isnan(after).any(axis=1) & ~np.isnan(grade)
     if silent.any():
         path, _ = quality.worn(grade[silent], loss[silent], days)
-        shares[silent] = np.eye(3)[quality.group_of(path)]
+        shares[silent] = quality.shares_of(path)
     return shares
+
+
+def _renewed(after: Floats, by_model: Floats, loss: Floats) -> Floats:
+    """float64[n, 13, 3]: once refurbished, as items of that grade in the shop or with the same wear."""
+    path, _ = quality.worn(np.full(len(loss), RENEWED_GRADE), loss, _MONTHS)
+    silent = np.asarray(np.isnan(after).any(axis=1))
+    return np.where(silent[:, None, None], quality.shares_of(path), by_model)
 
 
 def _busy(money: ClassMoney, cls: Ints, place: Ints) -> Floats:
@@ -559,6 +558,16 @@ def _busy(money: ClassMoney, cls: Ints, place: Ints) -> Floats:
     out = money.out[:, cls]
     days = np.maximum(money.known_days[cls], 1)
     return np.asarray((out >= place[None, :]).sum(axis=0) / days, np.float64)
+
+
+def _gain(values: lifecycle.Values) -> Floats:
+    """float64[n]: see ``Book.gain``."""
+    worth, best = values.worth, values.best
+    keep, others = worth[:, 0], worth[:, 1:]
+    next_best = np.where(np.isnan(others), -np.inf, others).max(axis=1, initial=-np.inf)
+    chosen = worth[np.arange(len(best)), np.maximum(best, 0)]
+    ahead = np.where(best == 0, keep - next_best, chosen - keep)
+    return np.where(best < 0, np.nan, ahead)
 
 
 def _joined(parts: list[lifecycle.Values]) -> lifecycle.Values:

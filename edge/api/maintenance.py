@@ -258,7 +258,7 @@ async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
     if isinstance(book, Answer):
         return book
     view = api.view_of(MaintenanceView)
-    page = CLASSES.page(call.query, view.class_returns(book))
+    page = CLASSES.page(call.query, book.classes)
     return view.returns(book, page.rows, page.next_cursor)
 
 

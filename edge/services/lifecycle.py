@@ -25,14 +25,12 @@ MONTHS = 12
 class Terms:
     """What money follows from; shares are of the price of a new one."""
 
-    resale_shares: Sequence[float] = (0.5, 0.3, 0.1)
+    resale_shares: Sequence[float] = (0.4, 0.3, 0.15)
     """What is got for an item of grade A, B, C."""
-    price_shares: Sequence[float] = (1.0, 0.95, 0.8)
-    """What customers pay for grade A, B, C."""
     fading_a_year: float = 0.2
     """Share of the resale value that a year takes whatever the grade."""
     effect: float = 0.6
-    """Share of the rate of failures that refurbishing takes away."""
+    """Share of the rate of failures that refurbishing takes away at first, fading over a year."""
     refurbish_days: float = 5.0
     """Days away for refurbishing."""
     selling_cents: float = 500.0
@@ -93,24 +91,36 @@ def values(
     repair_cents: Floats,
     new_cents: Floats,
     refurbish_cents: Floats,
+    price_shares: Floats,
     terms: Terms,
 ) -> Values:
     """What keeping, refurbishing, selling and throwing away are worth.
 
     ``shares``: float64[n, 13, 3] probability of grades A, B, C in 0, 1 … 12 months; ``renewed``:
-    float64[13, 3] the same of an item just refurbished; ``busy``: float64[n] share of days it is
+    float64[n, 13, 3] the same once it is refurbished; ``busy``: float64[n] share of days it is
     needed (``needed``); ``rent_cents``: income of a day on rent; ``rate_a_day``: of failures;
-    ``new_cents``: price of a new one.
+    ``new_cents``: price of a new one; ``price_shares``: float64[n, 3], what customers pay for grade
+    A, B, C as a share of the usual price.
     """
     n = len(busy)
     assert shares.shape == (n, MONTHS + 1, 3), shares.shape
-    assert renewed.shape == (MONTHS + 1, 3), renewed.shape
-    kept, after = _going_on(shares, busy, rent_cents, rate_a_day, repair_cents, new_cents, terms)
-    mended, _ = _going_on(
-        np.broadcast_to(renewed, shares.shape),
+    assert renewed.shape == shares.shape, renewed.shape
+    kept, after = _going_on(
+        shares,
+        _priced(shares, price_shares),
         busy,
         rent_cents,
-        rate_a_day * (1.0 - terms.effect),
+        rate_a_day,
+        repair_cents,
+        new_cents,
+        terms,
+    )
+    mended, _ = _going_on(
+        renewed,
+        _priced(renewed, price_shares),
+        busy,
+        rent_cents,
+        rate_a_day * (1.0 - terms.effect / 2.0),  # fading evenly over the year
         repair_cents,
         new_cents,
         terms,
@@ -123,7 +133,7 @@ def values(
     known = ~np.isnan(worth[:, 0])
     worth[~known] = np.nan
     best = np.where(known, np.argmax(np.nan_to_num(worth, nan=-np.inf), axis=1), -1)
-    priced = _priced(shares[:, :MONTHS], terms).sum(axis=1) * MONTH_DAYS
+    priced = _priced(shares, price_shares)[:, :MONTHS].sum(axis=1) * MONTH_DAYS
     return Values(
         worth=worth,
         best=best.astype(np.int64),
@@ -141,12 +151,14 @@ def resale(shares: Floats, new_cents: Floats, years: float, terms: Terms) -> Flo
     )
 
 
-def _priced(shares: Floats, terms: Terms) -> Floats:
-    return np.asarray(shares @ np.asarray(terms.price_shares, np.float64), np.float64)
+def _priced(shares: Floats, price_shares: Floats) -> Floats:
+    """float64[n, 13]: share of the usual price that is paid, month by month."""
+    return np.asarray((shares * price_shares[:, None, :]).sum(axis=2), np.float64)
 
 
 def _going_on(
     shares: Floats,
+    priced: Floats,
     busy: Floats,
     rent_cents: Floats,
     rate_a_day: Floats,
@@ -156,7 +168,7 @@ def _going_on(
 ) -> tuple[Floats, Ints]:
     """(worth of keeping and selling in the best month, that month from 1): float64[n], int64[n]."""
     monthly = (
-        busy[:, None] * rent_cents[:, None] * _priced(shares[:, :MONTHS], terms)
+        busy[:, None] * rent_cents[:, None] * priced[:, :MONTHS]
         - (rate_a_day * repair_cents)[:, None]
     ) * MONTH_DAYS
     discount = (1.0 + terms.interest_a_year) ** (-np.arange(MONTHS + 1) / 12.0)

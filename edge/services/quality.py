@@ -21,6 +21,7 @@ GROUPS = ("a", "b", "c")
 BEST, WORST = 9, 1
 MIDDLE = np.array([8.0, 5.0, 2.0])
 """Grade that stands for a group an item is not in now."""
+BETWEEN_B_AND_C = 3.5
 STEP_DAYS = 90
 """What a model tells is so far ahead; one step of what follows is as long."""
 HORIZONS_DAYS = (7, 14, 30, 60, 90, 180, 365)
@@ -176,10 +177,22 @@ def worn(
     """(float64[n, t] grade on each day, float64[n] days until C) where grades fall evenly."""
     at = np.asarray(days, np.float64)
     path = np.maximum(grade[:, None] - loss_a_day[:, None] * at[None, :], float(WORST))
-    best_c = 3.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        until = np.where(loss_a_day > 0, (grade - best_c) / loss_a_day, np.inf)
+        until = np.where(loss_a_day > 0, (grade - BETWEEN_B_AND_C) / loss_a_day, np.inf)
     return path, np.where(np.isnan(grade), np.nan, np.maximum(until, 0.0))
+
+
+def shares_of(path: Floats) -> Floats:
+    """float64[n, t, 3]: groups of grades that lie between two: float64[n, t], the nearer counts more.
+
+    >>> shares_of(np.array([[7.0, 6.75, 3.5]])).tolist()
+    [[[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.0, 0.5, 0.5]]]
+    """
+    below = np.floor(path)
+    part = (path - below)[..., None]
+    each = np.eye(3)
+    low, high = each[group_of(below)], each[group_of(np.minimum(below + 1, BEST))]
+    return np.asarray((1 - part) * low + part * high, np.float64)
 
 
 # --- health ----------------------------------------------------------------------------------------
@@ -280,6 +293,27 @@ def price_relation(grade: Floats, price: Floats, weight: Floats) -> Relation:
         high=math.expm1(slope + error),
         explained=1.0 - left / syy,
     )
+
+
+def price_shares(found: Sequence[Relation], usual: Sequence[float]) -> Floats:
+    """float64[k, 3]: what customers pay for grade A, B, C, of k classes, as shares of A's price.
+
+    The configured shares, moved towards what a class's prices say as their items outnumber
+    ``PRIOR_ITEMS``; nobody pays more for a worse grade.
+
+    >>> same = Relation(24, "", 0.0, -0.01, 0.01, 0.0)
+    >>> price_shares([same, Relation(0, "too few")], (1.0, 0.95, 0.8)).round(3).tolist()
+    [[1.0, 0.987, 0.946], [1.0, 0.95, 0.8]]
+    """
+    prior = np.log(np.maximum(np.asarray(usual, np.float64), 1e-6))
+    steps = MIDDLE - MIDDLE[0]
+    made = np.tile(prior, (len(found), 1))
+    for i, relation in enumerate(found):
+        if not relation.refused:
+            weight = relation.items / (relation.items + PRIOR_ITEMS)
+            told = prior[0] + max(math.log1p(relation.per_grade), 0.0) * steps
+            made[i] = weight * told + (1 - weight) * prior
+    return np.asarray(np.exp(made), np.float64)
 
 
 def t_quantile(q: float, freedom: int) -> float:

@@ -406,12 +406,27 @@ def fixed_intervals(
     days, crews = capacity.shape
     n = len(hours)
     day, crew = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
-    order = np.argsort(due_day, kind="stable")
-    order = order[~np.isnan(due_day[order]) & (due_day[order] < days)]
+    waiting = np.argsort(due_day, kind="stable")
+    waiting = waiting[: int(np.searchsorted(due_day[waiting], days))]  # NaN sorts last
     for d in range(days):
+        due = int(np.searchsorted(due_day[waiting], d, side="right"))
         for c in range(crews):
-            now = order[(day[order] < 0) & (due_day[order] <= d) & (earliest[order] <= d)]
-            now = now[may[now, c]]
-            taken = now[np.cumsum(hours[now]) <= capacity[d, c] + _SLACK]
+            taken = _in_turn(waiting[:due], hours, may[:, c], earliest <= d, day, capacity[d, c])
             day[taken], crew[taken] = d, c
+        waiting = waiting[day[waiting] < 0]
     return day, crew
+
+
+def _in_turn(order: Ints, hours: Floats, may: Mask, there: Mask, day: Ints, room: float) -> Ints:
+    """The first of these, in their order, that fit one after the other."""
+    taken, used = [], 0.0
+    for start in range(0, len(order), BLOCK_ROWS):
+        part = order[start : start + BLOCK_ROWS]
+        part = part[may[part] & there[part] & (day[part] < 0)]
+        total = used + np.cumsum(hours[part])
+        fits = int(np.searchsorted(total, room + _SLACK, side="right"))
+        taken.append(part[:fits])
+        if fits < len(part):
+            break
+        used = float(total[-1]) if len(total) else used
+    return np.concatenate(taken) if taken else np.zeros(0, np.int64)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge.services.lifecycle import CHOICES, MONTHS, Terms, Values, needed, ranks, values
 
 TERMS = Terms()
+PRICES = (1.0, 0.95, 0.8)
 
 
 def slow_keep(
@@ -18,7 +19,7 @@ def slow_keep(
     """The best of selling after 1 … 12 months, one month after the other."""
     best, earned = -math.inf, 0.0
     for month in range(MONTHS):
-        price = sum(s * p for s, p in zip(shares[month], TERMS.price_shares, strict=True))
+        price = sum(s * p for s, p in zip(shares[month], PRICES, strict=True))
         discount = 1.08 ** (-month / 12)
         earned += 30 * (busy * rent * price - rate * repair) * discount
         then = sum(s * p for s, p in zip(shares[month + 1], TERMS.resale_shares, strict=True))
@@ -32,7 +33,7 @@ def found(n: int, seed: int) -> tuple[Values, dict[str, np.ndarray]]:  # type: i
     random = np.random.default_rng(seed)
     columns = {
         "shares": random.dirichlet((1, 1, 1), (n, MONTHS + 1)),
-        "renewed": random.dirichlet((3, 1, 0.2), MONTHS + 1),
+        "renewed": random.dirichlet((3, 1, 0.2), (n, MONTHS + 1)),
         "busy": random.random(n),
         "rent_cents": random.uniform(100, 3_000, n),
         "rate_a_day": random.uniform(0, 0.02, n),
@@ -40,7 +41,7 @@ def found(n: int, seed: int) -> tuple[Values, dict[str, np.ndarray]]:  # type: i
         "new_cents": random.uniform(5_000, 200_000, n),
         "refurbish_cents": random.uniform(1_000, 50_000, n),
     }
-    return values(**columns, terms=TERMS), columns
+    return values(**columns, price_shares=np.tile(PRICES, (n, 1)), terms=TERMS), columns
 
 
 @settings(max_examples=30, deadline=None)
@@ -53,7 +54,7 @@ def test_choices_are_worth_what_the_months_add_up_to(seed: int) -> None:
             c["repair_cents"][i], c["new_cents"][i],
         )  # fmt: skip
         mend = slow_keep(
-            c["renewed"], c["busy"][i], c["rent_cents"][i], 0.4 * c["rate_a_day"][i],
+            c["renewed"][i], c["busy"][i], c["rent_cents"][i], 0.7 * c["rate_a_day"][i],
             c["repair_cents"][i], c["new_cents"][i],
         )  # fmt: skip
         mend -= c["refurbish_cents"][i] + 5 * c["busy"][i] * c["rent_cents"][i]
@@ -66,12 +67,14 @@ def one(**told: object) -> str:
     """The choice for one item that is B and stays so, unless told otherwise."""
     shares = np.zeros((1, MONTHS + 1, 3))
     shares[0, :, int(told.pop("group", 1))] = 1.0  # type: ignore[call-overload]
-    renewed = np.zeros((MONTHS + 1, 3))
-    renewed[:, 0] = 1.0
+    renewed = np.zeros((1, MONTHS + 1, 3))
+    renewed[:, :, 0] = 1.0
     usual = {"busy": 0.5, "rent_cents": 500.0, "rate_a_day": 0.002, "repair_cents": 2_000.0,
              "new_cents": 50_000.0, "refurbish_cents": 20_000.0}  # fmt: skip
     columns = {name: np.array([value]) for name, value in (usual | told).items()}
-    got = values(shares=shares, renewed=renewed, terms=TERMS, **columns)  # type: ignore[arg-type]
+    got = values(
+        shares=shares, renewed=renewed, price_shares=np.array([PRICES]), terms=TERMS, **columns
+    )  # type: ignore[arg-type]
     return CHOICES[got.best[0]] if got.best[0] >= 0 else ""
 
 

@@ -107,7 +107,16 @@ def test_wear_is_the_slope_of_grades_over_use() -> None:
     assert np.isnan(wear(grade[:1], used[:1], cls[:1], 1)).all()
     path, until = worn(np.array([9.0, 9.0]), np.array([0.1, 0.0]), (10, 600))
     assert path.tolist() == [[8.0, 1.0], [9.0, 9.0]]
-    assert until.tolist() == [pytest.approx(60.0), math.inf]
+    assert until.tolist() == [pytest.approx(55.0), math.inf]
+
+
+def test_a_grade_between_two_counts_for_both_groups() -> None:
+    path = np.linspace(1.0, 9.0, 33)[None, :]
+    shares = quality.shares_of(path)
+    assert shares.sum(axis=2) == pytest.approx(np.ones((1, 33)))
+    for grade, share in zip(path[0].tolist(), shares[0].tolist(), strict=True):
+        assert share[2] == pytest.approx(min(max(4 - grade, 0.0), 1.0))
+        assert share[0] == pytest.approx(min(max(grade - 6, 0.0), 1.0))
 
 
 def test_health_falls_with_every_part_and_leaves_out_what_nobody_knows() -> None:
