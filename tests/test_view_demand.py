@@ -123,7 +123,6 @@ def test_another_models_answers_do_not_count(shop: tuple[Core, Slot, DemandView]
     slot.swept_at_ms += 1
     told(core, "B", NOON_MS + 2_000)
     assert ask(view, "A").days[0].units == 10.0
-    assert not ask(view, "A").basis.rule
 
 
 def test_a_model_with_other_columns_tells_what_it_has(shop: tuple[Core, Slot, DemandView]) -> None:
