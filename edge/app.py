@@ -24,6 +24,7 @@ import uvloop
 from aiohttp import web
 
 from edge.api.app import API, Bound, server, serving
+from edge.api.jobs import Publish
 from edge.api.mirrored import told
 from edge.api.table import ENDPOINTS
 from edge.clock import Clock, SystemClock
@@ -130,6 +131,7 @@ async def running(
                 clock,
                 models=daemon.models,
                 views=daemon.views,
+                publish=_published(daemon.source),
             )
             daemon.bound = await stack.enter_async_context(serving(app, config.api.bind))
             if config.redis.url:
@@ -152,6 +154,11 @@ async def running(
                 daemon.pipeline.stop()
                 if not corridor.done():
                     await asyncio.wait([corridor])
+
+
+def _published(source: MqttSource | None) -> Publish | None:
+    """How somebody is told by MQTT; ``None``: there is no broker."""
+    return partial(source.publish, qos=1) if source is not None else None
 
 
 async def _recover(

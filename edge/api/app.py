@@ -21,7 +21,7 @@ from edge.api.documents import Index, IndexRow
 from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
-from edge.api.jobs import Jobs
+from edge.api.jobs import Jobs, Publish
 from edge.api.near import Near
 from edge.api.openapi import document
 from edge.api.ports import Corridor, Models, Tables, View
@@ -51,8 +51,12 @@ def server(
     models: Models | None = None,
     views: Views | None = None,
     table: Sequence[Endpoint] = ENDPOINTS,
+    publish: Publish | None = None,
 ) -> web.Application:
-    """The application, ready to be served; it starts nothing by itself."""
+    """The application, ready to be served; it starts nothing by itself.
+
+    ``publish`` is how a finished job tells a topic; ``None``: there is no broker.
+    """
     registry, seconds = metrics.registry()
     api = Api(
         view=view,
@@ -69,7 +73,7 @@ def server(
         views=views,
     )
     own_port = loopback.parse_bind(settings.api.bind)[1]
-    api.jobs = Jobs(clock, settings.api.webhook_hosts, own_port)
+    api.jobs = Jobs(clock, settings.api.webhook_hosts, own_port, publish)
     app = web.Application(middlewares=[_guard(api)])
     app[API] = api
     app.on_cleanup.append(_end_jobs)

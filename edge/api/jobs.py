@@ -24,6 +24,7 @@ from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.clock import Clock
+from edge.errors import Rfid3Error
 from edge.notify import guarded
 
 log = structlog.get_logger(__name__)
@@ -276,8 +277,8 @@ class Jobs:
         if notify.topic is not None and self.publish is not None:
             try:
                 await self.publish(notify.topic, body)
-            except OSError as error:
-                wrong = f"{type(error).__name__}: {error}"
+            except Rfid3Error as error:
+                wrong = f"the broker did not take it: {error}"
         job.notified = wrong or "told"
 
 
