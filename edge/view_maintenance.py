@@ -371,7 +371,7 @@ class MaintenanceView:
                 DayChance(days=int(day), probability=round(float(p), 6) if known else None)
                 for day, p in zip(at, by_day, strict=True)
             ],
-            days_to_event_p50=told.get("days_to_event_p50"),
+            days_to_event_p50=told.get("days_to_event_p50", told.get("days_to_event")),
             advice=self._advice(row, chances) if known else None,
             components=[self._component(part) for part in self._parts(epc)],
         )

@@ -1,0 +1,203 @@
+"""Columns of items and the money behind them, against the state read one by one, with shipped models."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.config import Config, Crew, Maintenance
+from edge.core import Core
+from edge.events import ItemLink, ItemScan, PosLine, StockReceipt
+from edge.features import catalog
+from edge.features.windows import DayRing
+from edge.inference.manifest import Service, decode_manifest
+from edge.inference.model import Loaded
+from edge.inference.predict import SERVICES
+from edge.inference.scorer import Scorer
+from edge.records import Message
+from edge.services.planning import planned
+from edge.simulate.days import DaysSettings, ShopDays
+from edge.view_basis import Sources
+from edge.view_fleet import (
+    PRIOR_OWN,
+    PRIOR_REPAIRS,
+    class_money,
+    drained,
+    items,
+    repair_costs,
+)
+from edge.view_maintenance import MaintenanceView
+from edge.view_quality import QualityView
+
+SHIPPED = Path(__file__).resolve().parents[1] / "models"
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def core() -> Core:
+    """A simulated shop after four months."""
+    made = Core(Config())
+    settings = DaysSettings(
+        days=120, rental_classes=8, articles=4, items_per_class=8, rentals_a_day=14
+    )
+    for batch in ShopDays(settings).batches():
+        made.step(batch.messages, batch.first)
+        made.advance(batch.beat_ms)
+    made.advance(made.now_ms + DAY_MS)
+    return made
+
+
+def scored(core: Core, *services: Service) -> Scorer:
+    """With the models that are shipped."""
+    scorer = Scorer(core.state, core.config.models, lambda *_: None)
+    for number, service in enumerate(services, 1):
+        (folder,) = (SHIPPED / service).iterdir()
+        manifest = decode_manifest((folder / "manifest.json").read_bytes())
+        most = SERVICES[service].columns_max
+        model = (folder / "model.onnx").read_bytes()
+        scorer.use(service, Loaded(manifest, model, None, core.state, number, most))
+
+    async def beats() -> None:
+        for _ in range(3):
+            await scorer.beat()
+
+    asyncio.run(beats())
+    return scorer
+
+
+def test_items_are_those_of_the_shop_with_their_columns(core: Core) -> None:
+    found = items(Sources(core, core.config))
+    state = core.state
+    there = [
+        row
+        for row in state.item.keys.live().tolist()
+        if state.item.col["class_row"][row] >= 0
+        and not state.item.col["retired"][row]
+        and state.group_of(int(state.item.col["status_row"][row])) not in ("sold", "missing")
+    ]
+    assert found.rows.tolist() == there
+    assert found.keys == [state.item.keys.key(row) for row in there]
+    grade = catalog.matrix(state, "item", found.rows, ("grade_last",))[:, 0]
+    assert found.grade == pytest.approx(grade, nan_ok=True)
+    assert found.on_rent.tolist() == [
+        state.group_of(int(state.item.col["status_row"][row])) == "on_rent" for row in there
+    ]
+    assert found.class_rows[found.cls].tolist() == state.item.col["class_row"][found.rows].tolist()
+    assert not found.by_model.any()
+    some = items(Sources(core, core.config), np.array(there[3:5], np.int64))
+    assert some.keys == found.keys[3:5]
+
+
+def test_a_day_on_rent_earns_the_years_revenue_over_its_days(core: Core) -> None:
+    found = items(Sources(core, core.config))
+    money = drained(class_money(Sources(core, core.config), found.class_rows, 25.0))
+    for i, row in enumerate(found.class_rows.tolist()):
+        rings = [
+            core.state.cls.part[n]
+            for n in ("revenue_cents", "on_rent_close_milli", "on_hand_close_milli")
+        ]
+        earned, out, here = (
+            ring.series(np.array([row]), 365)[:-1, 0] for ring in rings if isinstance(ring, DayRing)
+        )
+        assert money.rent_day_cents[i] == pytest.approx(earned.sum() / (out.sum() / 1000))
+        assert (money.out[:, i] == out // 1000).all()
+        assert 118 <= money.known_days[i] <= 122
+        empty = ((here < 1000) & (out > 0))[-56:]
+        assert money.scarce[i].mean() == pytest.approx(empty.mean(), abs=0.02)
+    assert money.guessed.all()
+    assert money.new_cents == pytest.approx(25 * money.price_cents)
+
+
+def test_repairs_cost_what_they_cost_here_as_they_are_many(core: Core) -> None:
+    found, settings = items(Sources(core, core.config)), Maintenance()
+    cents, hours, by_class = repair_costs(found, settings)
+    usual = settings.repair_parts_cents + settings.repair_hours * settings.labour_cents
+    for i in (0, 5, 20):
+        of = found.cls == found.cls[i]
+        repairs, cost = found.col["repairs_total"], found.col["repair_cost_cents_total"]
+        cost = np.where(repairs > 0, cost, 0)
+        mean = (cost[of].sum() + PRIOR_REPAIRS * usual) / (repairs[of].sum() + PRIOR_REPAIRS)
+        assert by_class[found.cls[i]] == pytest.approx(mean)
+        own = (cost[i] + PRIOR_OWN * mean) / (repairs[i] + PRIOR_OWN)
+        assert cents[i] == pytest.approx(own)
+    assert (hours > 0).all()
+
+
+def test_chances_are_the_models_where_one_answers(core: Core) -> None:
+    scorer = scored(core, "maintenance")
+    found = items(Sources(core, core.config, None, scorer))
+    slot = scorer.slots["maintenance"]
+    assert slot.shown is not None
+    assert slot.active is not None
+    names = [column.name for column in slot.active.manifest.columns]
+    wanted = [names.index(f"p_event_{days}d") for days in (7, 14, 30)]
+    assert found.by_model.all()
+    assert found.chances == pytest.approx(slot.shown.values[found.rows][:, wanted].astype(float))
+    assert (np.diff(found.chances, axis=1) >= -1e-6).all()
+
+
+def test_a_plan_with_the_shipped_model_serves_the_likelier_first(core: Core) -> None:
+    sources = Sources(core, core.config, None, scored(core, "maintenance"))
+    view = MaintenanceView(sources)
+    gathered = drained(view.gathering(30))
+    plan = planned(gathered.inputs)
+    chance = gathered.items.chances[:, 2]
+    served, left = plan.day >= 0, plan.day < 0
+    assert served.any()
+    if left.any():
+        assert chance[served].mean() > chance[left].mean()
+    assert not gathered.items.on_rent[plan.day == 0].any()
+
+
+def test_grades_ahead_are_the_models_at_its_horizon(core: Core) -> None:
+    scorer = scored(core, "quality", "maintenance")
+    view = QualityView(Sources(core, core.config, None, scorer))
+    drained(view.making(drained(view.gathering())))
+    book = view.book()
+    assert book is not None
+    slot = scorer.slots["quality"]
+    assert slot.active is not None
+    assert slot.shown is not None
+    names = [column.name for column in slot.active.manifest.columns]
+    for i in (0, 7, 30):
+        found = view.degradation(book, book.items.keys[i])
+        assert found is not None
+        at_90 = next(point for point in found.curve if point.days == 90)
+        told = slot.shown.values[book.items.rows[i]]
+        for group, value in (("a", at_90.p_a), ("b", at_90.p_b), ("c", at_90.p_c)):
+            assert value == pytest.approx(
+                float(told[names.index(f"p_grade_{group}_90d")]), abs=1e-4
+            )
+
+
+def test_an_item_on_rent_is_planned_after_it_is_due() -> None:
+    core = Core(Config())
+    now_ms = 1_790_000_000_000
+    epc = "AB" * 12
+    told = [
+        ItemLink(epc=epc, sku="TENT", at=now_ms),
+        StockReceipt(sku="TENT", quantity=1, at=now_ms),
+        ItemScan(epc=epc, scan_type="Rental", at=now_ms),
+        PosLine(
+            document="D", kind="rental", sku="TENT", epc=epc, due=now_ms + 5 * DAY_MS, at=now_ms
+        ),
+    ]
+    core.step([Message("rfid3/main/events/office", msgspec.json.encode(told), now_ms)], 0)
+    view = MaintenanceView(Sources(core, core.config))
+    gathered = drained(view.gathering(30))
+    assert gathered.inputs.earliest.tolist() == [5]
+
+
+def test_a_class_goes_to_the_crew_that_the_catalogue_names(core: Core) -> None:
+    crews = [
+        Crew(name="a", categories=["Linen"], hours=3.0, weekdays=["mon"]),
+        Crew(name="b", hours=8.0),
+    ]
+    view = MaintenanceView(Sources(core, Config(crews=crews)))
+    may = view._may(["Linen", "Tents", "Linen"], ["", "", "b"])
+    assert may.tolist() == [[True, True], [False, True], [False, True]]
+    capacity = view._capacity(20_412, 7)  # a Thursday
+    assert capacity[:, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]
+    assert capacity[:, 1].tolist() == [8.0, 8.0, 0.0, 0.0, 8.0, 8.0, 8.0]
