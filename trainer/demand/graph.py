@@ -112,14 +112,13 @@ def _seen(newest: Floats, own: bool) -> Floats:
 
 
 def _narrowed(table: Spread, mean: Floats, width: Floats, wide: Floats) -> Floats:
-    """float64[n, h, 3], each level's distance from the median multiplied by ``wide``."""
+    """float64[n, h, 3], each level's distance from the mean multiplied by ``wide``."""
     ratio = np.empty((*mean.shape, len(LEVELS)))
     at = np.log(np.maximum(mean, MEAN_MIN))
     for i, row in enumerate(_ratios(table)):
         ratio[..., i] = np.interp(at, table.knots, row)
     wide = table.growths(mean.shape[1])[:, None] * wide
-    middle = ratio[..., [LEVELS.index(0.5)]]
-    out = mean[..., None] * (middle + (ratio - middle) * width[:, :, None] * wide)
+    out = mean[..., None] * (1 + (ratio - 1) * width[:, :, None] * wide)
     return np.asarray(np.sort(np.maximum(out, 0), axis=2))
 
 
@@ -235,14 +234,13 @@ def _levels(graph: Graph, table: Spread, mean: str, count: int, width: str, wide
         along = graph.node("Sub", along, graph.constant(low))
         slope = (values[1:] - values[:-1]) / (high - low)[:, None]
         ratio = graph.node("Add", graph.node("MatMul", along, graph.constant(slope)), ratio)
-    centre = _pick(graph, ratio, _one(LEVELS.index(0.5)), axis=2)
-    ratio = graph.node("Sub", ratio, centre)
+    ratio = graph.node("Sub", ratio, graph.constant(1.0))
     own = graph.node("Unsqueeze", _pick(graph, "s", LAYOUT[width]), graph.axis(2))
     growth = graph.constant(table.growths(count)[None, :, None])
     wide = graph.node("Mul", growth, wide)
     gap = graph.node("Mul", graph.node("Mul", ratio, own), wide)
     middle = graph.node("Unsqueeze", mean, graph.axis(2))
-    q = graph.node("Mul", middle, graph.node("Add", gap, centre))
+    q = graph.node("Mul", middle, graph.node("Add", gap, graph.constant(1.0)))
     q = graph.node("Relu", q)
     ordered = graph.nodes("TopK", 2, q, graph.axis(len(LEVELS)), axis=2, largest=0, sorted=1)[0]
     return graph.node("Reshape", ordered, graph.axis(-1, count * len(LEVELS)))

@@ -2,8 +2,7 @@
 
 Ratios actual / mean are pooled over series of similar mean, so rare classes get the shape of rare
 classes (mostly zero, now and then one) and busy ones a narrow one; a series' own width is a factor
-on top, shrunk by its number of errors. Widths grow round the median: a wider interval is not another
-forecast.
+on top, shrunk by its number of errors.
 """
 
 from collections.abc import Sequence
@@ -20,8 +19,6 @@ LEVELS = np.array([0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
 SHRINK_ERRORS = 40.0
 MEAN_MIN = 1e-3
 GROWTH_MAX = 0.5
-MIDDLE = 8
-"""Place of the median in ``LEVELS``: what widens, widens round it."""
 CORRECTION_MAX = 1.5
 SHIFT_MAX = 0.7
 """Log of how far a fold is believed to have been missed as a whole."""
@@ -82,19 +79,18 @@ def fit(
     order = np.argsort(mu, kind="stable")  # an actual and its mirror images stay side by side
     row, mu, y, weight = row[order], mu[order], y[order], weight[order]
     ahead, at, ratio = np.log(step[column[order]]), np.log(mu), y / mu
-    width, growth, middle = np.ones(k), 0.0, np.ones(len(mu))
+    width, growth = np.ones(k), 0.0
     for _ in range(3):
         wide = np.exp(growth * ahead)
-        knots, ratios = _table(at, middle + (ratio - middle) / (width[row] * wide), weight)
-        middle = np.interp(at, knots, ratios[:, MIDDLE])
+        knots, ratios = _table(at, 1 + (ratio - 1) / (width[row] * wide), weight)
         usual = np.interp(at, knots, _typical(ratios)) * mu * wide
-        far = np.minimum(np.abs(y - middle * mu) / np.maximum(usual, 1e-9), 8.0)
+        far = np.minimum(np.abs(y - mu) / np.maximum(usual, 1e-9), 8.0)
         total = np.bincount(row, far * weight, minlength=k)
         count = np.bincount(row, weight, minlength=k)
         width = (total + SHRINK_ERRORS) / (count + SHRINK_ERRORS)
         growth = float(np.clip(growth + _slope(ahead, far, weight), 0.0, GROWTH_MAX))
     wide = np.exp(growth * ahead)
-    knots, ratios = _table(at, middle + (ratio - middle) / (width[row] * wide), weight)
+    knots, ratios = _table(at, 1 + (ratio - 1) / (width[row] * wide), weight)
     return Spread(knots, ratios, width, growth, int(step.max()))
 
 
@@ -200,9 +196,9 @@ def _needed(spread: Spread, mean: Floats, actual: Floats) -> float:
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if not seen.any():
         return float("nan")
-    low, middle, high = np.moveaxis(quantiles(spread, mean, (0.1, 0.5, 0.9)), 2, 0)
-    above = (actual - middle) / np.maximum(high - middle, 1e-9)
-    below = (middle - actual) / np.maximum(middle - low, 1e-9)
+    q = quantiles(spread, mean, (0.1, 0.9))
+    above = (actual - mean) / np.maximum(q[..., 1] - mean, 1e-9)
+    below = (mean - actual) / np.maximum(mean - q[..., 0], 1e-9)
     return float(np.quantile(np.maximum(above, below)[seen], 0.8))
 
 
@@ -225,10 +221,9 @@ def _weighted(values: Floats, weight: Floats) -> Floats:
 
 
 def _typical(ratios: Floats) -> Floats:
-    """float64[b]: about the mean absolute distance from the median over the mean, from quantiles."""
+    """float64[b]: about the mean absolute error over the mean, from the quantiles."""
     steps = np.gradient(LEVELS)
-    gap = np.abs(ratios - ratios[:, [MIDDLE]])
-    return np.asarray((gap * steps).sum(axis=1) / steps.sum())
+    return np.asarray((np.abs(ratios - 1) * steps).sum(axis=1) / steps.sum())
 
 
 def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
@@ -237,8 +232,7 @@ def quantiles(spread: Spread, mean: Floats, levels: Sequence[float]) -> Floats:
     out = np.empty((*mean.shape, len(levels)))
     wide = spread.width[:, None] * spread.growths(mean.shape[1])
     table = np.stack([np.interp(levels, LEVELS, row) for row in spread.ratios])
-    middle = np.interp(at, spread.knots, spread.ratios[:, MIDDLE])
     for i in range(len(levels)):
         ratio = np.interp(at, spread.knots, table[:, i])
-        out[..., i] = np.maximum(mean * (middle + (ratio - middle) * wide), 0)
+        out[..., i] = np.maximum(mean * (1 + (ratio - 1) * wide), 0)
     return np.sort(out, axis=2)
