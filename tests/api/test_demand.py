@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from edge.broker import Broker
+from edge.config import Mqtt
 from tests.api.shop import Shop
 from tests.api.weeks import calendar_shop, line, lived
 
@@ -215,3 +218,35 @@ def test_the_list_of_forecasts_comes_as_csv(tmp_path: Path) -> None:
             assert [r.split(",")[1] for r in (await got.text()).splitlines()[1:]] == ["'=TENT"]
 
     asyncio.run(with_weeks(tmp_path, case, days=2))
+
+
+def test_a_finished_job_tells_a_topic(tmp_path: Path, broker: Broker) -> None:
+    async def main() -> None:
+        mqtt = Mqtt(host=broker.host, port=broker.port)
+        where = ("-h", broker.host, "-p", str(broker.port), "-t", "shop/done", "-C", "1")
+        hears = await asyncio.create_subprocess_exec(
+            *("stdbuf", "-oL", "mosquitto_sub", *where, "-W", "20", "-d"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert hears.stdout is not None
+        while b"SUBACK" not in await hears.stdout.readline():
+            pass
+        async with calendar_shop(tmp_path, mqtt=mqtt) as (shop, clock):
+            await lived(shop, clock, range(3), day_of)
+            async with asyncio.timeout(10):
+                while not (await shop.get("/healthz"))["dependencies"][2]["ok"]:
+                    await asyncio.sleep(0.02)
+            body = {"category": "Cups", "notify": {"topic": "shop/done"}}
+            job = await shop.ask("POST", "/api/forecasts/bulk", 202, json=body)
+            heard = b""
+            while job["job"].encode() not in heard or not heard.startswith(b"{"):
+                heard = await hears.stdout.readline()
+                assert heard
+            told = msgspec.json.decode(heard)
+            assert (told["job"], told["state"], told["place"]) == (job["job"], "done", job["place"])
+            async with asyncio.timeout(5):
+                while (await shop.get(job["place"]))["notified"] != "told":
+                    await asyncio.sleep(0.02)
+        await hears.wait()
+
+    asyncio.run(main())
