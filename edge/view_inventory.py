@@ -24,7 +24,7 @@ from edge.ledger.orders import OrderLine
 from edge.ledger.suppliers import Supply
 from edge.services import budget, inventory, reorder, stock_position
 from edge.services.counts import Floats
-from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms
+from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms, Worth
 from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
 from edge.services.stock_position import Position
 from edge.view_basis import Basis, Sources
@@ -268,6 +268,8 @@ class Recommendations(Struct, kw_only=True):
     """What it is expected to earn."""
     wanted_cents: int
     """Money that everything that pays would take."""
+    orders: int
+    """Orders that are recommended, told or not."""
     left_out: int
     """Orders for which the money is short, wholly or in part."""
     not_weighed: int
@@ -351,6 +353,7 @@ class InventoryView:
         self._full_ms = 0
         self._checked_ms = -CHECK_MS
         self._version = -1
+        self._steps: tuple[Floats, Ints, inventory.Steps] | None = None
         self.busy = False
         """Whether somebody is planning."""
         self.ready = False
@@ -467,7 +470,7 @@ class InventoryView:
         plan, terms, curve, owned = self.parts(rows)
         stands = inventory.stand(plan, curve, terms, now, owned)
         yield
-        worth = inventory.worth(plan, curve, terms, now, owned, stands.suggested)
+        worth = yield from self._weighed(plan, curve, terms, now, owned, stands.suggested)
         yield
         arrivals = self.coming.arrivals(
             self._state, rows, self._sources.now_ms, made.of["lead_days"][rows]
@@ -494,6 +497,24 @@ class InventoryView:
                 "span": worth.days,
             },
         )
+
+    @staticmethod
+    def _weighed(
+        plan: Plan, curve: Curve, terms: Terms, now: Position, owned: Floats, units: Floats
+    ) -> Generator[None, None, Worth]:
+        """What the suggested orders are worth; of classes without one there is nothing to weigh."""
+        k = len(units)
+        found = Worth(*(np.full(k, value) for value in (0.0, np.nan, np.nan, 0.0, np.nan)))
+        at = np.flatnonzero(units > 0)
+        if not len(at):
+            return found
+        some = [_some(part, at) for part in (plan, terms, now)]
+        told = yield from inventory.weighing(
+            some[0], curve.rows(at), some[1], some[2], owned[at], units[at]
+        )
+        for column in fields(Worth):
+            getattr(found, column.name)[at] = getattr(told, column.name)
+        return found
 
     def _rank(self) -> None:
         """ABC of all classes at once, where no model said it."""
@@ -708,15 +729,18 @@ class InventoryView:
         rows = np.array([row], np.int64)
         _, terms, curve, _ = self.parts(rows)
         (told,) = self.told(rows)
-        demand = []
-        for days in (7, 14, 28, 91):
-            mean, variance = curve.at(float(days))
-            low, high = (reorder.point(mean, variance, level)[0] for level in (0.1, 0.9))
-            demand.append(
-                DemandPoint(
-                    days=days, expected=round(float(mean[0]), 3), low=float(low), high=float(high)
-                )
+        mean, variance = curve.mean[0], curve.variance[0]
+        levels = np.repeat((0.1, 0.9), len(KNOTS))
+        ends = reorder.point(np.tile(mean, 2), np.tile(variance, 2), levels).reshape(2, -1)
+        demand = [
+            DemandPoint(
+                days=days,
+                expected=round(float(mean[i]), 3),
+                low=float(ends[0, i]),
+                high=float(ends[1, i]),
             )
+            for i, days in enumerate(KNOTS)
+        ]
         coming = [_coming(line) for line in self.coming.lines((told.sku, told.store))]
         cheapest = None if told.kind == "rental" else _cheapest(terms, told, curve)
         return StockDetail(
@@ -726,9 +750,9 @@ class InventoryView:
     # -- money ------------------------------------------------------------------------------------
 
     def recommending(
-        self, rows: Ints, budget_cents: int | None
+        self, rows: Ints, budget_cents: int | None, limit: int
     ) -> Generator[None, None, Recommendations]:
-        """What to buy of ``rows`` first; in slices."""
+        """What to buy of ``rows`` first, the best ``limit`` told; in slices."""
         of = self.columns.of
         rows = self.needed(rows)
         known = np.isfinite(of["roi"][rows])
@@ -742,25 +766,24 @@ class InventoryView:
             gain, cut = of["gain"][rows], np.zeros(len(rows), np.bool_)
         else:
             units, cost, gain, cut = yield from self._within(rows, budget_cents)
-        return self._recommended(
-            rows, (units, cost, gain, cut), budget_cents, total, basis, unknown
+        yield
+        return Recommendations(
+            basis=basis,
+            budget_cents=budget_cents,
+            spent_cents=round(float(cost.sum())),
+            gain_cents=round(float(gain.sum())),
+            wanted_cents=round(total),
+            orders=int((units > 0).sum()),
+            left_out=int(cut.sum()),
+            not_weighed=unknown,
+            recommendations=self._recommended(rows, (units, cost, gain), limit),
         )
 
     def _within(
         self, rows: Ints, budget_cents: int
     ) -> Generator[None, None, tuple[Floats, Floats, Floats, Bools]]:
         weighed = rows[:CANDIDATES]
-        taken, cost, gain = (np.full((len(weighed), STEPS), np.nan) for _ in range(3))
-        for start in range(0, len(weighed), FEW):
-            part = weighed[start : start + FEW]
-            plan, terms, curve, owned = self.parts(part)
-            found = inventory.steps(
-                plan, curve, terms, self.columns.take(Position, part), owned,
-                self.columns.of["suggested"][part], STEPS,
-            )  # fmt: skip
-            for target, values in zip((taken, cost, gain), found, strict=True):
-                target[start : start + FEW] = values
-            yield
+        taken, cost, gain = yield from self._stepped(weighed)
         share = budget.allocate(cost, gain, float(budget_cents))
         k = len(rows)
         units, spent, gained = np.zeros(k), np.zeros(k), np.zeros(k)
@@ -771,22 +794,42 @@ class InventoryView:
         cut[: len(weighed)] = share.cut
         return units, spent, gained, cut
 
+    def _stepped(self, rows: Ints) -> Generator[None, None, inventory.Steps]:
+        """The orders of ``rows`` cut into steps; kept until one of them changes."""
+        now = np.stack([rows, *(self.columns.of[name][rows] for name in (*_POSITION, "suggested"))])
+        planned = self.columns.planned_ms[rows]
+        if self._steps is not None:
+            before, planned_before, found = self._steps
+            if np.array_equal(before, now) and np.array_equal(planned_before, planned):
+                return found
+        parts = []
+        for start in range(0, len(rows), SLICE_ROWS):
+            part = rows[start : start + SLICE_ROWS]
+            plan, terms, curve, owned = self.parts(part)
+            found = yield from inventory.stepping(
+                plan,
+                curve,
+                terms,
+                self.columns.take(Position, part),
+                owned,
+                self.columns.of["suggested"][part],
+                STEPS,
+            )
+            parts.append(found)
+        taken, cost, gain = (np.concatenate(told) for told in zip(*parts, strict=True))
+        self._steps = now, planned, (taken, cost, gain)
+        return taken, cost, gain
+
     def _recommended(
-        self,
-        rows: Ints,
-        found: tuple[Floats, Floats, Floats, Bools],
-        budget_cents: int | None,
-        total: float,
-        basis: Basis,
-        unknown: int,
-    ) -> Recommendations:
-        units, cost, gain, cut = found
-        bought_ = np.flatnonzero(units > 0)
+        self, rows: Ints, found: tuple[Floats, Floats, Floats], limit: int
+    ) -> list[Recommendation]:
+        units, cost, gain = found
+        taken = np.flatnonzero(units > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             roi = gain / cost
-        order = bought_[np.lexsort((rows[bought_], -roi[bought_]))]
+        order = taken[np.lexsort((rows[taken], -roi[taken]))][:limit]
         told = self.told(rows[order])
-        made = [
+        return [
             Recommendation(
                 rank=n,
                 action="expand_fleet" if row.kind == "rental" else "reorder",
@@ -806,16 +849,6 @@ class InventoryView:
             )
             for n, (i, row) in enumerate(zip(order.tolist(), told, strict=True), 1)
         ]
-        return Recommendations(
-            basis=basis,
-            budget_cents=budget_cents,
-            spent_cents=round(float(cost.sum())),
-            gain_cents=round(float(gain.sum())),
-            wanted_cents=round(total),
-            left_out=int(cut.sum()),
-            not_weighed=unknown,
-            recommendations=made,
-        )
 
     # -- decisions ----------------------------------------------------------------------------------
 
@@ -873,6 +906,11 @@ class InventoryView:
             if one.kind == "restock" and one.store == store and one.status in OPEN:
                 return one
         return None
+
+
+def _some(columns: Any, at: Ints) -> Any:
+    """Some rows of a dataclass of columns."""
+    return type(columns)(**{f.name: getattr(columns, f.name)[at] for f in fields(columns)})
 
 
 def _with_points(plan: Plan, fixed: Floats) -> Plan:

@@ -20,7 +20,8 @@ from edge.view_stock_columns import days_of, key_of, live_rows
 
 Ints = NDArray[np.int64]
 
-SLICE_ROWS = 256
+SLICE_CELLS = 24_576
+"""Classes times days in one slice."""
 DAYS_MOST = 365
 FORMULA = (
     "turns: units sold a year over mean units on hand; fill rate: units served over served and "
@@ -159,8 +160,9 @@ class StockHistoryView:
         """Measure all classes, in slices."""
         rows, parts = live_rows(self._state), []
         today = self._state.today
-        for start in range(0, len(rows), SLICE_ROWS):
-            told = days_of(self._state, rows[start : start + SLICE_ROWS], days)
+        step = max(SLICE_CELLS // days, 16)
+        for start in range(0, len(rows), step):
+            told = days_of(self._state, rows[start : start + step], days)
             yield
             parts.append(
                 stock_performance.measure(

@@ -378,6 +378,8 @@ class MoneyQuery(Query):
     """Only for this store."""
     category: Text | None = None
     """Only of this category; upper and lower case do not matter."""
+    limit: Limit = 100
+    """Most orders that are told; all are weighed."""
 
 
 class Restocking(Body):
@@ -479,7 +481,7 @@ async def planned(api: Api) -> InventoryView:
 
 def _beside(api: Api, slices: Iterator[None]) -> None:
     """Let the plans be made while answers go on with those that stand."""
-    task = asyncio.create_task(walked(slices), name="inventory plans")
+    task = asyncio.create_task(walked(slices, REST_S), name="inventory plans")
     _TASKS.add(task)
     task.add_done_callback(_TASKS.discard)
 
@@ -487,10 +489,14 @@ def _beside(api: Api, slices: Iterator[None]) -> None:
 _TASKS: set[asyncio.Task[None]] = set()
 
 
-async def walked(slices: Iterator[None]) -> None:
+async def walked(slices: Iterator[None], rest_s: float = 0.0) -> None:
     """Do work in slices, everybody else's turn between two of them."""
     for _ in slices:
-        await asyncio.sleep(0)
+        await asyncio.sleep(rest_s)
+
+
+REST_S = 0.002
+"""Rest after each slice of work that nobody waits for, seconds."""
 
 
 async def found_by(slices: Generator[None, None, T]) -> T:
@@ -808,7 +814,7 @@ async def recommendations(api: Api, call: Call[MoneyQuery, Path]) -> Recommendat
     """What to buy first with a budget, the best return first."""
     view = await planned(api)
     rows = view.rows(store=call.query.store, category=call.query.category)
-    return await found_by(view.recommending(rows, call.query.budget))
+    return await found_by(view.recommending(rows, call.query.budget, call.query.limit))
 
 
 # -- changes ---------------------------------------------------------------------------------------------
