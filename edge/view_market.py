@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.features import catalog
 from edge.features.windows import DayRing
+from edge.inference.model import Loaded
 from edge.inference.scorer import Slot
 from edge.ledger import price_tests
 from edge.ledger.catalogue import CatalogueClass
@@ -56,6 +57,10 @@ class MarketColumns:
         self.demand = DemandView(sources)
         self._grades: Floats = np.zeros(0)
         self._grades_ms = -GRADES_EVERY_MS
+        size = self._state.cls.keys.limit
+        self._side_of = np.full(size, -1, np.int32)  # row of the model's constants; -1: it has none
+        self._side_whose = np.zeros(size, np.uint64)
+        self._side_by = 0
 
     # -- who answers --------------------------------------------------------------------------------
 
@@ -191,12 +196,22 @@ class MarketColumns:
         out[:, 0] = np.rint(np.nan_to_num(out[:, 0]))
         if model.side is not None and set(SEEN) <= set(model.manifest.side):
             at = [model.manifest.side.index(name) for name in SEEN]
-            key = self._state.cls.keys.key
-            for i in mine.tolist():
-                side = model.side.row_of.get(key(int(rows[i])))
-                if side is not None:
-                    out[i, len(BELIEFS) :] = model.side.values[side, at]
+            side = self._sides(rows[mine], model)
+            known = side >= 0
+            out[mine[known], len(BELIEFS) :] = model.side.values[side[known]][:, at]
         return out
+
+    def _sides(self, rows: Ints, model: Loaded) -> Ints:
+        """int64[n]: rows of the model's constants, looked up once a class; -1: it knows none."""
+        assert model.side is not None
+        if self._side_by != model.number:
+            self._side_by = model.number
+            self._side_whose[:] = 0
+        hashes, key = self._state.cls.keys.hashes, self._state.cls.keys.key
+        for row in rows[self._side_whose[rows] != hashes[rows]].tolist():
+            self._side_of[row] = model.side.row_of.get(key(row), -1)
+            self._side_whose[row] = hashes[row]
+        return self._side_of[rows].astype(np.int64)
 
     def beliefs(self, rows: Ints) -> Floats:
         """The same, for tables."""

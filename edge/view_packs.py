@@ -7,6 +7,8 @@ once a day) and, where a model answers, told by it, too. What is best is ``edge.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -32,6 +34,9 @@ WEEKS = 52
 PAIRS_LOOKED_AT = 400
 """Surest pairs for which packs are worked out."""
 TRIPLES_LOOKED_AT = 50
+KEEP_MS = 10_000
+"""How packs do is worked out anew after so long, and whenever a pack changes."""
+KEPT = 16
 STAGES = {
     Stage.UNKNOWN: "unknown", Stage.LAUNCH: "launch", Stage.GROWTH: "growth",
     Stage.STEADY: "steady", Stage.DECLINE: "decline", Stage.IDLE: "idle",
@@ -222,6 +227,7 @@ class PacksView:
         self._table_ms = 0
         self._model: tuple[int, Found | None] = (0, None)
         self._shop: tuple[int, Floats] = (-1, np.zeros(WEEKS))
+        self._known: dict[tuple[Any, ...], tuple[int, list[PackRow]]] = {}
 
     # -- what goes together ---------------------------------------------------------------------------
 
@@ -411,7 +417,15 @@ class PacksView:
         rows = [pack for pack in self._sources.core.ledger.rows(Pack).values()
                 if (store is None or pack.store == store)
                 and (status is None or pack.status == status)]  # fmt: skip
-        return self._performance(rows, saving_cents) if rows else []
+        if not rows:
+            return []
+        same = (saving_cents, self._state.today, tuple([(row.id, row.changed_ms) for row in rows]))
+        known = self._known.get(same)
+        if known is None or self._sources.now_ms - known[0] >= KEEP_MS:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            known = self._known[same] = self._sources.now_ms, self._performance(rows, saving_cents)
+        return known[1]
 
     def pack(self, id_: str) -> Pack | None:
         """One pack."""
@@ -438,7 +452,7 @@ class PacksView:
         off = np.where(np.isfinite(discount), np.maximum(discount, 0.0), np.nan)
         effect = packs.effects(offers, off, HORIZON_DAYS, saving_cents, is_pack=True)
         advice = packs.dissolve(life, effect)
-        busy = self._utilisation(rows)
+        busy, within = self._utilisation(rows), self._shares(told, daily)
         made = []
         for i, pack in enumerate(told):
             units = daily[i, -HORIZON_DAYS:].sum()
@@ -455,7 +469,7 @@ class PacksView:
                     units_before_28d=round(float(daily[i, -56:-28].sum()), 3),
                     units_total=round(float(daily[i].sum()), 3),
                     revenue_28d_cents=round(float(revenue[i, -HORIZON_DAYS:].sum())),
-                    utilisation=_number(busy[i]), share_of_parts=self._share(pack, float(units)),
+                    utilisation=_number(busy[i]), share_of_parts=within[i],
                     contribution_28d_cents=_number(
                         float(revenue[i, -HORIZON_DAYS:].sum() - units * cost), 2),
                     effect_cents=_range(effect, i), chance=_number(effect.chance[i]),
@@ -465,9 +479,8 @@ class PacksView:
             )  # fmt: skip
         return made
 
-    def _daily(self, rows: Ints) -> tuple[Floats, Floats]:
-        """(units, revenue cents) float64[n, 364] of closed days; 0 of a pack nobody has heard of."""
-        days = WEEKS * 7
+    def _daily(self, rows: Ints, days: int = WEEKS * 7) -> tuple[Floats, Floats]:
+        """(units, revenue cents) float64[n, days] of closed days; 0 of a pack nobody has heard of."""
         at = np.maximum(rows, 0)
         parts = {}
         for name in ("rented_milli", "sold_milli", "revenue_cents"):
@@ -495,16 +508,18 @@ class PacksView:
         told = catalog.matrix(self._state, "class", np.maximum(rows, 0), ("utilisation_28d",))
         return np.where(rows >= 0, told[:, 0], np.nan).astype(np.float64)
 
-    def _share(self, pack: Pack, units: float) -> float | None:
-        """Within the pack, of what went out of its scarcest part."""
+    def _shares(self, told: list[Pack], daily: Floats) -> list[float | None]:
+        """Within each pack, of what went out of its scarcest part in 28 days."""
         get = self._state.cls.keys.get
-        rows = np.array([get(class_key(pack.store, part.sku)) for part in pack.parts], np.int64)
-        daily, _ = self._daily(rows)
-        alone = daily[:, -HORIZON_DAYS:].sum(axis=1)
-        within = np.array([units * part.units for part in pack.parts])
-        whole = alone + within
-        shares = within[whole > 0] / whole[whole > 0]
-        return _number(shares.max()) if len(shares) else None
+        parts = [(i, part) for i, pack in enumerate(told) for part in pack.parts]
+        keys = [class_key(told[i].store, part.sku) for i, part in parts]
+        alone, _ = self._daily(np.array([get(key) for key in keys], np.int64), HORIZON_DAYS)
+        made: list[float | None] = [None] * len(told)
+        for (i, part), units in zip(parts, alone.sum(axis=1).tolist(), strict=True):
+            within = float(daily[i, -HORIZON_DAYS:].sum()) * part.units
+            if within + units > 0:
+                made[i] = round(max(made[i] or 0.0, within / (within + units)), 4)
+        return made
 
     # -- proposals ------------------------------------------------------------------------------------
 
@@ -640,4 +655,4 @@ def _sum_or_none(values: Floats) -> float | None:
 
 def _number(value: float | None, digits: int = 4) -> float | None:
     """A finite number, rounded, or nothing."""
-    return None if value is None or not np.isfinite(value) else round(float(value), digits)
+    return None if value is None or not isfinite(value) else round(float(value), digits)

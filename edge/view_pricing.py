@@ -7,6 +7,7 @@ the class that somebody asks for by name is always worked out anew. What is best
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 
 import numpy as np
 from msgspec import Struct
@@ -17,7 +18,7 @@ from edge.decisions.deeds import safeguards
 from edge.ledger.price_tests import PriceTest
 from edge.ledger.prices import CompetitorPrice
 from edge.services import pricing
-from edge.services.pricing import Action, Kind, Market, Rails
+from edge.services.pricing import Action, Kind, Rails
 from edge.view_basis import Basis, Sources
 from edge.view_market import DAY_MS, HORIZON_DAYS, MARKET_DAYS, MarketColumns
 
@@ -28,12 +29,20 @@ SLICE_ROWS = 32
 """Classes worked out without letting others work: about 3 ms."""
 KEEP_MS = 300_000
 """A recommendation is worked out anew after so long."""
+GROUPS_KEEP_MS = 60_000
+GROUPS_KEPT = 64
+GROUP_ROWS = 256
 NUMBERS = (
     "change", "price_cents", "confidence", "units", "units_now",
     "revenue_mean", "revenue_low", "revenue_high",
     "revenue_now_mean", "revenue_now_low", "revenue_now_high",
     "gain_mean", "gain_low", "gain_high",
 )  # fmt: skip
+STANDING = (
+    "price_cents", "baseline_cents", "elasticity", "elasticity_low", "elasticity_high", "season",
+    "utilisation", "grade", "market_cents",
+)  # fmt: skip
+"""Columns of the market that rows show as they were when the recommendation was worked out."""
 ACTIONS = {
     Action.NOTHING: "nothing",
     Action.KEEP: "keep",
@@ -208,6 +217,7 @@ class PricingView:
         self._whose = np.zeros(size, np.uint64)
         self._by = np.zeros(size, np.int32)
         self._busy = False
+        self._groups: dict[tuple[str, str, str, int], tuple[int, list[ElasticityGroup]]] = {}
 
     # -- whose prices -------------------------------------------------------------------------------
 
@@ -262,13 +272,16 @@ class PricingView:
         said = pricing.advise(market, self.rails())
         if not self._numbers:
             size = self._state.cls.keys.limit
-            self._numbers = {name: np.full(size, np.nan) for name in NUMBERS}
+            shown = (*NUMBERS, *(f"now_{name}" for name in STANDING))
+            self._numbers = {name: np.full(size, np.nan) for name in shown}
         for name in ("change", "price_cents", "confidence", "units", "units_now"):
             self._numbers[name][rows] = getattr(said, name)
         for name in ("revenue", "revenue_now", "gain"):
             money = getattr(said, name)
             for part in ("mean", "low", "high"):
                 self._numbers[f"{name}_{part}"][rows] = getattr(money, part)
+        for name in STANDING:
+            self._numbers[f"now_{name}"][rows] = getattr(market, name)
         self._said[:, rows] = said.action, said.why, market.evidence
         self._at_ms[rows] = self._sources.now_ms
         self._whose[rows] = self._state.cls.keys.hashes[rows]
@@ -293,52 +306,38 @@ class PricingView:
 
     def told(self, rows: Ints, *, influences: bool = False) -> list[PriceRow]:
         """What was worked out, for the rows of one page."""
-        market = self.columns.gather(rows)
-        why = pricing.influences(market, self.rails()) if influences else None
-        return [self._row(i, row, market, why) for i, row in enumerate(rows.tolist())]
-
-    def _row(self, i: int, row: int, market: Market, why: dict[str, Floats] | None) -> PriceRow:
-        store, _, sku = self._state.cls.keys.key(row).partition("\x1f")
-
-        def number(name: str, digits: int = 4) -> float | None:
-            return _number(self._numbers[name][row], digits) if self._numbers else None
-
-        def money(name: str) -> Range:
-            parts = (number(f"{name}_{part}", 2) for part in ("mean", "low", "high"))
-            value, low, high = parts
-            return Range(value=value, low=low, high=high)
-
-        known = market.evidence[i] > 0
-        moved = None
-        if why is not None:
-            moved = Influences(**{name: _number(values[i]) for name, values in why.items()})
-        bits = int(self._said[1, row])
-        return PriceRow(
-            sku=sku,
-            store=store,
-            name=self._state.cls.text["name"].get(row, ""),
-            category=self.columns.demand.category(sku, row),
-            action=ACTIONS[Action(int(self._said[0, row]))],
-            price_cents=_number(market.price_cents[i], 2),
-            baseline_cents=_number(market.baseline_cents[i], 2),
-            recommended_cents=number("price_cents", 2),
-            change=number("change"),
-            confidence=number("confidence"),
-            units_now=number("units_now"),
-            units=number("units"),
-            revenue_now_cents=money("revenue_now"),
-            revenue_cents=money("revenue"),
-            gain_cents=money("gain"),
-            elasticity=_elasticity(market, i) if known else Range(value=None, low=None, high=None),
-            evidence=EVIDENCE[int(market.evidence[i])],
-            season=_number(market.season[i]),
-            utilisation=_number(market.utilisation[i]),
-            grade=_number(market.grade[i]),
-            market_cents=_number(market.market_cents[i], 2),
-            competitors=len(self.columns.competitors(sku, store)),
-            reasons=[text for flag, text in pricing.WORDS.items() if bits & flag],
-            influences=moved,
-        )
+        why: dict[str, Floats] = {}
+        if influences and len(rows):
+            why = pricing.influences(self.columns.gather(rows), self.rails())
+        shown = {name: values[rows].tolist() for name, values in self._numbers.items()}
+        action, bits, evidence = (column[rows].tolist() for column in self._said)
+        texts, made = self._state.cls.text["name"], []
+        for i, (row, (store, sku)) in enumerate(
+            zip(rows.tolist(), self.columns.keys(rows), strict=True)
+        ):
+            numbers = {name: _number(values[i]) for name, values in shown.items()}
+            known = {name: numbers.get(f"now_{name}") for name in STANDING}
+            made.append(
+                PriceRow(
+                    sku=sku, store=store, name=texts.get(row, ""),
+                    category=self.columns.demand.category(sku, row),
+                    action=ACTIONS[Action(action[i])], price_cents=known["price_cents"],
+                    baseline_cents=known["baseline_cents"],
+                    recommended_cents=numbers.get("price_cents"), change=numbers.get("change"),
+                    confidence=numbers.get("confidence"), units_now=numbers.get("units_now"),
+                    units=numbers.get("units"), revenue_now_cents=_money(numbers, "revenue_now"),
+                    revenue_cents=_money(numbers, "revenue"), gain_cents=_money(numbers, "gain"),
+                    elasticity=_elasticity(known if evidence[i] else {}),
+                    evidence=EVIDENCE[evidence[i]], season=known["season"],
+                    utilisation=known["utilisation"], grade=known["grade"],
+                    market_cents=known["market_cents"],
+                    competitors=len(self.columns.competitors(sku, store)),
+                    reasons=[text for flag, text in pricing.WORDS.items() if bits[i] & flag],
+                    influences=Influences(**{n: _number(v[i]) for n, v in why.items()})
+                    if why else None,
+                )
+            )  # fmt: skip
+        return made
 
     # -- elasticities ---------------------------------------------------------------------------------
 
@@ -389,24 +388,33 @@ class PricingView:
             )  # fmt: skip
         return made
 
-    def elasticity_groups(self, rows: Ints, known: Floats) -> list[ElasticityGroup]:
-        """By category, those of which most classes tell first."""
-        own = np.flatnonzero(known[:, 0] == pricing.OWN)
-        of: dict[str, list[int]] = {}
-        keys = self.columns.keys(rows[own])
-        for i, row, (_, sku) in zip(own.tolist(), rows[own].tolist(), keys, strict=True):
-            of.setdefault(self.columns.demand.category(sku, row), []).append(i)
-        made = []
-        for category, some in of.items():
-            found = pricing.pooled(known[some, 1], known[some, 2], known[some, 3])
-            if found is not None:
-                made.append(
-                    ElasticityGroup(
-                        category=category, classes=found.classes, elasticity=round(found.mean, 4),
-                        sd=round(found.sd, 4), spread=round(found.spread, 4),
-                    )
-                )  # fmt: skip
-        return sorted(made, key=lambda group: (-group.classes, group.category))
+    def grouping(self, store: str, category: str, sku: str) -> Iterator[None]:
+        """Work out categories that are not known or older than a minute; some classes at each step."""
+        asked = self._asked(store, category, sku)
+        at_ms, _ = self._groups.get(asked, (-GROUPS_KEEP_MS, []))
+        if self._sources.now_ms - at_ms < GROUPS_KEEP_MS:
+            return
+        rows = self.rows(store, category, sku)
+        of: dict[str, list[Floats]] = {}
+        for start in range(0, len(rows), GROUP_ROWS):
+            part = rows[start : start + GROUP_ROWS]
+            known = self.columns.beliefs(part)
+            own = np.flatnonzero(known[:, 0] == pricing.OWN)
+            keys = self.columns.keys(part[own])
+            for i, row, (_, of_sku) in zip(own.tolist(), part[own].tolist(), keys, strict=True):
+                name = self.columns.demand.category(of_sku, row)
+                of.setdefault(name, []).append(known[i, 1:4])
+            yield
+        if len(self._groups) >= GROUPS_KEPT:
+            self._groups.clear()
+        self._groups[asked] = self._sources.now_ms, _pooled(of)
+
+    def elasticity_groups(self, store: str, category: str, sku: str) -> list[ElasticityGroup]:
+        """By category, those of which most classes tell first; after ``grouping``."""
+        return self._groups.get(self._asked(store, category, sku), (0, []))[1]
+
+    def _asked(self, store: str, category: str, sku: str) -> tuple[str, str, str, int]:
+        return store, category.lower(), sku, self.columns.model_number
 
     # -- competitors ----------------------------------------------------------------------------------
 
@@ -498,14 +506,31 @@ class PricingView:
         return datetime.fromtimestamp(day, UTC).strftime("%Y-%m")
 
 
-def _elasticity(market: Market, i: int) -> Range:
-    return Range(
-        value=_number(market.elasticity[i]),
-        low=_number(market.elasticity_low[i]),
-        high=_number(market.elasticity_high[i]),
-    )
+def _pooled(of: dict[str, list[Floats]]) -> list[ElasticityGroup]:
+    made = []
+    for category, some in of.items():
+        found = pricing.pooled(*np.stack(some).T)
+        if found is not None:
+            made.append(
+                ElasticityGroup(
+                    category=category, classes=found.classes, elasticity=round(found.mean, 4),
+                    sd=round(found.sd, 4), spread=round(found.spread, 4),
+                )
+            )  # fmt: skip
+    return sorted(made, key=lambda group: (-group.classes, group.category))
+
+
+def _elasticity(known: dict[str, float | None]) -> Range:
+    names = ("elasticity", "elasticity_low", "elasticity_high")
+    value, low, high = (known.get(name) for name in names)
+    return Range(value=value, low=low, high=high)
+
+
+def _money(numbers: dict[str, float | None], name: str) -> Range:
+    value, low, high = (numbers.get(f"{name}_{part}") for part in ("mean", "low", "high"))
+    return Range(value=value, low=low, high=high)
 
 
 def _number(value: float, digits: int = 4) -> float | None:
     """A finite number, rounded, or nothing."""
-    return round(float(value), digits) if np.isfinite(value) else None
+    return round(float(value), digits) if isfinite(value) else None

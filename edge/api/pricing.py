@@ -27,6 +27,8 @@ from edge.view_pricing import (
 
 AREA = "pricing"
 ALL = "all"
+SHOWN_AT_ONCE = 100
+"""Rows made without letting others work."""
 Cents = Annotated[int, Meta(ge=1, le=10**12)]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -297,38 +299,51 @@ async def recommendations(api: Api, call: Call[RecommendationsQuery, Path]) -> P
     """Prices that would earn more, the most valuable first."""
     view, query = api.view_of(PricingView), call.query
     sort, falling = RECOMMENDATIONS.arrangement(query)
-    rows = view.rows(_store(query.store), query.category or "", query.sku or "")
-    for _ in view.refreshing(rows, anew=query.sku is not None):
+    asked = _store(query.store), query.category or "", query.sku or ""
+    for _ in view.refreshing(view.rows(*asked), anew=query.sku is not None):
         await asyncio.sleep(0)
+    rows = view.rows(*asked)  # classes come and go meanwhile
     counts = view.counts(rows)
     chosen = view.of_action(rows, query.action)
     page, cursor = arranged(
         query, "price-recommendations", chosen, view.sorting(chosen, sort), falling
     )
+    shown: list[PriceRow] = []
+    for start in range(0, len(page), SHOWN_AT_ONCE):
+        some = page[start : start + SHOWN_AT_ONCE]
+        shown += view.told(some, influences=query.sku is not None)
+        await asyncio.sleep(0)
     return PriceRecommendations(
         basis=view.basis(),
         horizon_days=28,
         counts=counts,
-        recommendations=view.told(page, influences=query.sku is not None),
+        recommendations=shown,
         next_cursor=cursor,
     )
 
 
-def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> ElasticityAnalysis:
+async def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> ElasticityAnalysis:
     """How units of each class answer to its price, and of each category."""
     view, query = api.view_of(PricingView), call.query
     sort, falling = ELASTICITIES.arrangement(query)
-    rows = view.rows(_store(query.store), query.category or "", query.sku or "")
+    asked = _store(query.store), query.category or "", query.sku or ""
+    for _ in view.grouping(*asked):
+        await asyncio.sleep(0)
+    rows = view.rows(*asked)
     known, kinds = view.elasticities(rows)
     value = view.elasticity_sorting(known, sort)
     keep = view.having(known, query.known)
     page, cursor = arranged(query, "elasticities", rows[keep], value[keep], falling)
+    shown: list[ElasticityRow] = []
+    for start in range(0, len(page), SHOWN_AT_ONCE):
+        shown += view.elasticity_rows(page[start : start + SHOWN_AT_ONCE])
+        await asyncio.sleep(0)
     return ElasticityAnalysis(
         basis=view.columns.basis(),
         level=0.8,
         kinds=view.kind_counts(kinds),
-        groups=view.elasticity_groups(rows, known),
-        elasticities=view.elasticity_rows(page),
+        groups=view.elasticity_groups(_store(query.store), query.category or "", query.sku or ""),
+        elasticities=shown,
         next_cursor=cursor,
     )
 
