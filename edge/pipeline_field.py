@@ -98,6 +98,12 @@ class FieldRecord:
         """Question -> figures over the last days, for people; empty: nothing is known yet."""
         return self.known.figures(service, version)
 
+    def scores_by_day(
+        self, service: Service, version: str
+    ) -> dict[str, list[tuple[int, dict[str, float]]]]:
+        """Question -> (day, figures), for people; the oldest first."""
+        return self.known.by_day(service, version)
+
     def measured(self, service: Service, version: str) -> Measured | None:
         """How good a version has been, on days on which all who answer now were judged alike."""
         slot = self._scorer.slots.get(service)

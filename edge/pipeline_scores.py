@@ -86,6 +86,16 @@ class KnownScores:
             self._figures[service, version] = told
         return told
 
+    def by_day(
+        self, service: Service, version: str
+    ) -> dict[str, list[tuple[int, dict[str, float]]]]:
+        """Question -> (day on which it was asked, figures), the oldest first."""
+        questions = self._known.get(service, {}).get(version, {})
+        return {
+            name: [(day, figures(days[day])) for day in sorted(days)]
+            for (_, name), days in sorted(questions.items(), key=lambda told: told[0][0])
+        }
+
     def measured(
         self, service: Service, version: str, beside: Collection[str] = ()
     ) -> Measured | None:

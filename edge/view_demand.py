@@ -482,6 +482,12 @@ class DemandView:
             return {}
         return models.model("demand").scores.get("units_day_1", {})
 
+    def days(self) -> dict[str, list[tuple[str, dict[str, float]]]]:
+        """Question -> (day on which it was asked, figures) of the active version's answers."""
+        models = self._sources.models
+        told = models.scores_by_day("demand") if models is not None else {}
+        return {name: [(_date(day), f) for day, f in days] for name, days in told.items()}
+
     def models(self) -> ServiceModels | None:
         """How the service's models stand; ``None``: they are switched off."""
         return self._sources.models.model("demand") if self._sources.models is not None else None

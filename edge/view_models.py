@@ -216,6 +216,12 @@ class Record(Protocol):
         """Question -> figure -> value."""
         ...
 
+    def scores_by_day(
+        self, service: Service, version: str
+    ) -> dict[str, list[tuple[int, dict[str, float]]]]:
+        """Question -> (day on which it was asked, figures), the oldest first."""
+        ...
+
 
 class LiveModels:
     """Reads the registry and the scorer's columns."""
@@ -361,6 +367,11 @@ class LiveModels:
             scores=self._record.scores(service, active.version) if active else {},
             drift=self._record.drift.get(service, []),
         )
+
+    def scores_by_day(self, service: Service) -> dict[str, list[tuple[int, dict[str, float]]]]:
+        """Question -> (day on which it was asked, figures) of the active version."""
+        active = self._registry.active(service)
+        return self._record.scores_by_day(service, active.version) if active else {}
 
     def _row(self, slot: Slot) -> ServiceRow:
         registry, service = self._registry, slot.service

@@ -85,3 +85,10 @@ def test_memory_is_bounded_by_the_days_remembered() -> None:
         sizes.add(len(made))
         assert len(made.work_out()) <= REMEMBERED_DAYS / 3 + 2
     assert max(sizes) == 2 * REMEMBERED_DAYS
+
+
+def test_days_are_told_one_by_one_in_their_order() -> None:
+    made = known(scored("v", 3, 2.0), scored("v", 1), scored("other", 2))
+    told = made.by_day("demand", "v")
+    assert [(day, figures["mae"]) for day, figures in told["units_7d"]] == [(1, 1.0), (3, 2.0)]
+    assert made.by_day("demand", "none") == {}

@@ -47,6 +47,17 @@ class Figure(Struct, kw_only=True):
     """``accuracy`` (1 less WAPE), ``wape``, ``bias``, ``rmse``, ``pinball``, ``coverage`` …"""
 
 
+class DayFigure(Struct, kw_only=True):
+    """How good one day's answers to a question were."""
+
+    question: str
+    """Question."""
+    day: str
+    """Day at whose close it was asked, ``YYYY-MM-DD``."""
+    figures: dict[str, float]
+    """As of ``active``."""
+
+
 class VersionFigures(Struct, kw_only=True):
     """How good one version is."""
 
@@ -75,6 +86,8 @@ class DemandAccuracy(Struct, kw_only=True):
     """Who answers now."""
     active: list[Figure]
     """The active version, question by question, over the last 28 days."""
+    history: list[DayFigure]
+    """The active version, question by question and day by day, the oldest first."""
     versions: list[VersionFigures]
     """Every version, the newest first."""
 
@@ -122,6 +135,11 @@ def accuracy(api: Api, call: Call[AccuracyQuery, Path]) -> DemandAccuracy:
     return DemandAccuracy(
         basis=view.who(),
         active=[Figure(question=name, figures=told) for name, told in found.scores.items()],
+        history=[
+            DayFigure(question=name, day=day, figures=told)
+            for name, days in view.days().items()
+            for day, told in days
+        ],
         versions=[version_figures(row) for row in rows],
     )
 
