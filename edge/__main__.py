@@ -42,6 +42,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "classes, categories and stores: import from a file, export to one",
         "edge.cli.catalogue",
     ),
+    ("db", "the local store and its copy in MySQL: versions, sizes, upgrade", "edge.cli.db"),
     ("keys", "whose models are believed: list, make, trust and remove keys", "edge.cli.keys"),
     (
         "models",

@@ -381,7 +381,7 @@ class Mysql(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: str = "rfid3"
     """User, who may make and change tables in the database."""
     password: str = ""
-    """Password; rather given as RFID3_MYSQL_PASSWORD."""
+    """Password; better from the environment variable RFID3_MYSQL__PASSWORD."""
     database: str = "rfid3"
     """Database, which must be there and belong to this shop alone."""
     ca_file: str = ""

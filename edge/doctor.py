@@ -19,6 +19,7 @@ from edge.checks import (
     machine,
     mosquitto_conf,
     service,
+    store,
     versions,
 )
 
@@ -27,6 +28,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], list[Check]]], ...] = (
     ("mosquitto.conf", mosquitto_conf.check),
     ("clock", clock_sync.check),
     ("disk", disk.check),
+    ("store", store.check),
     ("machine", machine.check),
     ("service", service.check),
     ("versions", versions.check),
