@@ -253,7 +253,7 @@ class PricingView:
         self._busy = True
         try:
             for start in range(0, len(due), SLICE_ROWS):
-                part = due[start : start + SLICE_ROWS]
+                part = self._live(due[start : start + SLICE_ROWS])
                 yield from self.columns.filling(part)
                 self._work_out(part)
                 yield
@@ -261,13 +261,17 @@ class PricingView:
             if mine:
                 self._busy = False
 
+    def _live(self, rows: Ints) -> Ints:
+        """Those that were not forgotten while others worked."""
+        return rows[self._state.cls.keys.hashes[rows] != 0]
+
     def _due(self, rows: Ints) -> NDArray[np.bool_]:
         old = self._sources.now_ms - self._at_ms[rows] >= KEEP_MS
         other = self._by[rows] != self.columns.model_number
         return np.asarray(old | other | (self._whose[rows] != self._state.cls.keys.hashes[rows]))
 
     def _work_out(self, rows: Ints) -> None:
-        rows = rows[self._state.cls.keys.hashes[rows] != 0]
+        rows = self._live(rows)
         market = self.columns.gather(rows)
         said = pricing.advise(market, self.rails())
         if not self._numbers:
@@ -306,6 +310,7 @@ class PricingView:
 
     def told(self, rows: Ints, *, influences: bool = False) -> list[PriceRow]:
         """What was worked out, for the rows of one page."""
+        rows = self._live(rows)
         why: dict[str, Floats] = {}
         if influences and len(rows):
             why = pricing.influences(self.columns.gather(rows), self.rails())
@@ -365,6 +370,7 @@ class PricingView:
 
     def elasticity_rows(self, rows: Ints) -> list[ElasticityRow]:
         """Of one page."""
+        rows = self._live(rows)
         known, kinds = self.elasticities(rows)
         price, _ = self.columns.prices(rows)
         made = []
@@ -397,7 +403,7 @@ class PricingView:
         rows = self.rows(store, category, sku)
         of: dict[str, list[Floats]] = {}
         for start in range(0, len(rows), GROUP_ROWS):
-            part = rows[start : start + GROUP_ROWS]
+            part = self._live(rows[start : start + GROUP_ROWS])
             known = self.columns.beliefs(part)
             own = np.flatnonzero(known[:, 0] == pricing.OWN)
             keys = self.columns.keys(part[own])
