@@ -263,7 +263,7 @@ class PricingView:
 
     def _live(self, rows: Ints) -> Ints:
         """Those that were not forgotten while others worked."""
-        return rows[self._state.cls.keys.hashes[rows] != 0]
+        return np.asarray(rows[self._state.cls.keys.hashes[rows] != 0], np.int64)
 
     def _due(self, rows: Ints) -> NDArray[np.bool_]:
         old = self._sources.now_ms - self._at_ms[rows] >= KEEP_MS
