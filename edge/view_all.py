@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from edge.view_availability import AvailabilityView
 from edge.view_basis import Sources
 from edge.view_catalogue import CatalogueView
+from edge.view_components import ComponentsView
 from edge.view_contracts import ContractsView
 from edge.view_correlations import CorrelationsView
 from edge.view_decisions import DecisionsView
@@ -29,6 +30,7 @@ T = TypeVar("T")
 VIEWS: tuple[type[Any], ...] = (
     AvailabilityView,
     CatalogueView,
+    ComponentsView,
     ContractsView,
     CorrelationsView,
     DecisionsView,

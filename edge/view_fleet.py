@@ -5,7 +5,7 @@ some milliseconds (``class_money``); what is returned holds no live columns.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,6 +39,7 @@ PRIOR_REPAIRS = 5.0
 PRIOR_OWN = 3.0
 """… and the class's as much as so many of the item's own."""
 GONE = frozenset({"sold", "missing"})
+REPAIR = "Repair"
 COPIED = (
     *("class_row", "store_row", "status_row", "rented_at_ms", "due_ms", "first_seen_ms"),
     *("last_inspection_ms", "last_maintenance_ms", "last_repair_ms", "last_scan_ms", "grade"),
@@ -66,6 +67,8 @@ class Items:
     col: dict[str, Ints]
     """The columns ``COPIED``."""
     on_rent: Mask
+    in_repair: Mask
+    """Whether it is being repaired now."""
     chances: Floats
     """float64[n, 3]: of a failure or repair within ``HORIZONS``; NaN: nobody knows."""
     by_model: Mask
@@ -73,6 +76,10 @@ class Items:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def only(self, *columns: str) -> "Items":
+        """The same with these columns alone, to be kept."""
+        return replace(self, col={name: self.col[name] for name in columns})
 
     def days_since(self, *columns: str) -> Floats:
         """float64[n]: days since the newest of these moments; NaN: none of them ever was."""
@@ -126,6 +133,7 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
         cls=cls.reshape(-1).astype(np.int64),
         col=col,
         on_rent=out[col["status_row"]],
+        in_repair=col["status_row"] == state.status.keys.get(REPAIR),
         chances=np.concatenate([p.chances for p in parts]),
         by_model=np.concatenate([p.by_model for p in parts]),
     )

@@ -6,41 +6,35 @@ Gathers columns and hands them to ``edge.services``; a plan is made in slices (`
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.commands import Propose
-from edge.config import Crew, Maintenance
-from edge.config_rules import WEEKDAYS
-from edge.ledger.workshop import Component, ComponentKind, VerdictTally
+from edge.config import Maintenance
+from edge.ledger.workshop import VerdictTally
 from edge.services import ical, maintenance
-from edge.services.components import Life, life_of
-from edge.services.maintenance import Costs, Worth
+from edge.services.maintenance import Worth
 from edge.services.planning import Inputs, Plan, planning
 from edge.view_basis import Basis, Sources
+from edge.view_components import Ages, ComponentsView
 from edge.view_fleet import (
     DAY_MS,
     HORIZONS,
-    ClassMoney,
     Items,
-    categories,
     class_money,
     date_of,
     drained,
     gathered_items,
     items,
     name_of,
-    rental_hours,
-    repair_costs,
 )
+from edge.view_maintenance_inputs import plan_inputs
 from edge.view_maintenance_rows import (
     Advice,
     ClassReturn,
-    ComponentKindRow,
-    ComponentRow,
     DayChance,
     PartsRow,
     Probability,
@@ -64,13 +58,12 @@ DAYS = 30
 DAYS_MOST = 60
 TOLD_MOST = 1_000
 """Services that the job's own result tells; the endpoint pages through all."""
+PARTS_LEAST = 0.005
+"""Fewer expected parts of a kind in a week are not told."""
 PLANS_KEPT = 4
 """Plans of other lengths that are kept."""
 PROPOSED_DAYS = 3
 """Services of so many days ahead are proposed."""
-HORIZON_DAYS = 30
-EVERYBODY = "workshop"
-"""Name of the crew where none is configured."""
 RULE = "expected cost of repairs, failures, missed rentals and hours, least for all items together"
 
 
@@ -80,31 +73,29 @@ class Gathered:
 
     inputs: Inputs
     items: Items
-    money: ClassMoney
-    categories: list[str]
+    ages: Ages
     version: str
 
 
 @dataclass(frozen=True)
 class Book:
-    """A plan and what it was made of."""
+    """A plan as it is shown."""
 
-    gathered: Gathered
     plan: Plan
+    today: int
     made_ms: int
+    items: int
+    weighed_days: int
+    version: str
+    basis: Basis
     services: list[ServiceRow]
     classes: list[ClassReturn]
-    basis: Basis
+    parts: list[PartsRow]
 
     @property
     def waiting(self) -> int:
         """Items that a service would pay for, and for which there are no hours."""
         return int(((self.plan.wanted > 0) & (self.plan.day < 0)).sum())
-
-
-@dataclass
-class _Kept:
-    books: dict[int, Book] = field(default_factory=dict)
 
 
 class MaintenanceView:
@@ -113,14 +104,8 @@ class MaintenanceView:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._settings: Maintenance = sources.config.maintenance
-        self._crews = list(sources.config.crews) or [
-            Crew(
-                name=EVERYBODY,
-                hours=self._settings.crew_hours,
-                weekdays=self._settings.weekdays,
-            )
-        ]
-        self._kept = _Kept()
+        self._components = ComponentsView(sources)
+        self._books: dict[int, Book] = {}
 
     def counted(self) -> Basis:
         """The basis of what nobody predicted."""
@@ -130,12 +115,12 @@ class MaintenanceView:
 
     def book(self, days: int) -> Book | None:
         """The plan that is kept for so many days; ``None``: none yet."""
-        return self._kept.books.get(days)
+        return self._books.get(days)
 
     def of_today(self, days: int) -> bool:
         """Whether the plan that is kept is of today."""
         book = self.book(days)
-        return book is not None and book.gathered.items.today == self._sources.core.state.today
+        return book is not None and book.today == self._sources.core.state.today
 
     def fresh(self, days: int) -> bool:
         """Whether it is of today and not old."""
@@ -148,7 +133,7 @@ class MaintenanceView:
 
     def _keep(self, book: Book) -> None:
         """From now on this is shown."""
-        books = self._kept.books
+        books = self._books
         books.pop(book.plan.days, None)
         books[book.plan.days] = book
         while len(books) > PLANS_KEPT:
@@ -159,11 +144,9 @@ class MaintenanceView:
         found = yield from gathered_items(self._sources)
         worth = self._sources.config.quality.worth_rentals
         money = yield from class_money(self._sources, found.class_rows, worth)
-        told, crews = categories(self._sources, found.class_rows)
-        yield
-        inputs = self._inputs(found, money, told, crews, days)
-        basis = self._sources.of_service("maintenance")
-        return Gathered(inputs, found, money, told, basis.version)
+        ages = yield from self._components.ages()
+        inputs = plan_inputs(self._sources, found, money, days)
+        return Gathered(inputs, found, ages, self._sources.of_service("maintenance").version)
 
     def making(self, gathered: Gathered) -> Generator[float, None, Schedule]:
         """The plan, in slices, kept at the end; may be done in a thread."""
@@ -179,12 +162,16 @@ class MaintenanceView:
         rows = rows[np.lexsort((-plan.saves[rows], plan.day[rows]))]
         fallback = bool(len(found)) and not bool(found.by_model.all())
         return Book(
-            gathered=gathered,
             plan=plan,
+            today=found.today,
             made_ms=found.now_ms,
+            items=len(found),
+            weighed_days=gathered.inputs.costs.window_days,
+            version=gathered.version,
+            basis=self._basis(found, fallback),
             services=[self._service(gathered, plan, row) for row in rows.tolist()],
             classes=self._class_returns(gathered, plan),
-            basis=self._basis(found, fallback),
+            parts=self._parts_by_week(gathered.ages, plan),
         )
 
     def _basis(self, found: Items, fallback: bool) -> Basis:
@@ -214,76 +201,6 @@ class MaintenanceView:
             fallback=not bool(found.by_model[row]),
         )
 
-    def _inputs(
-        self, found: Items, money: ClassMoney, told: list[str], crews: list[str], days: int
-    ) -> Inputs:
-        settings, n = self._settings, len(found)
-        first_day = found.today + 1
-        cents, hours, _ = repair_costs(found, settings)
-        costs = Costs(
-            service_cents=np.full(
-                n, settings.service_parts_cents + settings.service_hours * settings.labour_cents
-            ),
-            failure_cents=cents * settings.emergency_factor + settings.failure_cents,
-            service_days=np.full(n, settings.service_days),
-            failure_days=np.full(n, settings.failure_days),
-            effect=np.full(n, settings.effect),
-            cls=found.cls,
-            lost_cents=self._lost(money, first_day, max(settings.effect_days, days)),
-        )
-        return Inputs(
-            first_day=first_day,
-            days=days,
-            chances=found.chances,
-            horizons=HORIZONS,
-            costs=costs,
-            hours=np.full(n, settings.service_hours),
-            may=self._may(told, crews)[found.cls] if n else np.zeros((0, len(self._crews)), bool),
-            crews=[crew.name for crew in self._crews],
-            capacity=self._capacity(first_day, days),
-            earliest=self._earliest(found, first_day),
-            since_days=found.days_since("last_maintenance_ms", "last_repair_ms", "first_seen_ms"),
-            interval_days=settings.interval_days,
-            repair_hours=float(hours.mean()) if n else settings.repair_hours,
-        )
-
-    @staticmethod
-    def _lost(money: ClassMoney, first_day: int, days: int) -> Floats:
-        """float64[g, days]: what one item away costs a day, where the class has none to spare."""
-        weekday = (first_day + np.arange(days) + 3) % 7
-        earned = np.nan_to_num(money.rent_day_cents, nan=0.0)
-        return np.asarray(earned[:, None] * money.scarce[:, weekday], np.float64)
-
-    def _may(self, told: list[str], crews: list[str]) -> NDArray[np.bool_]:
-        """bool[g, crews]: whose class it is."""
-        names = [crew.name for crew in self._crews]
-        made = np.zeros((len(told), len(names)), np.bool_)
-        for i, (category, own) in enumerate(zip(told, crews, strict=True)):
-            for c, crew in enumerate(self._crews):
-                if own in names:
-                    made[i, c] = own == crew.name
-                else:
-                    made[i, c] = not crew.categories or category in crew.categories
-        return made
-
-    def _capacity(self, first_day: int, days: int) -> Floats:
-        weekday = (first_day + np.arange(days) + 3) % 7
-        made = np.zeros((days, len(self._crews)))
-        for c, crew in enumerate(self._crews):
-            works = np.array([name in crew.weekdays for name in WEEKDAYS])
-            made[:, c] = np.where(works[weekday], crew.hours, 0.0)
-        return made
-
-    def _earliest(self, found: Items, first_day: int) -> Ints:
-        """int64[n]: first day of the plan after what is on rent is expected back."""
-        state = self._sources.core.state
-        hours = rental_hours(state, found.class_rows)[found.cls] if len(found) else np.zeros(0)
-        usual_ms = found.col["rented_at_ms"] + (hours * 3.6e6).astype(np.int64)
-        back_ms = np.where(found.col["due_ms"] > 0, found.col["due_ms"], usual_ms)
-        days_left = np.ceil(np.maximum(back_ms - found.now_ms, 0) / DAY_MS).astype(np.int64)
-        back = found.today + days_left + 1 - first_day
-        return np.where(found.on_rent, np.maximum(back, 1), 0)
-
     # -- answers --------------------------------------------------------------------------------
 
     def schedule(self, book: Book, services: list[ServiceRow], cursor: str | None) -> Schedule:
@@ -293,8 +210,8 @@ class MaintenanceView:
             basis=book.basis,
             first_day=date_of(plan.first_day),
             days=plan.days,
-            weighed_days=book.gathered.inputs.costs.window_days,
-            items=len(plan.day),
+            weighed_days=book.weighed_days,
+            items=book.items,
             waiting=book.waiting,
             saved_cents=round(plan.gain),
             bound_cents=round(plan.bound),
@@ -373,7 +290,7 @@ class MaintenanceView:
             ],
             days_to_event_p50=told.get("days_to_event_p50", told.get("days_to_event")),
             advice=self._advice(row, chances) if known else None,
-            components=[self._component(part) for part in self._parts(epc)],
+            components=self._components.of_item(epc),
         )
 
     def _advice(self, row: int, chances: Floats) -> Advice | None:
@@ -382,8 +299,7 @@ class MaintenanceView:
             return None
         worth = self._sources.config.quality.worth_rentals
         money = drained(class_money(self._sources, found.class_rows, worth))
-        told, crews = categories(self._sources, found.class_rows)
-        inputs = self._inputs(found, money, told, crews, DAYS)
+        inputs = plan_inputs(self._sources, found, money, DAYS)
         rates = maintenance.hazards(chances, HORIZONS)
         seen = maintenance.outlook(rates, HORIZONS, inputs.costs, DAYS)
         gain = np.where(np.arange(DAYS) < inputs.earliest[0], -np.inf, seen.gain[0])
@@ -400,85 +316,6 @@ class MaintenanceView:
             planned_day=planned.day if planned else "",
             crew=planned.crew if planned else "",
         )
-
-    # -- parts ----------------------------------------------------------------------------------
-
-    def _parts(self, epc: str) -> list[Component]:
-        return self._sources.core.ledger.by(Component, "epc", epc)
-
-    def life(self, component: str) -> Life:
-        """Of one kind of part, learnt from those that were replaced."""
-        kind = self._sources.core.ledger.get(ComponentKind, component)
-        usual = self._settings.component_lives.get(component, self._settings.component_life_days)
-        return life_of(np.array(kind.lives_days if kind else [], np.float64), np.zeros(0), usual)
-
-    def _component(self, part: Component, life: Life | None = None) -> ComponentRow:
-        life = life or self.life(part.component)
-        if part.expected_days > 0:  # somebody told this one's
-            factor = part.expected_days / life.mean_days
-            life = Life(life.shape, life.scale_days * factor, 0, 0)
-        age = np.array([max(self._sources.now_ms - part.installed_ms, 0) / DAY_MS])
-        return ComponentRow(
-            epc=part.epc,
-            component=part.component,
-            installed_ms=part.installed_ms,
-            age_days=round(float(age[0]), 3),
-            expected_days=round(life.mean_days, 2),
-            remaining_days=round(float(life.remaining_days(age)[0]), 2),
-            probability_30d=round(float(life.chance_within(age, HORIZON_DAYS)[0]), 6),
-            replaced=part.replaced,
-            learnt_from=life.ended,
-        )
-
-    def component_rows(
-        self, epc: str | None, component: str | None
-    ) -> Generator[None, None, list[ComponentRow]]:
-        """Parts of an item, of a kind, or all, in slices."""
-        ledger = self._sources.core.ledger
-        parts = self._parts(epc) if epc else list(ledger.rows(Component).values())
-        lives: dict[str, Life] = {}
-        made = []
-        for number, part in enumerate(parts):
-            if component and part.component != component:
-                continue
-            if part.component not in lives:
-                lives[part.component] = self.life(part.component)
-            made.append(self._component(part, lives[part.component]))
-            if number % 32 == 31:
-                yield
-        return made
-
-    def kinds(self) -> list[ComponentKindRow]:
-        """Every kind of part."""
-        ages = self._ages()
-        known = {
-            kind.component: kind for kind in self._sources.core.ledger.rows(ComponentKind).values()
-        }
-        made = []
-        for name in sorted({*known, *ages}):
-            life, kind = self.life(name), known.get(name)
-            of = ages.get(name, np.zeros(0))
-            made.append(
-                ComponentKindRow(
-                    component=name,
-                    in_use=len(of),
-                    replaced=kind.replaced if kind else 0,
-                    expected_days=round(life.mean_days, 2),
-                    shape=round(life.shape, 3),
-                    learnt_from=life.ended,
-                    due_30d=round(float(life.chance_within(of, HORIZON_DAYS).sum()), 3),
-                    cost_cents=_mean_cost(kind),
-                )
-            )
-        return made
-
-    def _ages(self) -> dict[str, Floats]:
-        """Days in use of every part, by kind."""
-        now_ms = self._sources.now_ms
-        found: dict[str, list[float]] = {}
-        for part in self._sources.core.ledger.rows(Component).values():
-            found.setdefault(part.component, []).append(max(now_ms - part.installed_ms, 0) / DAY_MS)
-        return {name: np.array(ages) for name, ages in found.items()}
 
     # -- hours, parts, money ----------------------------------------------------------------------
 
@@ -503,25 +340,21 @@ class MaintenanceView:
                 )
                 for week, share in zip(plan.weeks, used, strict=True)
             ],
-            parts=self._parts_by_week(plan),
+            parts=book.parts,
             service_parts_cents=plan.plan.services * self._settings.service_parts_cents,
             waiting=book.waiting,
         )
 
-    def _parts_by_week(self, plan: Plan) -> list[PartsRow]:
-        ledger, ages = self._sources.core.ledger, self._ages()
-        starts = sorted({week.start_day for week in plan.weeks})
+    def _parts_by_week(self, ages: Ages, plan: Plan) -> list[PartsRow]:
         made = []
-        for start in starts:
+        for start in sorted({week.start_day for week in plan.weeks}):
             from_days = max(start - plan.first_day, 0)
             to_days = min(start + 7 - plan.first_day, plan.days)
             for name in sorted(ages):
-                life = self.life(name)
+                life, cost = self._components.life(name), self._components.cost(name)
                 within = life.chance_within(ages[name], to_days)
-                before = life.chance_within(ages[name], from_days)
-                units = float((within - before).sum())
-                if units >= 0.005:
-                    cost = _mean_cost(ledger.get(ComponentKind, name))
+                units = float((within - life.chance_within(ages[name], from_days)).sum())
+                if units >= PARTS_LEAST:
                     made.append(
                         PartsRow(
                             week=date_of(start),
@@ -630,7 +463,7 @@ class MaintenanceView:
                 f"a service on {row.day} saves {row.saves_cents / 100:.2f} on average",
             ],
             service="maintenance",
-            version=book.gathered.version if not row.fallback else "",
+            version=book.version if not row.fallback else "",
             fallback=row.fallback,
             valid_until_ms=(int(np.datetime64(row.day, "D").astype(np.int64)) + 1) * DAY_MS,
         )
@@ -651,14 +484,6 @@ def _number(value: float | None) -> float:
 
 def _share(above: float, below: float) -> float | None:
     return round(above / below, 6) if below else None
-
-
-def _mean_cost(kind: ComponentKind | None) -> int | None:
-    return (
-        round(kind.cost_cents / kind.replaced)
-        if kind and kind.replaced and kind.cost_cents
-        else None
-    )
 
 
 def _planned(book: Book, epc: str) -> ServiceRow | None:

@@ -83,7 +83,10 @@ class Book:
     """All items of the shop; arrays are of its n items or g classes."""
 
     items: Items
-    money: ClassMoney
+    new_cents: Floats
+    """float64[g]: price of a new one."""
+    guessed: Mask
+    """bool[g]: whether nobody told it."""
     made_ms: int
     basis: Basis
     after: Floats
@@ -192,8 +195,9 @@ class QualityView:
         stake = cents * self._maintenance.emergency_factor + self._maintenance.failure_cents
         values = _joined(columns)
         self._kept = Book(
-            items=found,
-            money=money,
+            items=found.only("grade"),
+            new_cents=money.new_cents,
+            guessed=money.guessed,
             made_ms=found.now_ms,
             basis=self._basis(found, bool(np.isnan(after).any()) or not gathered.by_model.all()),
             after=after,
@@ -429,8 +433,8 @@ class QualityView:
             earns_cents=round(float(values.earns[i])),
             repairs_cents=round(float(values.repairs[i])),
             refurbishing_cents=round(float(book.refurbish_cents[i])),
-            new_cents=round(float(book.money.new_cents[of])),
-            new_guessed=bool(book.money.guessed[of]),
+            new_cents=round(float(book.new_cents[of])),
+            new_guessed=bool(book.guessed[of]),
             busy=round(float(book.busy[i]), 4),
             grade=GRADE_TEXT[int(found.col["grade"][i])],
             health=_rounded(book.health[i], 2),

@@ -29,6 +29,7 @@ from edge.view_fleet import (
     repair_costs,
 )
 from edge.view_maintenance import MaintenanceView
+from edge.view_maintenance_inputs import capacity, who_may
 from edge.view_quality import QualityView
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
@@ -144,11 +145,13 @@ def test_a_plan_with_the_shipped_model_serves_the_likelier_first(core: Core) -> 
     gathered = drained(view.gathering(30))
     plan = planned(gathered.inputs)
     chance = gathered.items.chances[:, 2]
-    served, left = plan.day >= 0, plan.day < 0
+    served = plan.day >= 0
+    left = ~served & ~gathered.items.in_repair
     assert served.any()
     if left.any():
         assert chance[served].mean() > chance[left].mean()
     assert not gathered.items.on_rent[plan.day == 0].any()
+    assert not served[gathered.items.in_repair].any()
 
 
 def test_grades_ahead_are_the_models_at_its_horizon(core: Core) -> None:
@@ -190,14 +193,13 @@ def test_an_item_on_rent_is_planned_after_it_is_due() -> None:
     assert gathered.inputs.earliest.tolist() == [5]
 
 
-def test_a_class_goes_to_the_crew_that_the_catalogue_names(core: Core) -> None:
+def test_a_class_goes_to_the_crew_that_the_catalogue_names() -> None:
     crews = [
         Crew(name="a", categories=["Linen"], hours=3.0, weekdays=["mon"]),
         Crew(name="b", hours=8.0),
     ]
-    view = MaintenanceView(Sources(core, Config(crews=crews)))
-    may = view._may(["Linen", "Tents", "Linen"], ["", "", "b"])
+    may = who_may(crews, ["Linen", "Tents", "Linen"], ["", "", "b"])
     assert may.tolist() == [[True, True], [False, True], [False, True]]
-    capacity = view._capacity(20_412, 7)  # a Thursday
-    assert capacity[:, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]
-    assert capacity[:, 1].tolist() == [8.0, 8.0, 0.0, 0.0, 8.0, 8.0, 8.0]
+    hours = capacity(crews, 20_412, 7)  # a Thursday
+    assert hours[:, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0]
+    assert hours[:, 1].tolist() == [8.0, 8.0, 0.0, 0.0, 8.0, 8.0, 8.0]

@@ -35,6 +35,7 @@ from edge.ledger.workshop import (
 )
 from edge.records import Message
 from edge.view_basis import Basis
+from edge.view_components import ComponentsView
 from edge.view_maintenance import DAYS, DAYS_MOST, Book, MaintenanceView
 from edge.view_maintenance_rows import (
     ClassReturn,
@@ -283,15 +284,14 @@ def probability(api: Api, call: Call[Query, ItemPath]) -> Probability:
 
 async def components(api: Api, call: Call[ComponentsQuery, Path]) -> Components:
     """Parts in items: how old, how much is left."""
-    view, query = api.view_of(MaintenanceView), call.query
+    view, query = api.view_of(ComponentsView), call.query
     epc = identity_of(query.epc) if query.epc else None
     name = part_name(query.component) if query.component else None
-    rows = await in_slices(view.component_rows(epc, name))
+    rows = await in_slices(view.rows(epc, name))
     page = PARTS.page(query, rows)
-    kinds = [kind for kind in view.kinds() if name is None or kind.component == name]
     return Components(
         basis=view.counted(),
-        kinds=kinds,
+        kinds=await in_slices(view.kinds(name)),
         components=page.rows,
         next_cursor=page.next_cursor,
     )

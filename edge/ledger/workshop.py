@@ -109,7 +109,9 @@ class VerdictTally(Struct, frozen=True, kw_only=True):
 
 
 TABLES = (
-    Table("components", Component, ("epc", "component"), COMPONENTS_MAX, index=("epc",)),
+    Table(
+        "components", Component, ("epc", "component"), COMPONENTS_MAX, index=("epc", "component")
+    ),
     Table("component_kinds", ComponentKind, ("component",), KINDS_MAX),
     Table("maintenance_feedback", MaintenanceFeedback, ("id",), 0, kept="none"),
     Table("maintenance_verdicts", VerdictTally, ("verdict",), 8),

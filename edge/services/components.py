@@ -77,11 +77,13 @@ class Life:
         return np.asarray((alive * slope) @ weights * end, np.float64)
 
 
-def life_of(ended_days: Floats, running_days: Floats, usual_days: float) -> Life:
+def life_of(
+    ended_days: Floats, running_days: Floats, usual_days: float, running_weight: float = 1.0
+) -> Life:
     """The life of one kind of part.
 
     ``ended_days``: float64[e] lives that ended; ``running_days``: float64[r] ages of those in use;
-    ``usual_days``: the configured mean life. The scale has its maximum in closed form for each
+    each counts as ``running_weight``; ``usual_days``: the configured mean life. The scale has its maximum in closed form for each
     shape; the shape is the best of ``SHAPES``.
     """
     assert usual_days > 0, usual_days
@@ -89,7 +91,7 @@ def life_of(ended_days: Floats, running_days: Floats, usual_days: float) -> Life
     running = np.maximum(np.asarray(running_days, np.float64), 0.0)
     prior_scale = usual_days / np.array([math.gamma(1.0 + 1.0 / k) for k in SHAPES])
     deaths = len(ended) + PRIOR_LIVES
-    exposure = np.array([(ended**k).sum() + (running**k).sum() for k in SHAPES])
+    exposure = np.array([(ended**k).sum() + running_weight * (running**k).sum() for k in SHAPES])
     exposure += PRIOR_LIVES * prior_scale**SHAPES
     scale = (exposure / deaths) ** (1.0 / SHAPES)
     logs = np.log(ended).sum() if len(ended) else 0.0

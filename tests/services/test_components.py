@@ -71,6 +71,13 @@ def test_parts_that_go_on_lengthen_the_life() -> None:
     assert life_of(ended, np.full(20, 150.0), 100.0).mean_days > 1.3 * short
 
 
+def test_a_weight_is_as_good_as_so_many_parts() -> None:
+    ended, running = np.full(10, 100.0), np.array([150.0, 40.0])
+    assert life_of(ended, running, 100.0, 3.0).shape == pytest.approx(
+        life_of(ended, np.repeat(running, 3), 100.0).shape
+    )
+
+
 def test_older_parts_of_a_wearing_kind_are_likelier_to_end() -> None:
     life = Life(2.5, 300.0, 0, 0)
     within = life.chance_within(np.array([0.0, 100.0, 300.0, 900.0]), 30.0)

@@ -1,0 +1,109 @@
+"""Items, money and crews as a plan of services takes them. Gathers and estimates, decides nothing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config import Config, Crew
+from edge.config_rules import WEEKDAYS
+from edge.services.maintenance import Costs
+from edge.services.planning import Inputs
+from edge.view_basis import Sources
+from edge.view_fleet import (
+    DAY_MS,
+    HORIZONS,
+    ClassMoney,
+    Items,
+    categories,
+    rental_hours,
+    repair_costs,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+EVERYBODY = "workshop"
+"""Name of the crew where none is configured."""
+
+
+def crews_of(config: Config) -> list[Crew]:
+    """Those of the configuration, else one of everybody."""
+    told = config.maintenance
+    everybody = Crew(name=EVERYBODY, hours=told.crew_hours, weekdays=told.weekdays)
+    return list(config.crews) or [everybody]
+
+
+def plan_inputs(sources: Sources, found: Items, money: ClassMoney, days: int) -> Inputs:
+    """All that a plan of so many days is made of; its first day is tomorrow."""
+    settings, n = sources.config.maintenance, len(found)
+    crews = crews_of(sources.config)
+    may = who_may(crews, *categories(sources, found.class_rows))
+    first_day = found.today + 1
+    cents, hours, _ = repair_costs(found, settings)
+    costs = Costs(
+        service_cents=np.full(
+            n, settings.service_parts_cents + settings.service_hours * settings.labour_cents
+        ),
+        failure_cents=cents * settings.emergency_factor + settings.failure_cents,
+        service_days=np.full(n, settings.service_days),
+        failure_days=np.full(n, settings.failure_days),
+        effect=np.full(n, settings.effect),
+        cls=found.cls,
+        lost_cents=lost_cents(money, first_day, max(settings.effect_days, days)),
+    )
+    return Inputs(
+        first_day=first_day,
+        days=days,
+        chances=found.chances,
+        horizons=HORIZONS,
+        costs=costs,
+        hours=np.full(n, settings.service_hours),
+        may=may[found.cls],
+        crews=[crew.name for crew in crews],
+        capacity=capacity(crews, first_day, days),
+        earliest=earliest(sources, found, first_day, days),
+        since_days=found.days_since("last_maintenance_ms", "last_repair_ms", "first_seen_ms"),
+        interval_days=settings.interval_days,
+        repair_hours=float(hours.mean()) if n else settings.repair_hours,
+    )
+
+
+def lost_cents(money: ClassMoney, first_day: int, days: int) -> Floats:
+    """float64[g, days]: what one item away costs a day, where the class has none to spare."""
+    weekday = (first_day + np.arange(days) + 3) % 7
+    earned = np.nan_to_num(money.rent_day_cents, nan=0.0)
+    return np.asarray(earned[:, None] * money.scarce[:, weekday], np.float64)
+
+
+def who_may(crews: list[Crew], told: list[str], own_crews: list[str]) -> NDArray[np.bool_]:
+    """bool[g, crews]: whose class it is."""
+    names = [crew.name for crew in crews]
+    made = np.zeros((len(told), len(names)), np.bool_)
+    for i, (category, own) in enumerate(zip(told, own_crews, strict=True)):
+        for c, crew in enumerate(crews):
+            if own in names:
+                made[i, c] = own == crew.name
+            else:
+                made[i, c] = not crew.categories or category in crew.categories
+    return made
+
+
+def capacity(crews: list[Crew], first_day: int, days: int) -> Floats:
+    """float64[days, crews], hours."""
+    weekday = (first_day + np.arange(days) + 3) % 7
+    made = np.zeros((days, len(crews)))
+    for c, crew in enumerate(crews):
+        works = np.array([name in crew.weekdays for name in WEEKDAYS])
+        made[:, c] = np.where(works[weekday], crew.hours, 0.0)
+    return made
+
+
+def earliest(sources: Sources, found: Items, first_day: int, days: int) -> Ints:
+    """int64[n]: first day on which the item is there: after its rental, and never while in repair."""
+    state = sources.core.state
+    hours = rental_hours(state, found.class_rows)[found.cls] if len(found) else np.zeros(0)
+    usual_ms = found.col["rented_at_ms"] + (hours * 3.6e6).astype(np.int64)
+    back_ms = np.where(found.col["due_ms"] > 0, found.col["due_ms"], usual_ms)
+    days_left = np.ceil(np.maximum(back_ms - found.now_ms, 0) / DAY_MS).astype(np.int64)
+    back = found.today + days_left + 1 - first_day
+    there = np.where(found.on_rent, np.maximum(back, 1), 0)
+    return np.where(found.in_repair, days, there)
