@@ -1,0 +1,89 @@
+"""What maintenance proposes and keeps: once a week for an item, within the days ahead, made anew in time."""
+
+import numpy as np
+import pytest
+
+from edge.config import Config, Maintenance
+from edge.core import Core
+from edge.decisions.deeds import decision_id
+from edge.simulate.days import DaysSettings, ShopDays
+from edge.view_basis import Sources
+from edge.view_components import ComponentsView
+from edge.view_fleet import drained
+from edge.view_maintenance import DAYS, FRESH_MS, PROPOSED_DAYS, MaintenanceView
+
+HOUR_MS = 3_600_000
+
+
+def a_core() -> Core:
+    """A simulated shop after three months, where failures are dear."""
+    made = Core(Config(maintenance=Maintenance(failure_cents=50_000, crew_hours=4.0)))
+    settings = DaysSettings(
+        days=90, rental_classes=6, articles=2, items_per_class=6, rentals_a_day=9
+    )
+    for batch in ShopDays(settings).batches():
+        made.step(batch.messages, batch.first)
+        made.advance(batch.beat_ms)
+    return made
+
+
+@pytest.fixture(scope="module")
+def core() -> Core:
+    return a_core()
+
+
+def test_services_of_the_next_days_are_proposed_once_a_week(core: Core) -> None:
+    view = MaintenanceView(Sources(core, core.config))
+    found = [one for one in view.proposals() if one is not None]
+    book = view.book(DAYS)
+    assert book is not None
+    days = sorted({row.day for row in book.services})
+    until = str(np.datetime64(book.plan.first_day + PROPOSED_DAYS, "D"))
+    soon = [row for row in book.services if row.day < until]
+    assert [one.target for one in found] == [row.epc for row in soon]
+    assert days
+    assert len(soon) > 0
+    assert len({decision_id(one) for one in found}) == len(found)
+    for one, row in zip(found, soon, strict=True):
+        assert one.kind == "maintenance"
+        assert 0 < one.confidence < 1
+        assert one.impact_cents == row.saves_cents > 0
+        assert one.value_cents == row.cost_cents
+        assert one.data["day"] == row.day
+        assert one.fallback
+        assert one.valid_until_ms > core.now_ms
+        year, week, _ = np.datetime64(row.day, "D").astype(object).isocalendar()
+        assert one.period == f"{year}-W{week:02d}"
+    again = [one for one in view.proposals() if one is not None]
+    assert [decision_id(one) for one in again] == [decision_id(one) for one in found]
+    assert view.book(DAYS) is book
+
+
+def test_a_plan_is_kept_for_an_hour_and_never_beyond_the_day() -> None:
+    core = a_core()
+    view = MaintenanceView(Sources(core, core.config))
+    assert not view.fresh(DAYS)
+    drained(view.making(drained(view.gathering(DAYS))))
+    assert view.fresh(DAYS)
+    assert not view.fresh(7)
+    core.advance(core.now_ms + FRESH_MS + 1)
+    assert not view.fresh(DAYS)
+    assert view.of_today(DAYS)
+    core.advance(core.now_ms + 24 * HOUR_MS)
+    assert not view.of_today(DAYS)
+
+
+def test_plans_of_few_lengths_are_kept() -> None:
+    core = Core(Config())
+    core.advance(1_790_000_000_000)
+    view = MaintenanceView(Sources(core, core.config))
+    for days in range(1, 8):
+        drained(view.making(drained(view.gathering(days))))
+    assert [days for days in range(1, 8) if view.book(days) is not None] == [4, 5, 6, 7]
+
+
+def test_a_shop_without_parts_has_none() -> None:
+    core = Core(Config())
+    view = ComponentsView(Sources(core, core.config))
+    assert drained(view.rows(None, None)) == []
+    assert drained(view.kinds(None)) == []
