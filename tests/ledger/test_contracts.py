@@ -1,7 +1,7 @@
 """Contracts follow scans and lines, whatever their order; the rows alone say what a person would."""
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.commands import Told
@@ -69,7 +69,13 @@ def out_by_hand(ledger: Ledger, contract: str) -> bool:
     return False
 
 
-@given(st.lists(st.one_of(scans, lines, others, undos), max_size=40))
+RENTED = PosLine(document="C1", kind="rental", sku="TENT", line=1, quantity=2.0)
+BACK = PosLine(document="C1", kind="return", sku="TENT", line=2, quantity=2.0)
+
+
+@given(st.lists(st.one_of(scans, lines, lines, others, undos), min_size=5, max_size=40))
+@example([RENTED, BACK])
+@example([RENTED, ItemScan(epc="E1", scan_type="Rental", contract="C1", sku="TENT"), BACK])
 def test_a_contract_is_open_exactly_while_something_is_out(events: list[Event]) -> None:
     ledger = Ledger(TABLES)
     for i, event in enumerate(events):
