@@ -43,7 +43,7 @@ from edge.pipeline import Pipeline
 from edge.pipeline_analytics import Analytics
 from edge.pipeline_field import FieldRecord
 from edge.pipeline_insights import Insights
-from edge.pipeline_price_tests import PriceTestBlocks
+from edge.pipeline_price_outcomes import PriceOutcomes
 from edge.pipeline_proposals import Proposals
 from edge.pipeline_safeguards import told_safeguards
 from edge.pipeline_scoring import Scoring, SignedDoor
@@ -59,6 +59,7 @@ from edge.view_correlations import CorrelationsView
 from edge.view_models import LiveModels
 from edge.view_packs import PacksView
 from edge.view_price_tests import PriceTestsView
+from edge.view_pricing import PricingView
 from edge.view_types import Counters
 
 if TYPE_CHECKING:
@@ -262,7 +263,9 @@ def _assemble(
         "insights": Insights(
             recovered.core, writer, views.of(PacksView), views.of(CorrelationsView)
         ),
-        "price_tests": PriceTestBlocks(views.of(PriceTestsView), pipeline.tell),
+        "price_outcomes": PriceOutcomes(
+            [views.of(PriceTestsView).due, views.of(PricingView).impacts], pipeline.tell
+        ),
         "tables": tables,
         "mysql": copier,
     }

@@ -14,10 +14,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.commands import Propose
-from edge.decisions.deeds import safeguards
+from edge.decisions.deeds import RecordImpact, safeguards
+from edge.decisions.rows import Decision
+from edge.features.windows import DayRing
 from edge.ledger.price_tests import PriceTest
-from edge.ledger.prices import CompetitorPrice
-from edge.services import pricing
+from edge.ledger.prices import CompetitorPrice, Price
+from edge.services import impact, pricing
 from edge.services.pricing import Action, Kind, Rails
 from edge.view_basis import Basis, Sources
 from edge.view_market import DAY_MS, HORIZON_DAYS, MARKET_DAYS, MarketColumns
@@ -29,6 +31,7 @@ SLICE_ROWS = 32
 """Classes worked out without letting others work: about 3 ms."""
 KEEP_MS = 300_000
 """A recommendation is worked out anew after so long."""
+IMPACT_WHY = "takings of 28 days after, against 28 before at the pace of the rest of the store"
 GROUPS_KEEP_MS = 60_000
 GROUPS_KEPT = 64
 GROUP_ROWS = 256
@@ -506,6 +509,41 @@ class PricingView:
                          f"({test.low or 0:+.1%} to {test.high or 0:+.1%})"],
                 service="pricing",
             )  # fmt: skip
+
+    # -- what came of it ------------------------------------------------------------------------------
+
+    def impacts(self) -> Iterator[RecordImpact]:
+        """What changed prices brought in their first 28 whole days, once these have closed."""
+        ledger, today = self._sources.core.ledger, self._state.today
+        for decision in list(ledger.rows(Decision).values()):
+            if decision.kind != "pricing" or decision.status != "executed" or decision.dry_run:
+                continue
+            price = ledger.get(Price, decision.target, decision.store)
+            first = self._state.days.day(decision.executed_ms) + 1
+            same = price is not None and price.decision == decision.id
+            if decision.actual_impact_cents is not None or not same:
+                continue
+            if not first + HORIZON_DAYS <= today < first + 2 * HORIZON_DAYS:
+                continue
+            gain = self._brought(decision, first, today)
+            if gain is not None:
+                yield RecordImpact(id=decision.id, actual_cents=round(gain), why=IMPACT_WHY)
+
+    def _brought(self, decision: Decision, first: int, today: int) -> float | None:
+        row = self._state.cls.keys.get(f"{decision.store}\x1f{decision.target}")
+        ring = self._state.cls.part["revenue_cents"]
+        assert isinstance(ring, DayRing)
+        back = today - first + HORIZON_DAYS + 2  # the day of the change itself is left out
+        if row < 0 or back > ring.days:
+            return None
+        store = f"{decision.store}\x1f"
+        keys = self._state.cls.keys
+        rows = np.array([r for key, r in keys.items() if key.startswith(store)], np.int64)
+        series = ring.series(rows, back).astype(np.float64)
+        mine = series[:, rows == row].sum(axis=1)
+        rest = series.sum(axis=1) - mine
+        before, after = slice(0, HORIZON_DAYS), slice(HORIZON_DAYS + 1, 2 * HORIZON_DAYS + 1)
+        return impact.brought(mine[before], mine[after], rest[before], rest[after])
 
     def _month(self) -> str:
         day = self._state.today * DAY_MS // 1_000

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.commands import TOPIC
+from edge.commands import TOPIC, Propose
+from edge.config import DecisionSettings
 from edge.inference.manifest import Entities
 from edge.inference.model import Loaded
+from edge.pipeline_price_outcomes import PriceOutcomes
 from edge.view_price_tests import PriceTestsView
 from edge.view_pricing import PricingView
 from tests.api.shop import DAY_MS, Shop
@@ -163,6 +165,44 @@ def test_proposals_are_decisions_and_approved_ones_change_the_price(tmp_path: Pa
         assert table["NEW"]["kind"] == "unknown"
 
     asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_what_a_decided_price_brought_is_told_once_its_first_weeks_are_over(tmp_path: Path) -> None:
+    days = 35
+
+    def steady(day: int) -> Iterator[dict[str, Any]]:
+        """After the change a fifth more cups, while the rest of the shop grows by a tenth."""
+        later = day > days
+        yield line(f"R{day}-CUP", "CUP", 48 if later else 40, price_cents=400 if later else 500)
+        yield line(f"R{day}-MUG", "MUG", 22 if later else 20, price_cents=700)
+
+    async def main() -> None:
+        live = DecisionSettings(dry_run=False, propose_every_s=86_400.0)
+        async with calendar_shop(tmp_path, decisions=live) as (shop, clock):
+            await lived(shop, clock, range(days), steady)
+            clock.set(MONDAY_MS + days * DAY_MS + 3 * 3_600_000)
+            await shop.ask("POST", f"{BASE}/prices", json={"sku": "CUP", "price_cents": 500})
+            told = Propose(
+                kind="pricing", target="CUP", store="main", period="2026-04", confidence=0.95,
+                impact_cents=10, change_ratio=-0.2, data={"price_cents": 400, "baseline_cents": 500},
+            )  # fmt: skip
+            shop.daemon.pipeline.tell(TOPIC, msgspec.json.encode(told))
+            await shop.events(line("X", "MUG", 1, price_cents=700))
+            (row,) = (await shop.get("/api/decisions?status=executed"))["decisions"]
+            view, outcomes = shop.daemon.views.of(PricingView), shop.daemon.beside["price_outcomes"]
+            assert isinstance(outcomes, PriceOutcomes)
+            assert [*view.impacts()] == []
+            await lived(shop, clock, range(days + 1, days + 30), steady)
+            clock.set(MONDAY_MS + (days + 30) * DAY_MS + 1_000)
+            await shop.events(line("Y", "MUG", 1, price_cents=700))
+            assert await outcomes.round() == 1
+            await shop.events(line("Z", "MUG", 1, price_cents=700))
+            (row,) = (await shop.get("/api/decisions", kind="pricing"))["decisions"]
+            wanted = 28 * (48 * 400 - 40 * 500 * 1.1)
+            assert row["actual_impact_cents"] == pytest.approx(wanted, rel=0.02)
+            assert [*view.impacts()] == []
+
+    asyncio.run(main())
 
 
 # -- tests of prices ----------------------------------------------------------------------------------
