@@ -9,6 +9,7 @@ from edge.api import training
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.jobs import STATUSES as JOB_STATUSES
 from edge.api.jobs import JobRow
+from edge.api.models import models_of
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.view_basis import Basis
@@ -125,9 +126,7 @@ def version_figures(row: VersionRow) -> VersionFigures:
 def accuracy(api: Api, call: Call[AccuracyQuery, Path]) -> DemandAccuracy:
     """How good forecasts have been, here and in backtests."""
     view = api.view_of(DemandView)
-    found = view.models()
-    if found is None:
-        raise Problem("models-off", "models.enabled is false.")
+    found = models_of(api).model("demand")
     wanted = call.query.version
     rows = [row for row in found.versions if wanted in (None, row.version)]
     if wanted is not None and not rows:
