@@ -32,6 +32,7 @@ SCARCE_DAYS = 56
 """Closed days that tell how often a class has nothing left, by weekday."""
 ITEM_ROWS = 4_096
 """Items looked at in one slice."""
+CATEGORY_ROWS = 1_024
 CLASS_ROWS = 128
 """Classes looked at in one slice."""
 PRIOR_REPAIRS = 5.0
@@ -120,7 +121,10 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
         parts.append(_columns(sources, rows[start : start + ITEM_ROWS]))
         yield
     col = {name: np.concatenate([p.col[name] for p in parts]) for name in COPIED}
-    class_rows, cls = np.unique(col["class_row"], return_inverse=True)
+    yield
+    class_rows = np.flatnonzero(np.bincount(col["class_row"]))
+    place = np.zeros(int(class_rows[-1]) + 1 if len(class_rows) else 0, np.int64)
+    place[class_rows] = np.arange(len(class_rows))
     out = np.array(
         [state.group_of(row) == "on_rent" for row in range(state.status.keys.high)], np.bool_
     )
@@ -130,7 +134,7 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
         rows=np.concatenate([p.rows for p in parts]),
         keys=[key for p in parts for key in p.keys],
         class_rows=class_rows.astype(np.int64),
-        cls=cls.reshape(-1).astype(np.int64),
+        cls=place[col["class_row"]],
         col=col,
         on_rent=out[col["status_row"]],
         in_repair=col["status_row"] == state.status.keys.get(REPAIR),
@@ -344,17 +348,21 @@ def repair_costs(found: Items, settings: Maintenance) -> tuple[Floats, Floats, F
     return cents, hours, by_class
 
 
-def categories(sources: Sources, class_rows: Ints) -> tuple[list[str], list[str]]:
-    """(category of each class, the crew that the catalogue names for it)."""
+def categories(
+    sources: Sources, class_rows: Ints
+) -> Generator[None, None, tuple[list[str], list[str]]]:
+    """(category of each class, the crew that the catalogue names for it), in slices."""
     state, ledger = sources.core.state, sources.core.ledger
     texts = state.cls.text["category"]
-    made, crews = [], []
-    for row, sku in zip(class_rows.tolist(), _skus(state, class_rows), strict=True):
-        entry = ledger.get(CatalogueClass, sku)
-        category = (entry.category if entry else "") or texts.get(row, "")
-        made.append(category)
-        crews.append(_crew(ledger, category))
-    return made, crews
+    made: list[str] = []
+    for start in range(0, len(class_rows), CATEGORY_ROWS):
+        rows = class_rows[start : start + CATEGORY_ROWS]
+        for row, sku in zip(rows.tolist(), _skus(state, rows), strict=True):
+            entry = ledger.get(CatalogueClass, sku)
+            made.append((entry.category if entry else "") or texts.get(row, ""))
+        yield
+    crews = {category: _crew(ledger, category) for category in set(made)}
+    return made, [crews[category] for category in made]
 
 
 def _crew(ledger: Ledger, category: str) -> str:

@@ -58,6 +58,8 @@ DAYS = 30
 DAYS_MOST = 60
 TOLD_MOST = 1_000
 """Services that the job's own result tells; the endpoint pages through all."""
+CLASS_ROWS = 1_024
+"""Classes told in one slice."""
 PARTS_LEAST = 0.005
 """Fewer expected parts of a kind in a week are not told."""
 PLANS_KEPT = 4
@@ -145,17 +147,18 @@ class MaintenanceView:
         worth = self._sources.config.quality.worth_rentals
         money = yield from class_money(self._sources, found.class_rows, worth)
         ages = yield from self._components.ages()
-        inputs = plan_inputs(self._sources, found, money, days)
+        inputs = yield from plan_inputs(self._sources, found, money, days)
         return Gathered(inputs, found, ages, self._sources.of_service("maintenance").version)
 
     def making(self, gathered: Gathered) -> Generator[float, None, Schedule]:
         """The plan, in slices, kept at the end; may be done in a thread."""
         plan = yield from planning(gathered.inputs)
-        book = self._made(gathered, plan)
+        classes = yield from self._class_returns(gathered, plan)
+        book = self._made(gathered, plan, classes)
         self._keep(book)
         return self.schedule(book, book.services[:TOLD_MOST], None)
 
-    def _made(self, gathered: Gathered, plan: Plan) -> Book:
+    def _made(self, gathered: Gathered, plan: Plan, classes: list[ClassReturn]) -> Book:
         """The plan as it is shown."""
         found = gathered.items
         rows = np.flatnonzero(plan.day >= 0)
@@ -170,7 +173,7 @@ class MaintenanceView:
             version=gathered.version,
             basis=self._basis(found, fallback),
             services=[self._service(gathered, plan, row) for row in rows.tolist()],
-            classes=self._class_returns(gathered, plan),
+            classes=classes,
             parts=self._parts_by_week(gathered.ages, plan),
         )
 
@@ -299,7 +302,7 @@ class MaintenanceView:
             return None
         worth = self._sources.config.quality.worth_rentals
         money = drained(class_money(self._sources, found.class_rows, worth))
-        inputs = plan_inputs(self._sources, found, money, DAYS)
+        inputs = drained(plan_inputs(self._sources, found, money, DAYS))
         rates = maintenance.hazards(chances, HORIZONS)
         seen = maintenance.outlook(rates, HORIZONS, inputs.costs, DAYS)
         gain = np.where(np.arange(DAYS) < inputs.earliest[0], -np.inf, seen.gain[0])
@@ -365,7 +368,9 @@ class MaintenanceView:
                     )
         return made
 
-    def _class_returns(self, gathered: Gathered, plan: Plan) -> list[ClassReturn]:
+    def _class_returns(
+        self, gathered: Gathered, plan: Plan
+    ) -> Generator[float, None, list[ClassReturn]]:
         """What maintenance of each class brings."""
         found, inputs = gathered.items, gathered.inputs
         g, planned = len(found.class_rows), plan.day >= 0
@@ -382,6 +387,8 @@ class MaintenanceView:
         keys = self._sources.core.state.cls.keys.keys_of(found.class_rows.tolist())
         made = []
         for i, key in enumerate(keys):
+            if i % CLASS_ROWS == 0:
+                yield 0.99
             store, sku = _class_of(key)
             made.append(
                 ClassReturn(

@@ -1,5 +1,7 @@
 """Items, money and crews as a plan of services takes them. Gathers and estimates, decides nothing."""
 
+from collections.abc import Generator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,11 +34,15 @@ def crews_of(config: Config) -> list[Crew]:
     return list(config.crews) or [everybody]
 
 
-def plan_inputs(sources: Sources, found: Items, money: ClassMoney, days: int) -> Inputs:
-    """All that a plan of so many days is made of; its first day is tomorrow."""
+def plan_inputs(
+    sources: Sources, found: Items, money: ClassMoney, days: int
+) -> Generator[None, None, Inputs]:
+    """All that a plan of so many days is made of, in slices; its first day is tomorrow."""
     settings, n = sources.config.maintenance, len(found)
     crews = crews_of(sources.config)
-    may = who_may(crews, *categories(sources, found.class_rows))
+    told, own_crews = yield from categories(sources, found.class_rows)
+    may = who_may(crews, told, own_crews)
+    yield
     first_day = found.today + 1
     cents, hours, _ = repair_costs(found, settings)
     costs = Costs(
@@ -77,14 +83,14 @@ def lost_cents(money: ClassMoney, first_day: int, days: int) -> Floats:
 def who_may(crews: list[Crew], told: list[str], own_crews: list[str]) -> NDArray[np.bool_]:
     """bool[g, crews]: whose class it is."""
     names = [crew.name for crew in crews]
-    made = np.zeros((len(told), len(names)), np.bool_)
-    for i, (category, own) in enumerate(zip(told, own_crews, strict=True)):
-        for c, crew in enumerate(crews):
-            if own in names:
-                made[i, c] = own == crew.name
-            else:
-                made[i, c] = not crew.categories or category in crew.categories
-    return made
+    known: dict[tuple[str, str], list[bool]] = {}
+    for category, own in set(zip(told, own_crews, strict=True)):
+        known[category, own] = [
+            own == crew.name if own in names else not crew.categories or category in crew.categories
+            for crew in crews
+        ]
+    rows = [known[pair] for pair in zip(told, own_crews, strict=True)]
+    return np.array(rows, np.bool_).reshape(len(told), len(names))
 
 
 def capacity(crews: list[Crew], first_day: int, days: int) -> Floats:
