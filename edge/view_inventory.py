@@ -22,7 +22,7 @@ from edge.inference.codes import CODES
 from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.orders import OrderLine
 from edge.ledger.suppliers import Supply
-from edge.services import budget, inventory, reorder, stock_position
+from edge.services import budget, inventory, lead_time, reorder, stock_position
 from edge.services.counts import Floats
 from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms, Worth
 from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
@@ -353,6 +353,8 @@ class InventoryView:
         self._full_ms = 0
         self._checked_ms = -CHECK_MS
         self._version = -1
+        self._drift = lead_time.DRIFT
+        self._moved, self._moved_classes = 0.0, 0
         self._steps: tuple[Floats, Ints, inventory.Steps] | None = None
         self.busy = False
         """Whether somebody is planning."""
@@ -406,10 +408,12 @@ class InventoryView:
             begun_ms = self._sources.now_ms
             if whole:
                 self._all_dirty = False
+                self._moved, self._moved_classes = 0.0, 0
             for start in range(0, len(rows), SLICE_ROWS):
                 yield from self._slice(rows[start : start + SLICE_ROWS])
             if whole:
                 self._full_ms, self.ready = begun_ms, True
+                self._drift = lead_time.drift_of(self._moved, self._moved_classes)
                 self._rank()
         finally:
             self.busy = False
@@ -426,8 +430,11 @@ class InventoryView:
         rental = is_rental(state, self._ledger, rows, days)
         terms = bought(state, self._ledger, rows, rental)
         yield
-        asked = wanted(state, self._sources.scorer, rows, days)
+        asked = wanted(state, self._sources.scorer, rows, days, self._drift)
         yield
+        moved, classes = lead_time.drift_seen(days.moved)
+        self._moved += moved
+        self._moved_classes += classes
         use, owned = use_of(state, rows, days, rental, terms.turn_days)
         yield
         plan = yield from inventory.planning(

@@ -33,6 +33,8 @@ Bools = NDArray[np.bool_]
 
 DAY_MS = 86_400_000
 DAYS = lead_time.HISTORY_DAYS
+USE_DAYS = 91
+"""Days that say how rental classes are used."""
 ARRIVALS = 4
 """Orders on their way that are looked at one by one, the soonest; the rest counts as the last."""
 COST_SOURCES = ("unknown", "terms", "receipt", "catalogue", "assumed")
@@ -305,9 +307,11 @@ class Wanted:
     pattern: Ints
 
 
-def wanted(state: FeatureState, scorer: Scorer | None, rows: Ints, days: Days) -> Wanted:
-    """By models where they speak, else by the days themselves."""
-    history, enough = lead_time.from_history(days.moved)
+def wanted(
+    state: FeatureState, scorer: Scorer | None, rows: Ints, days: Days, drift: float
+) -> Wanted:
+    """By models where they speak, else by the days themselves; see ``lead_time`` for ``drift``."""
+    history, enough = lead_time.from_history(days.moved, drift)
     simple = lead_time.simple(days.moved)
     evidence = np.where(enough, HISTORY, SIMPLE)
     letters = _letters(days)
@@ -401,12 +405,13 @@ def use_of(
     state: FeatureState, rows: Ints, days: Days, rental: Bools, told_turn: Floats
 ) -> tuple[Use, Floats]:
     """(how rental classes are used, units owned); NaN for the others."""
-    rented = np.where(days.empty > 0, np.nan, days.rented)
+    rented = np.where(days.empty > 0, np.nan, days.rented)[-USE_DAYS:]
     with np.errstate(invalid="ignore", divide="ignore"):
         known = np.isfinite(rented).sum(axis=0)
         rate = np.nansum(rented, axis=0) / np.where(known > 0, known, np.nan)
-        seen = np.isfinite(days.on_rent).sum(axis=0)
-        away = np.nansum(days.on_rent, axis=0) / np.where(seen > 0, seen, np.nan)
+        out = days.on_rent[-USE_DAYS:]
+        seen = np.isfinite(out).sum(axis=0)
+        away = np.nansum(out, axis=0) / np.where(seen > 0, seen, np.nan)
     told = matrix(state, "class", rows, ("rental_hours_p50", "fleet_units")).astype(np.float64)
     service = state.cls.col["items_in_service"][rows].astype(np.float64)
     service = np.where(service > 0, service, np.nan_to_num(rate) * told_turn)

@@ -191,7 +191,7 @@ class VelocityRow(Struct, kw_only=True, gc=False):
     daily_demand: float
     """Units asked for a day over the next four weeks."""
     revenue_cents: int
-    """Revenue of the last 91 days, cents."""
+    """Revenue of the last 182 days, cents."""
     revenue_share: float
     """Share of all classes' revenue."""
     evidence: str

@@ -20,13 +20,23 @@ KNOTS = (7, 14, 28, 91)
 """Days at which a curve is kept."""
 LEVELS = (0.9, 0.95, 0.99)
 """Quantiles of the inventory model that a variance is read from."""
-HISTORY_DAYS = 91
+HISTORY_DAYS = 182
+RATE_DAYS = (28, 91, 182)
+"""The mean of a class is the mean of its means over so many days: neither deaf nor nervous."""
 SIMPLE_DAYS = 90
 KNOWN_DAYS_MIN = 28
 MOVED_DAYS_MIN = 4
 """With fewer known days, or fewer days with demand, only the simple rule speaks."""
 PRIOR_SPANS = 8.0
 """Separate spans that the sum of independent days counts for beside what was seen of whole spans."""
+
+DRIFT = 0.1
+"""Squared share by which a class's mean changes from one season to the next, where nothing is measured;
+of 600 products of an online shop it was 0.13, of 60 bicycle stations 0.4, of 170 groceries 0.01."""
+DRIFT_CLASSES = 5.0
+"""Classes that ``DRIFT`` counts for beside those that were measured."""
+DRIFT_DAYS = 14.0
+"""Days after which it counts twice: what is further off has changed more."""
 
 MODEL, HISTORY, SIMPLE = 2, 1, 0
 EVIDENCE = ("simple", "history", "model")
@@ -140,26 +150,67 @@ def _variance_of(mean: Floats, quantiles: Floats, levels: Sequence[float]) -> Fl
     return np.where(mean > 0, np.maximum(deviation**2, mean), 0.0)
 
 
-def from_history(daily: Floats) -> tuple[Curve, Bools]:
+def from_history(daily: Floats, drift: float = DRIFT) -> tuple[Curve, Bools]:
     """Curve of daily units float64[d, k], oldest first, NaN for days that tell nothing.
 
     bool[k]: where the days suffice. The variance of a span is that of spans as they were, leaning on
-    independent days where few separate spans were seen, widened because the mean is an estimate too.
+    independent days where few separate spans were seen; widened because the mean is an estimate, and
+    because means ``drift``.
     """
-    n, rate, daily_variance = _moments(daily)
+    n, _, daily_variance = _moments(daily)
+    rate, weight = _rate(daily)
     means, variances = [], []
     for days in KNOTS:
         seen, spans = _span_variance(daily, days)
         trust = spans / (spans + PRIOR_SPANS)
         independent = days * daily_variance
         mixed = trust * np.where(spans > 1, seen, independent) + (1 - trust) * independent
+        moved = drift * (1 + days / DRIFT_DAYS) * (rate * days) ** 2
         means.append(rate * days)
-        variances.append(mixed * (1 + days / np.maximum(n, 1)))
+        variances.append(mixed + daily_variance * days**2 * weight + moved)
     mean, variance = np.stack(means, axis=1), np.stack(variances, axis=1)
-    moved = (np.nan_to_num(daily) > 0).sum(axis=0)
-    enough = (n >= KNOWN_DAYS_MIN) & (moved >= MOVED_DAYS_MIN)
+    moved_days = (np.nan_to_num(daily) > 0).sum(axis=0)
+    enough = (n >= KNOWN_DAYS_MIN) & (moved_days >= MOVED_DAYS_MIN)
     variance = np.maximum.accumulate(np.maximum(variance, mean), axis=1)
     return Curve(mean, variance), enough
+
+
+def _rate(daily: Floats) -> tuple[Floats, Floats]:
+    """(units a day, its variance as a share of a day's) float64[k]: the mean of three means.
+
+    Two means of n and m days that share the last ones vary together by 1 / max(n, m).
+    """
+    told = [_moments(daily[-days:])[:2] for days in RATE_DAYS]
+    counted = np.stack([np.maximum(n, 1.0) for n, _ in told])
+    known = np.stack([n > 0 for n, _ in told])
+    many = np.maximum(known.sum(axis=0), 1)
+    rate = np.where(known, np.stack([mean for _, mean in told]), 0.0).sum(axis=0) / many
+    shared = known[:, None] & known[None]
+    together = np.where(shared, 1.0 / np.maximum(counted[:, None], counted[None]), 0.0)
+    return rate, together.sum(axis=(0, 1)) / many**2
+
+
+def drift_seen(daily: Floats) -> tuple[float, int]:
+    """(sum, classes): squared shares by which means of the two halves of the days differ.
+
+    Less what chance alone would make them differ by. Of classes with four weeks known in each half.
+    """
+    half = len(daily) // 2
+    (n, first, spread), (m, second, width) = _moments(daily[:half]), _moments(daily[half:])
+    mean = (n * first + m * second) / np.maximum(n + m, 1)
+    told = (n >= KNOWN_DAYS_MIN) & (m >= KNOWN_DAYS_MIN) & (mean > 0)
+    chance = (spread / np.maximum(n, 1) + width / np.maximum(m, 1)) / 2
+    share = ((first - second) ** 2 / 2 - chance)[told] / mean[told] ** 2
+    return float(np.clip(share, -1.0, 1.0).sum()), int(told.sum())
+
+
+def drift_of(total: float, classes: int) -> float:
+    """What ``drift_seen`` of all classes makes of ``DRIFT``.
+
+    >>> drift_of(0.0, 0), round(drift_of(40.0, 100), 3)
+    (0.1, 0.386)
+    """
+    return max((total + DRIFT * DRIFT_CLASSES) / (classes + DRIFT_CLASSES), 0.0)
 
 
 def simple(daily: Floats) -> Curve:

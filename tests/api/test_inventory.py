@@ -117,6 +117,7 @@ def test_a_class_with_few_days_is_told_by_the_simple_rule(tmp_path: Path) -> Non
 
 def test_what_runs_low_is_suggested_with_its_day_and_its_quantity(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Calendar) -> None:
+        await shop.events({"type": "stock_count", "sku": "NAIL", "quantity": 120})
         assert (await shop.get("/api/inventory/low-stock"))["items"] == []
         await shop.events({"type": "stock_count", "sku": "NAIL", "quantity": 12})
         await tick(shop, clock)

@@ -45,23 +45,43 @@ def test_a_season_that_the_demand_model_sees_is_in_the_later_means() -> None:
 def test_history_is_the_mean_and_the_spread_of_whole_spans() -> None:
     rng = np.random.default_rng(3)
     days = rng.poisson(3.0, (91, 400)).astype(float)
-    curve, enough = lead_time.from_history(days)
+    curve, enough = lead_time.from_history(days, drift=0.0)
     assert enough.all()
     assert abs(curve.mean[:, 0].mean() - 21.0) < 0.2
-    # chance of the seven days, and of a mean known from 91 days
-    assert abs(curve.variance[:, 0].mean() / (21.0 * (1 + 7 / 91)) - 1) < 0.1
+    # chance of the seven days, and of a mean of means: (1/28 + 1/91 + 1/91 + 2 x 3/91) / 9 of a day
+    weight = (1 / 28 + 2 / 91 + 6 / 91) / 9
+    assert abs(curve.variance[:, 0].mean() / (21.0 * (1 + 7 * weight)) - 1) < 0.1
+    assert abs(curve.mean[:, 0].std() / (7 * (3 * weight) ** 0.5) - 1) < 0.15
+
+
+def test_means_that_drift_are_seen_and_widen_what_is_far_more() -> None:
+    rng = np.random.default_rng(6)
+    still = rng.poisson(6.0, (182, 300)).astype(float)
+    total, classes = lead_time.drift_seen(still)
+    assert classes == 300
+    assert abs(total / classes) < 0.01
+    level = rng.gamma(4.0, 1.5, (2, 300))  # another mean in each half: a squared share of 1/4
+    moving = rng.poisson(np.repeat(level, 91, axis=0)).astype(float)
+    total, classes = lead_time.drift_seen(moving)
+    assert 0.1 < total / classes < 0.3
+    drift = lead_time.drift_of(total, classes)
+    calm, wide = lead_time.from_history(still, 0.0)[0], lead_time.from_history(still, drift)[0]
+    added = (wide.variance - calm.variance) / calm.mean**2
+    assert np.allclose(added[:, 0], drift * 1.5, rtol=0.05)
+    assert np.allclose(added[:, 2], drift * 3.0, rtol=0.05)
+    assert lead_time.drift_seen(np.full((182, 2), np.nan)) == (0.0, 0)
 
 
 def test_days_that_go_together_spread_more_than_single_days_say() -> None:
     rng = np.random.default_rng(4)
     weeks = np.repeat(rng.gamma(1.0, 3.0, (13, 300)), 7, axis=0)
-    together, _ = lead_time.from_history(rng.poisson(weeks).astype(float))
+    together, _ = lead_time.from_history(rng.poisson(weeks).astype(float), 0.0)
     apart = lead_time.simple(rng.poisson(weeks).astype(float))
     assert together.variance[:, 1].mean() > 1.5 * apart.variance[:, 1].mean()
 
 
 def test_days_that_nobody_saw_or_that_were_sold_out_change_nothing() -> None:
-    days = np.tile(np.array([2.0, 4.0, 3.0, 5.0, 1.0, 0.0, 6.0]), 13)[:, None]
+    days = np.tile(np.array([2.0, 4.0, 3.0, 5.0, 1.0, 0.0, 6.0]), 26)[:, None]
     holes = days.copy()
     whole, _ = lead_time.from_history(days)
     holes[14:21] = np.nan
