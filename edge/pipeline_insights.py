@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +47,7 @@ SETTLE_S = 60.0
 """What a day's close left is in the tables by then."""
 DOCUMENT_DAYS = 364
 SLICE_ROWS = 256
+BLOCK_ROWS = 800
 NOT_TOLD_IS_NONE = frozenset({"events", "seasonal", "market"})
 """Kinds of factors of which no word means: there was none. Of the others nothing is known then."""
 NICE = 15
@@ -57,10 +58,10 @@ class Moved:
     """What a look at classes needs, copied out of the state."""
 
     keys: list[str]
-    units: Floats
-    """float64[k, t] by closed day."""
-    price: Floats
-    """float64[k, t]: logarithm of the mean price paid, the last one known."""
+    units: NDArray[np.float32]
+    """float32[k, t] by closed day."""
+    price: NDArray[np.float32]
+    """float32[k, t]: logarithm of the mean price paid; NaN: nothing was."""
     first_day: int
 
 
@@ -137,6 +138,7 @@ class Insights:
         """Units and prices of classes by closed day; some classes at a time."""
         state = self._core.state
         today, keys, units, price = state.today, [], [], []
+        none = np.zeros((0, 0), np.float32)
         live = state.cls.keys.live()
         for start in range(0, len(live), SLICE_ROWS):
             rows = live[start : start + SLICE_ROWS]
@@ -154,14 +156,13 @@ class Insights:
             price.append(np.where(np.isfinite(paid), paid, np.nan).astype(np.float32))
             await asyncio.sleep(0)
             if state.today != today:  # a day has closed meanwhile: the columns would not match
-                return Moved([], np.zeros((0, 0)), np.zeros((0, 0)), 0)
+                return Moved([], none, none, 0)
         if not keys:
-            return Moved([], np.zeros((0, 0)), np.zeros((0, 0)), 0)
+            return Moved([], none, none, 0)
         whole = np.concatenate(units)
         began = int(np.flatnonzero((whole > 0).any(axis=0))[0])
-        prices = np.concatenate(price)[:, began:]
         first = today - (HISTORY_DAYS - 1) + began
-        return Moved(keys, whole[:, began:].astype(np.float64), _carried(prices), first)
+        return Moved(keys, whole[:, began:], np.concatenate(price)[:, began:], first)
 
     async def _behind(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -178,13 +179,12 @@ def looked_at(moved: Moved, factors: dict[str, Floats]) -> Looked:
     stores = [key.partition("\x1f")[0] for key in moved.keys]
     parts: list[tuple[Found, Ints, Ints]] = []
     seasons: list[tuple[Season, Ints]] = []
-    for store in sorted(set(stores)):
-        rows = np.array([i for i, of in enumerate(stores) if of == store], np.int64)
+    for rows in _blocks(stores):
+        store = stores[rows[0]]
         mine = [key for key in sorted(factors) if key.partition("\x1f")[0] in (store, "")]
         shared = np.array([factors[key] for key in mine]).reshape(len(mine), moved.units.shape[1])
-        found, season = correlation.correlate(
-            moved.units[rows], shared, moved.first_day, own=[moved.price[rows]]
-        )
+        units, price = (part[rows].astype(np.float64) for part in (moved.units, moved.price))
+        found, season = correlation.correlate(units, shared, moved.first_day, own=[_carried(price)])
         of = [number[key.partition("\x1f")[2]] for key in mine]
         parts.append((found, rows, np.array([*of, number["price"]], np.int64)))
         seasons.append((season, rows))
@@ -192,6 +192,14 @@ def looked_at(moved: Moved, factors: dict[str, Floats]) -> Looked:
         moved.keys, [*number], correlation.joined(parts), _seasons(seasons, len(moved.keys)),
         moved.first_day, moved.units.shape[1], time.monotonic() - began,
     )  # fmt: skip
+
+
+def _blocks(stores: list[str]) -> Iterator[Ints]:
+    """Classes of one store, some hundreds at a time: memory is bounded, rates are held over all."""
+    for store in sorted(set(stores)):
+        rows = np.array([i for i, of in enumerate(stores) if of == store], np.int64)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            yield rows[start : start + BLOCK_ROWS]
 
 
 def _seasons(parts: list[tuple[Season, Ints]], k: int) -> Season:
@@ -204,11 +212,11 @@ def _seasons(parts: list[tuple[Season, Ints]], k: int) -> Season:
     return Season(**columns, **q)
 
 
-def _carried(values: NDArray[np.float32]) -> Floats:
+def _carried(values: Floats) -> Floats:
     """The last value known, for days without one; NaN before the first."""
     known = np.isfinite(values)
     at = np.maximum.accumulate(np.where(known, np.arange(values.shape[1]), 0), axis=1)
-    carried = np.take_along_axis(values, at, axis=1).astype(np.float64)
+    carried = np.take_along_axis(values, at, axis=1)
     return np.where(np.logical_or.accumulate(known, axis=1), carried, np.nan)
 
 
