@@ -156,9 +156,13 @@ class ContractsView:
         self._state = sources.core.state
         self._settings: Contracts = sources.config.contracts
 
-    def rows(self) -> Iterable[ContractRow]:
+    def rows(self) -> Iterable[Contract]:
         """Contracts that are not closed."""
-        return [self.row(contract) for contract in self._ledger.rows(Contract).values()]
+        return self._ledger.rows(Contract).values()
+
+    def overdue(self, contract: Contract) -> bool:
+        """Whether something is out beyond its day."""
+        return contract.state == "open" and 0 < contract.due_ms < self._sources.now_ms
 
     def basis(self) -> Basis:
         """What contracts stand on."""
@@ -166,7 +170,6 @@ class ContractsView:
 
     def row(self, contract: Contract) -> ContractRow:
         """One contract in a list."""
-        now_ms = self._sources.now_ms
         return ContractRow(
             contract=contract.contract,
             store=contract.store,
@@ -174,7 +177,7 @@ class ContractsView:
             state=contract.state,
             opened_ms=contract.opened_ms,
             due_ms=contract.due_ms,
-            overdue=contract.state == "open" and 0 < contract.due_ms < now_ms,
+            overdue=self.overdue(contract),
             last_ms=contract.last_ms,
             returned_ms=contract.returned_ms,
             closed_ms=contract.closed_ms,

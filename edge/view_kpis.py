@@ -3,7 +3,7 @@
 Sums over the days' rings are worked out once a minute of the state; what is counted now, each time.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -98,6 +98,9 @@ class Days:
 
 MEASURES = ("revenue_cents", "rented_milli", "sold_milli", "returned_milli")
 LEVELS = ("on_hand_close_milli", "on_rent_close_milli")
+SUMS = (*MEASURES, *LEVELS, "stockout_days", "moved", "fleet")
+SLICE_ROWS = 512
+"""Classes that are summed up in one slice."""
 
 
 class KpisView:
@@ -108,10 +111,10 @@ class KpisView:
         self._state = sources.core.state
         self._ledger = sources.core.ledger
         self._demand = DemandView(sources)
-        self._known: dict[tuple[str, str], tuple[int, int, Days]] = {}
+        self._known: dict[tuple[str, str], tuple[tuple[int, int, int], Days]] = {}
 
     def kpis(self, store: str = "", category: str = "") -> Kpis:
-        """Every figure of a store (empty: all) and a category (empty: all)."""
+        """Every figure of a store (empty: all) and a category (empty: all), after ``preparing``."""
         rows = self._demand.rows(store, category)
         days = self._days(store, category, rows)
         whole = not store and not category
@@ -134,41 +137,50 @@ class KpisView:
         assert isinstance(ring, DayRing), name
         return ring
 
-    def _days(self, store: str, category: str, rows: Ints) -> Days:
-        """Sums by day; closed days are taken from a minute ago, today is counted anew."""
-        stamp, key = self._sources.now_ms // MINUTE_MS, (store, category.lower())
+    def preparing(self, store: str = "", category: str = "") -> Iterator[None]:
+        """Sums by day, some classes at each step; nothing where they are no older than a minute."""
+        rows, key = self._demand.rows(store, category), (store, category.lower())
+        stamp = (self._sources.now_ms // MINUTE_MS, self._state.today, len(rows))
         known = self._known.get(key)
-        if known is None or known[:2] != (stamp, self._state.today):
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            known = stamp, self._state.today, self._count(rows, not store and not category)
-            self._known[key] = known
-        days = known[2]
+        if known is not None and known[0] == stamp:
+            return
+        days = Days({name: np.zeros(DAYS) for name in SUMS})
+        for start in range(0, len(rows), SLICE_ROWS):
+            for name, values in self._count(rows[start : start + SLICE_ROWS]).items():
+                days.by[name] += values
+            yield
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        days.by["lived"] = np.cumsum(days.by["moved"] > 0).astype(np.float64)
+        self._known[key] = stamp, days
+
+    def _days(self, store: str, category: str, rows: Ints) -> Days:
+        """Sums by day; closed days may be a minute old, today is counted anew."""
+        days = self._known[store, category.lower()][1]
         for name in MEASURES:
             ring = self._ring(name)
-            today = ring.ring[self._state.today % ring.days]
-            days.by[name][-1] = float(today[rows].sum()) if len(rows) else 0.0
+            days.by[name][-1] = float(ring.ring[self._state.today % ring.days][rows].sum())
         return days
 
-    def _count(self, rows: Ints, whole: bool) -> Days:
+    def _count(self, rows: Ints) -> dict[str, Floats]:
+        """Float64[DAYS] sums over some classes."""
         numbers = np.arange(self._state.today - DAYS + 1, self._state.today + 1)
-        high = self._state.cls.keys.high
 
         def of(name: str) -> NDArray[np.int64]:
             ring = self._ring(name)
-            held = ring.ring[numbers % ring.days]
-            return held[:, :high] if whole else held[:, rows]
+            return ring.ring[numbers % ring.days][:, rows]
 
-        by = {name: of(name).sum(axis=1).astype(np.float64) for name in (*MEASURES, *LEVELS)}
+        held = {name: of(name) for name in (*MEASURES, *LEVELS)}
+        by = {name: values.sum(axis=1).astype(np.float64) for name, values in held.items()}
         empty = (of("stockouts") > 0) | (of("empty_close") > 0)
         by["stockout_days"] = empty.sum(axis=1).astype(np.float64)
-        moved = of("rented_milli") | of("sold_milli") | of("on_hand_close_milli")
-        by["lived"] = np.cumsum((moved != 0).any(axis=1)).astype(np.float64)
-        rented = (of("on_rent_close_milli") > 0).any(axis=0)
-        by["fleet"] = (
-            (of("on_hand_close_milli") + of("on_rent_close_milli"))[:, rented].sum(axis=1)
-        ).astype(np.float64)
-        return Days(by)
+        moved = held["rented_milli"] | held["sold_milli"] | held["on_hand_close_milli"]
+        by["moved"] = (moved != 0).any(axis=1).astype(np.float64)
+        on_rent = held["on_rent_close_milli"]
+        rented = (on_rent > 0).any(axis=0)
+        fleet = held["on_hand_close_milli"][:, rented] + on_rent[:, rented]
+        by["fleet"] = fleet.sum(axis=1).astype(np.float64)
+        return by
 
     # -- what moved -------------------------------------------------------------------------------
 

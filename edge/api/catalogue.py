@@ -332,10 +332,10 @@ STORES: Listing[CatalogueStore] = Listing(
 )
 
 
-def list_classes(api: Api, call: Call[ClassesQuery, Path]) -> ClassList:
+async def list_classes(api: Api, call: Call[ClassesQuery, Path]) -> ClassList:
     """One page of classes."""
     view = api.view_of(CatalogueView)
-    page = CLASSES.page(call.query, view.classes())
+    page = await CLASSES.page_of_many(call.query, list(view.classes()))
     return ClassList(view.counted(), page.rows, page.next_cursor)
 
 

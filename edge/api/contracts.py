@@ -73,7 +73,7 @@ class ClosedAnswer(CommandAnswer, kw_only=True):
     """The contract; null while it is not decided."""
 
 
-CONTRACTS: Listing[ContractRow] = Listing(
+CONTRACTS: Listing[Contract] = Listing(
     "contracts",
     key=("contract",),
     sorts=("contract", "opened_ms", "due_ms", "last_ms", "returned_ms", "closed_ms", "customer"),
@@ -83,7 +83,6 @@ CONTRACTS: Listing[ContractRow] = Listing(
         "state": lambda row, wanted: wanted == "all" or row.state == wanted,
         "store": "store",
         "customer": "customer",
-        "overdue": "overdue",
         "due_before_ms": lambda row, wanted: 0 < row.due_ms < wanted,
         "due_from_ms": lambda row, wanted: row.due_ms >= wanted,
     },
@@ -93,15 +92,17 @@ CONTRACTS: Listing[ContractRow] = Listing(
 async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> ContractList:
     """One page of contracts."""
     view = api.view_of(ContractsView)
-    closed: list[ContractRow] = []
+    closed: list[Contract] = []
     if call.query.state in ("closed", "all"):
-        found = await api.tables.ledger_rows(
+        closed = await api.tables.ledger_rows(
             Contract, {"state": "closed"}, order="-opened_ms", limit=CLOSED_MAX
         )
-        closed = [view.row(contract) for contract in found]
     rows = {row.contract: row for row in (*closed, *view.rows())}
-    page = CONTRACTS.page(call.query, rows.values())
-    return ContractList(view.basis(), page.rows, page.next_cursor)
+    wanted = call.query.overdue
+    found = [row for row in rows.values() if wanted is None or view.overdue(row) == wanted]
+    page = await CONTRACTS.page_of_many(call.query, found)
+    shown = [view.row(contract) for contract in page.rows]
+    return ContractList(view.basis(), shown, page.next_cursor)
 
 
 async def get_contract(api: Api, call: Call[Query, ContractPath]) -> ContractAnswer:

@@ -340,9 +340,9 @@ async def _part(api: Api, body: BulkForecast, store: str, skus: Sequence[str]) -
     return commands.result_of(await commands.decided(api, done), Forecast)
 
 
-def list_forecasts(api: Api, call: Call[ForecastsQuery, Path]) -> Forecasts:
+async def list_forecasts(api: Api, call: Call[ForecastsQuery, Path]) -> Forecasts:
     """One page of kept forecasts."""
-    page = FORECASTS.page(call.query, api.view_of(ForecastsView).kept())
+    page = await FORECASTS.page_of_many(call.query, api.view_of(ForecastsView).kept())
     return Forecasts(api.view.revision, api.view.now_ms, page.rows, page.next_cursor)
 
 

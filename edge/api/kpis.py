@@ -1,5 +1,6 @@
 """``/api/kpis``: the shop in figures, each with the same before and how it is counted. No rules."""
 
+import asyncio
 from typing import Literal
 
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
@@ -21,11 +22,14 @@ class KpisQuery(Query):
     """Form of the answer; without it ``Accept`` decides."""
 
 
-def kpis(api: Api, call: Call[KpisQuery, Path]) -> Kpis:
+async def kpis(api: Api, call: Call[KpisQuery, Path]) -> Kpis:
     """The figures."""
     query = call.query
     store = "" if query.store is None or query.store.lower() == "all" else query.store
-    made = api.view_of(KpisView).kpis(store, query.category or "")
+    view = api.view_of(KpisView)
+    for _ in view.preparing(store, query.category or ""):
+        await asyncio.sleep(0)
+    made = view.kpis(store, query.category or "")
     if query.name is not None:
         made.kpis = [one for one in made.kpis if one.name.startswith(query.name)]
     return made

@@ -4,13 +4,16 @@ A cursor holds the place of the last row shown (its value and its key), not a nu
 that stays is shown once, whatever is added or goes meanwhile.
 """
 
+import asyncio
 import base64
 import binascii
 import heapq
 import math
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -28,6 +31,8 @@ Ints = NDArray[np.int64]
 
 ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Order = Literal["asc", "desc"]
+SLICE_ROWS = 1_000
+"""Rows that a list looks at in one slice."""
 _PAGING = frozenset({"cursor", "limit", "format"})
 
 
@@ -76,24 +81,45 @@ class Listing(Generic[R]):
     def page(self, query: ListQuery, rows: Iterable[R]) -> Page[R]:
         """One page of the rows that pass the query's filters.
 
-        It looks at every row once: for some thousands of rows. Of more, see ``arranged``.
+        It looks at every row once: for a few thousand rows; of more, see ``page_of_many``, and of
+        columns, ``arranged``.
         Raises Problem ``bad-parameter`` or ``bad-cursor``.
         """
+        return deque(self._paged(query, rows), maxlen=1).pop()
+
+    async def page_of_many(self, query: ListQuery, rows: Sequence[R]) -> Page[R]:
+        """The same of many rows, with a turn for everybody else between two slices of them.
+
+        ``rows`` must not change meanwhile: hand in a list of one's own.
+        """
+        page = Page[R]([], None)
+        for so_far in self._paged(query, rows):
+            page = so_far
+            await asyncio.sleep(0)
+        return page
+
+    def _paged(self, query: ListQuery, rows: Iterable[R]) -> Iterator[Page[R]]:
+        """The page as of the rows looked at so far, slice by slice; at least once."""
         sort, falling = self.arrangement(query)
         place = _place(attrgetter(sort), _key_of(self.key), falling)
         passing = self._passing(query)
         after = _after(query, self.name)
-        found = ((place(row), row) for row in rows if all(passes(row) for passes in passing))
-        if after is not None:
-            start = _checked(after, 2 + len(self.key))
-            found = ((p, row) for p, row in found if _beyond(p, start, falling))
+        start = None if after is None else _checked(after, 2 + len(self.key))
         pick = heapq.nlargest if falling else heapq.nsmallest
-        picked = pick(query.limit + 1, found, key=lambda pair: pair[0])
-        shown = picked[: query.limit]
-        following = None
-        if len(picked) > query.limit:
-            following = _cursor(query, self.name, list(shown[-1][0]))
-        return Page([row for _, row in shown], following)
+        picked: list[tuple[Any, R]] = []
+        waiting = iter(rows)
+        while True:
+            part = list(islice(waiting, SLICE_ROWS))
+            found = [(place(row), row) for row in part if all(passes(row) for passes in passing)]
+            if start is not None:
+                found = [(p, row) for p, row in found if _beyond(p, start, falling)]
+            picked = pick(query.limit + 1, chain(picked, found), key=_first)
+            shown = picked[: query.limit]
+            more = len(picked) > query.limit
+            following = _cursor(query, self.name, list(shown[-1][0])) if more else None
+            yield Page([row for _, row in shown], following)
+            if len(part) < SLICE_ROWS:
+                return
 
     def arrangement(self, query: ListQuery) -> tuple[str, bool]:
         """(field to sort by, whether it falls). Raises Problem ``bad-parameter``."""
@@ -110,6 +136,10 @@ class Listing(Generic[R]):
             if wanted is not None:
                 made.append(_equals(how, wanted) if isinstance(how, str) else _asks(how, wanted))
         return made
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
 
 
 def _equals(name: str, wanted: Any) -> Callable[[Any], bool]:

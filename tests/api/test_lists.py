@@ -1,5 +1,6 @@
 """Pages of lists: nothing that stays is missed or shown twice, however they are sorted."""
 
+import asyncio
 from typing import Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from edge.api import lists
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 
@@ -107,3 +109,22 @@ def test_columns_are_paged_like_rows(found: list[float], limit: int) -> None:
                 break
         signed = np.where(np.isnan(column), np.inf, -column if falling else column)
         assert shown == np.lexsort((rows, signed)).tolist()
+
+
+def test_many_rows_are_paged_alike_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "SLICE_ROWS", 3)
+    rows = [Row(f"r{i:02}", float(i * 7 % 10)) for i in range(20)]
+
+    async def main() -> None:
+        query = RowsQuery(limit=4, order="desc")
+        shown: list[str] = []
+        while True:
+            page = await ROWS.page_of_many(query, rows)
+            assert page == ROWS.page(query, rows)
+            shown += [row.id for row in page.rows]
+            if page.next_cursor is None:
+                break
+            query.cursor = page.next_cursor
+        assert shown == [r.id for r in sorted(rows, key=lambda r: (r.value, r.id), reverse=True)]
+
+    asyncio.run(main())
