@@ -5,6 +5,7 @@ degrees) distributions, points that stand for a normal belief, and adjusted p-va
 """
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -17,13 +18,16 @@ Z80 = NormalDist().inv_cdf(0.9)
 _SMALL = 1e-17
 _ROUNDS_MAX = 100_000
 
+_BLOCK = 4_096
+"""Numbers worked on without letting other threads in: Python's own functions hold them off."""
+
 _lgamma = np.frompyfunc(math.lgamma, 1, 1)
 _erfc = np.frompyfunc(math.erfc, 1, 1)
 
 
 def log_gamma(x: ArrayLike) -> Floats:
     """float64[…]: ln Γ(x)."""
-    return np.asarray(_lgamma(np.asarray(x, np.float64)), np.float64)
+    return _blockwise(lambda v: np.asarray(_lgamma(v), np.float64), x)
 
 
 def normal_tail(z: ArrayLike) -> Floats:
@@ -32,7 +36,7 @@ def normal_tail(z: ArrayLike) -> Floats:
     >>> normal_tail([0.0, 1.959964]).round(6).tolist()
     [0.5, 0.025]
     """
-    return np.asarray(_erfc(np.asarray(z, np.float64) / math.sqrt(2)), np.float64) / 2
+    return _blockwise(lambda v: np.asarray(_erfc(v / math.sqrt(2)), np.float64) / 2, z)
 
 
 def normal_points(n: int) -> Floats:
@@ -66,11 +70,16 @@ def poisson_tail(least: ArrayLike, mean: ArrayLike) -> Floats:
 
     A p-value above a half tells nothing, so it is not worked out.
     """
-    k, mu = (np.array(v, np.float64) for v in np.broadcast_arrays(least, mean))
-    asked = (k > mu) & (k > 0)
-    with np.errstate(divide="ignore"):
-        first = np.exp(k * np.log(np.maximum(mu, 1e-300)) - mu - log_gamma(k + 1))
-    return _summed(np.where(asked, first, 0.0), asked, lambda j: mu / (k + j + 1))
+    return _blockwise(_poisson, least, mean)
+
+
+def _poisson(least: Floats, mean: Floats) -> Floats:
+    out = np.ones(len(least))
+    asked = np.flatnonzero((least > mean) & (least > 0))
+    k, mu = least[asked], np.maximum(mean[asked], 1e-300)
+    first = np.exp(k * np.log(mu) - mu - log_gamma(k + 1))
+    out[asked] = _summed(first, lambda j: mu / (k + j + 1))
+    return out
 
 
 def hypergeometric_tail(least: ArrayLike, total: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
@@ -78,40 +87,49 @@ def hypergeometric_tail(least: ArrayLike, total: ArrayLike, a: ArrayLike, b: Arr
 
     1 where ``least`` is no more than the mean, as in :func:`poisson_tail`. One-sided Fisher's exact test.
     """
-    k, n, a_, b_ = (np.array(v, np.float64) for v in np.broadcast_arrays(least, total, a, b))
-    asked = (k * n > a_ * b_) & (k > 0)
-    possible = asked & (k <= np.minimum(a_, b_)) & (a_ + b_ - k <= n)
-    kk = np.where(possible, k, 0.0)
+    return _blockwise(_hypergeometric, least, total, a, b)
+
+
+def _hypergeometric(least: Floats, total: Floats, a_: Floats, b_: Floats) -> Floats:
+    asked = (least * total > a_ * b_) & (least > 0)
+    possible = asked & (least <= np.minimum(a_, b_)) & (a_ + b_ - least <= total)
+    out = np.where(asked, 0.0, 1.0)
+    at = np.flatnonzero(possible)
+    k, n, a, b = least[at], total[at], a_[at], b_[at]
 
     def choose(top: Floats, bottom: Floats) -> Floats:
         return log_gamma(top + 1) - log_gamma(bottom + 1) - log_gamma(top - bottom + 1)
 
-    safe_n = np.maximum(n, np.maximum(a_, b_))
-    rest = np.where(possible, a_ - kk, 0.0)
-    log_first = (
-        choose(np.maximum(b_, kk), kk)
-        + choose(np.maximum(safe_n - b_, rest), rest)
-        - choose(safe_n, np.minimum(a_, safe_n))
-    )
-    first = np.where(possible, np.exp(np.minimum(log_first, 0.0)), 0.0)
+    first = np.exp(np.minimum(choose(b, k) + choose(n - b, a - k) - choose(n, a), 0.0))
 
     def ratio(j: int) -> Floats:
-        up = np.maximum(a_ - k - j, 0.0) * np.maximum(b_ - k - j, 0.0)
-        return np.asarray(up / np.maximum((k + j + 1) * (n - a_ - b_ + k + j + 1), 1.0))
+        up = np.maximum(a - k - j, 0.0) * np.maximum(b - k - j, 0.0)
+        return np.asarray(up / np.maximum((k + j + 1) * (n - a - b + k + j + 1), 1.0))
 
-    return _summed(first, asked, ratio)
+    out[at] = _summed(first, ratio)
+    return out
 
 
-def _summed(first: Floats, asked: NDArray[np.bool_], ratio: object) -> Floats:
-    """Sum of terms that fall ever faster: each is the one before times ``ratio(number)``."""
-    assert callable(ratio)
+def _summed(first: Floats, ratio: Callable[[int], Floats]) -> Floats:
+    """Sum of terms that fall ever faster: each is the one before times ``ratio(number)``; 1 at most."""
     term, total = first.copy(), first.copy()
     for j in range(_ROUNDS_MAX):
         term = term * ratio(j)
         total += term
         if not (term > total * _SMALL).any():
             break
-    return np.where(asked, np.minimum(total, 1.0), 1.0)
+    return np.minimum(total, 1.0)
+
+
+def _blockwise(f: Callable[..., Floats], *given: ArrayLike) -> Floats:
+    """``f`` of flat blocks of the arrays, put together in their common shape."""
+    arrays = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in given))
+    flat = [np.ascontiguousarray(v).reshape(-1) for v in arrays]
+    out = np.empty(flat[0].shape)
+    for start in range(0, len(out), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        out[part] = f(*(v[part] for v in flat))
+    return out.reshape(arrays[0].shape)
 
 
 def q_values(p: Floats, tests: int | None = None, *, any_dependence: bool = False) -> Floats:
