@@ -28,7 +28,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("simulate", "a simulated shop that publishes to a broker", "edge.cli.simulate"),
     (
         "replay",
-        "send recorded rows (CSV, Parquet, JSON lines, SQLite) through MQTT",
+        "send recorded rows (CSV, Parquet, JSON lines, SQLite, MySQL) through MQTT",
         "edge.cli.replay",
     ),
     (

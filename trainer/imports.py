@@ -19,7 +19,7 @@ from edge.core import Core
 from edge.records import Batch, DeadLetter, HistoryRows, Message
 from edge.replay import mappings
 from edge.replay.plan import Plan, survey
-from edge.replay.reader import open_rows
+from edge.replay.sources import open_source
 from edge.storage.history import HistoryFile, pack
 from edge.storage.journal import JournalReader
 
@@ -99,7 +99,7 @@ NO_TIME = "its time cannot be read; the mapping says which column and how"
 
 
 class FileSource:
-    """CSV, Parquet, JSON lines or a table of SQLite, through a mapping of ``rfid3 replay``.
+    """CSV, Parquet, JSON lines, a table of SQLite or MySQL, through a mapping of ``rfid3 replay``.
 
     Raises ReplayError when the file or the mapping cannot be used.
     """
@@ -110,7 +110,7 @@ class FileSource:
         self, path: Path, mapping: str, *, store: str = "main", table: str = "", limit: int = 0
     ) -> None:
         spec = mappings.load(mapping)
-        rows = open_rows(path, table, spec.encoding)
+        rows = open_source(path, table, spec.encoding)
         compiled = mappings.compile_mapping(spec, rows, store)
         found = survey(rows, compiled.at)
         self._plan = Plan(rows, compiled, found, limit)

@@ -21,6 +21,7 @@ examples:
   rfid3 replay reads.parquet --mapping raw-reads --speed 10x --shift now
   rfid3 replay sales.csv --mapping invoices --speed max --api http://127.0.0.1:8099
   rfid3 replay trips.db --table trips --mapping my-mapping.toml --limit 1000
+  rfid3 replay mysql://reader@shop/rfid3 --table id_transactions --mapping rfid3-scans
   rfid3 replay --list
 
 To run a year in minutes start the daemon with `rfid3 run --clock events` and leave --shift at none:
@@ -34,18 +35,24 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "replay",
-        help="send recorded rows (CSV, Parquet, JSON lines, SQLite) through MQTT",
-        description="Send the rows of a file through MQTT, in the order of their times.",
+        help="send recorded rows (CSV, Parquet, JSON lines, SQLite, MySQL) through MQTT",
+        description="Send the rows of a file or table through MQTT, in the order of their times.",
         epilog=EPILOG,
     )
-    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the rows")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        nargs="?",
+        help="the rows; or mysql://user@host:port/database",
+    )
     parser.add_argument(
         "--mapping",
         metavar="NAME",
         help="a shipped mapping (see --list), or a TOML file of your own",
     )
     parser.add_argument("--list", action="store_true", help="list the shipped mappings")
-    parser.add_argument("--table", default="", help="the table, in an SQLite file with several")
+    parser.add_argument("--table", default="", help="the table, in a database with several")
     add_broker(parser)
     parser.add_argument(
         "--store", default="main", help="store named in topics (default %(default)s)"
@@ -88,11 +95,11 @@ def run(args: argparse.Namespace) -> int:
         speed = parse_speed(args.speed)
     except ValueError as error:
         raise WrongUsage(f"--speed {error}") from error
-    from edge.replay.reader import open_rows
+    from edge.replay.sources import open_source
 
     try:
         spec = mappings.load(args.mapping)
-        rows = open_rows(args.file, args.table, spec.encoding)
+        rows = open_source(args.file, args.table, spec.encoding)
         compiled = mappings.compile_mapping(spec, rows, args.store)
     except ReplayError as error:
         raise WrongUsage(
