@@ -7,13 +7,12 @@ that stays is shown once, whatever is added or goes meanwhile.
 import asyncio
 import base64
 import binascii
-import heapq
 import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from operator import attrgetter
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -105,7 +104,6 @@ class Listing(Generic[R]):
         passing = self._passing(query)
         after = _after(query, self.name)
         start = None if after is None else _checked(after, 2 + len(self.key))
-        pick = heapq.nlargest if falling else heapq.nsmallest
         picked: list[tuple[Any, R]] = []
         waiting = iter(rows)
         while True:
@@ -113,7 +111,11 @@ class Listing(Generic[R]):
             found = [(place(row), row) for row in part if all(passes(row) for passes in passing)]
             if start is not None:
                 found = [(p, row) for p, row in found if _beyond(p, start, falling)]
-            picked = pick(query.limit + 1, chain(picked, found), key=_first)
+            if len(picked) > query.limit:
+                last = picked[-1][0]
+                found = [(p, row) for p, row in found if (p > last if falling else p < last)]
+            if found:
+                picked = sorted(picked + found, key=_first, reverse=falling)[: query.limit + 1]
             shown = picked[: query.limit]
             more = len(picked) > query.limit
             following = _cursor(query, self.name, list(shown[-1][0])) if more else None
