@@ -201,6 +201,7 @@ class MaintenanceView:
             saves_cents=round(float(plan.saves[row])),
             probability=round(float(plan.failing[row]), 6),
             avoids=round(float(plan.avoided[row]), 6),
+            approved=bool(inputs.pinned_day[row] == plan.day[row]),
             fallback=not bool(found.by_model[row]),
         )
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from edge.config import Config, Crew
 from edge.config_rules import WEEKDAYS
+from edge.decisions.rows import Decision
 from edge.services.maintenance import Costs
 from edge.services.planning import Inputs
 from edge.view_basis import Sources
@@ -40,6 +41,8 @@ def plan_inputs(
     """All that a plan of so many days is made of, in slices; its first day is tomorrow."""
     settings, n = sources.config.maintenance, len(found)
     crews = crews_of(sources.config)
+    promises = Promises(sources, crews, found, first_day=found.today + 1)
+    yield
     told, own_crews = yield from categories(sources, found.class_rows)
     may = who_may(crews, told, own_crews)
     yield
@@ -70,7 +73,50 @@ def plan_inputs(
         since_days=found.days_since("last_maintenance_ms", "last_repair_ms", "first_seen_ms"),
         interval_days=settings.interval_days,
         repair_hours=float(hours.mean()) if n else settings.repair_hours,
+        pinned_day=promises.day,
+        pinned_crew=promises.crew,
+        barred=promises.barred,
     )
+
+
+class Promises:
+    """What people decided on services: approved ones stay, rejected ones are off for their week."""
+
+    def __init__(self, sources: Sources, crews: list[Crew], found: Items, first_day: int) -> None:
+        self.day = np.full(len(found), -1, np.int64)
+        self.crew = np.full(len(found), -1, np.int64)
+        self.barred: list[tuple[int, int, int]] = []
+        self._place = {epc: i for i, epc in enumerate(found.keys)}
+        self._crews = {crew.name: c for c, crew in enumerate(crews)}
+        self._first_day = first_day
+        ledger = sources.core.ledger
+        for status in ("approved", "executed", "rejected"):
+            for decision in ledger.by(Decision, "status", status):
+                if decision.kind == "maintenance" and not decision.dry_run:
+                    self._take(decision)
+
+    def _take(self, decision: Decision) -> None:
+        i, day = self._place.get(decision.target), day_of(decision.data.get("day"))
+        if i is None or day is None:
+            return
+        if decision.status == "rejected":
+            monday = day - (day + 3) % 7 - self._first_day  # 1970-01-01 was a Thursday
+            self.barred.append((i, monday, monday + 7))
+        elif day >= self._first_day:
+            self.day[i] = day - self._first_day
+            self.crew[i] = self._crews.get(str(decision.data.get("crew")), -1)
+
+
+def day_of(text: object) -> int | None:
+    """Local day of ``YYYY-MM-DD``; ``None``: it is none.
+
+    >>> day_of("2025-11-22"), day_of("soon")
+    (20414, None)
+    """
+    try:
+        return int(np.datetime64(str(text), "D").astype(np.int64))
+    except ValueError:
+        return None
 
 
 def lost_cents(money: ClassMoney, first_day: int, days: int) -> Floats:

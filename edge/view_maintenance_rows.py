@@ -32,6 +32,8 @@ class ServiceRow(Struct, kw_only=True):
     """Of a failure or repair within the plan's days without it."""
     avoids: float
     """Failures that it is expected to avoid over the days that services are weighed by."""
+    approved: bool
+    """Whether somebody approved it: it stays on its day."""
     fallback: bool
     """Whether the shop's own rate stood in for a model."""
 

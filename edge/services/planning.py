@@ -4,7 +4,7 @@ Puts together ``maintenance.py`` (what things cost) and ``schedule.py`` (who is 
 slices of some milliseconds: between two of them others may work.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,12 @@ class Inputs:
     interval_days: float
     """Usual interval of the calendar."""
     repair_hours: float
+    pinned_day: Ints
+    """int64[n]: day of the plan on which it was promised; -1: none was."""
+    pinned_crew: Ints
+    """int64[n]: who promised it; -1: nobody."""
+    barred: Sequence[tuple[int, int, int]] = ()
+    """(item, first day, day after the last) on which somebody said no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Plan:
     """float64[n]: probability of a failure within the plan's days without a service."""
     gain: float
     bound: float
-    """No plan with these hours saves more."""
+    """No plan with these hours and promises saves more."""
     plan: Worth
     never: Worth
     calendar: Worth
@@ -96,7 +102,15 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         gain[:, part] = np.where(late, -np.inf, found.gain.T)
         failing[part] = found.failing
         yield 0.3 * min(part.stop / max(n, 1), 1.0)
-    assigned = yield from _spread(assigning(gain, told.hours, told.may, told.capacity), 0.3, 0.6)
+    for item, first, end in told.barred:
+        gain[max(first, 0) : max(end, 0), item] = -np.inf
+    pinned, left = _pinned(told, gain)
+    free = gain.copy() if len(pinned) else gain
+    free[:, pinned] = -np.inf
+    yield 0.3
+    assigned = yield from _spread(assigning(free, told.hours, told.may, left), 0.3, 0.6)
+    assigned.day[pinned], assigned.crew[pinned] = told.pinned_day[pinned], told.pinned_crew[pinned]
+    promised = float(gain[told.pinned_day[pinned], pinned].sum())
     rows = np.flatnonzero(assigned.day >= 0)
     saves = np.zeros(n)
     saves[rows] = gain[assigned.day[rows], rows]
@@ -119,8 +133,8 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
         avoided=avoided,
         failing=failing,
-        gain=assigned.gain,
-        bound=assigned.bound,
+        gain=assigned.gain + promised,
+        bound=assigned.bound + promised,
         plan=plan,
         never=never,
         calendar=by_calendar[told.interval_days],
@@ -137,6 +151,17 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
             repair_hours=told.repair_hours,
         ),
     )
+
+
+def _pinned(told: Inputs, gain: Floats) -> tuple[Ints, Floats]:
+    """(int64[m] items whose promised day stands, hours that are left for the others)."""
+    rows = np.flatnonzero(
+        (told.pinned_day >= 0) & (told.pinned_day < told.days) & (told.pinned_crew >= 0)
+    )
+    rows = rows[np.isfinite(gain[told.pinned_day[rows], rows])]
+    left = told.capacity.copy()
+    np.subtract.at(left, (told.pinned_day[rows], told.pinned_crew[rows]), told.hours[rows])
+    return rows, np.maximum(left, 0.0)
 
 
 def planned(told: Inputs) -> Plan:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.clock import SystemClock
-from edge.config import Crew, Maintenance
+from edge.config import Crew, DecisionSettings, Maintenance
 from tests.api.shop import DAY_MS, Shop, daemon
 
 NOW_MS = SystemClock().now_ms()
@@ -228,5 +228,41 @@ def test_an_empty_shop_has_an_empty_plan(tmp_path: Path) -> None:
             assert got["services"] == []
             assert got["saved_cents"] == 0
             assert (await shop.get("/api/predictive/maintenance/roi"))["roi"] is None
+
+    asyncio.run(main())
+
+
+def test_an_approved_service_keeps_its_day_and_a_rejected_one_is_off_for_its_week(
+    tmp_path: Path,
+) -> None:
+    async def decided(shop: Shop, row: dict[str, Any], deed: str, day: str) -> None:
+        body = {"kind": "maintenance", "target": row["epc"], "period": "by hand",
+                "data": {"day": day, "crew": row["crew"]}}  # fmt: skip
+        got = await shop.ask("POST", "/api/decisions", 201, json=body)
+        await shop.ask(
+            "POST", f"/api/decisions/{got['result']['id']}/{deed}", 200, json={"by": "ann"}
+        )
+
+    async def main() -> None:
+        settings = DecisionSettings(dry_run=False)
+        async with daemon(tmp_path, maintenance=SETTINGS, decisions=settings) as shop:
+            await filled(shop)
+            got = await shop.get("/api/predictive/maintenance/schedule", days=20, limit=1000)
+            by_day = sorted({row["day"] for row in got["services"]})
+            first = [row for row in got["services"] if row["day"] == by_day[0]]
+            late = str(np.datetime64(by_day[0]) + 14)  # the same weekday, so its crew works
+            await decided(shop, first[0], "approve", late)
+            await decided(shop, first[1], "reject", by_day[0])
+            again = await shop.get("/api/predictive/maintenance/schedule", days=21, limit=1000)
+            rows = {row["epc"]: row for row in again["services"]}
+            assert rows[first[0]["epc"]]["day"] == late
+            assert rows[first[0]["epc"]]["approved"]
+            assert sum(row["approved"] for row in rows.values()) == 1
+            other = rows.get(first[1]["epc"])
+            week = np.datetime64(by_day[0]).astype(object).isocalendar()[:2]
+            assert (
+                other is None
+                or np.datetime64(other["day"]).astype(object).isocalendar()[:2] != week
+            )
 
     asyncio.run(main())

@@ -1,5 +1,7 @@
 """The whole plan: it saves what it says, more than any calendar, and leaves items alone that are out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,8 @@ def inputs(n: int = 300, days: int = 14, seed: int = 0, hours_a_day: float = 4.0
         since_days=random.uniform(0, 200, n),
         interval_days=90.0,
         repair_hours=1.5,
+        pinned_day=np.full(n, -1),
+        pinned_crew=np.full(n, -1),
     )
 
 
@@ -95,3 +99,35 @@ def test_progress_rises_to_the_end() -> None:
         pass
     assert seen == sorted(seen)
     assert 0 <= seen[0] <= seen[-1] <= 1
+
+
+def test_what_was_promised_stays_and_takes_its_hours() -> None:
+    told = inputs(hours_a_day=1.0)
+    told.may[:] = True
+    free = planned(told)
+    items = np.flatnonzero((free.day < 0) & (told.earliest == 0))[:3]
+    told.pinned_day[items], told.pinned_crew[items] = [2, 2, 99], [1, 1, 0]
+    plan = planned(told)
+    assert plan.day[items[:2]].tolist() == [2, 2]
+    assert plan.crew[items[:2]].tolist() == [1, 1]
+    assert plan.day[items[2]] == free.day[items[2]] or plan.day[items[2]] < told.days
+    others = np.setdiff1d(np.flatnonzero((plan.day == 2) & (plan.crew == 1)), items)
+    assert told.hours[others].sum() <= max(1.0 - told.hours[items[:2]].sum(), 0.0) + 1e-9
+    assert plan.gain <= plan.bound + 1e-6
+    assert plan.gain <= free.bound
+    assert plan.never.cost_cents - plan.plan.cost_cents == pytest.approx(plan.gain)
+
+
+def test_nobody_is_planned_on_days_for_which_somebody_said_no() -> None:
+    told = inputs()
+    free = planned(told)
+    barred = np.flatnonzero(free.day >= 0)[:5].tolist()
+    plan = planned(replace(told, barred=[(i, -3, 10) for i in barred]))
+    assert all(plan.day[i] == -1 or plan.day[i] >= 10 for i in barred)
+
+
+def test_a_promise_for_an_item_that_is_out_does_not_hold() -> None:
+    told = inputs()
+    (item,) = np.flatnonzero(told.earliest == 5)[:1].tolist()
+    told.pinned_day[item], told.pinned_crew[item] = 1, 0
+    assert planned(told).day[item] != 1
