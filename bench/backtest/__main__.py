@@ -25,6 +25,7 @@ from bench.backtest import (
     online_retail,
     packs,
     pricing,
+    reorder_points,
 )
 from bench.backtest.tables.files import TableMissing
 from bench.backtest.windows import Page
@@ -40,6 +41,7 @@ BENCHES = (
     Bench("city_bike_rentals", city_bike_rentals.TITLE, city_bike_rentals.measure, 60),
     Bench("bike_sharing", bike_sharing.TITLE, bike_sharing.measure, 150),
     Bench("m4_hourly", m4_hourly.TITLE, m4_hourly.measure, 60),
+    Bench("reorder_points", reorder_points.TITLE, reorder_points.measure, 60),
     Bench("carparts", carparts.TITLE, carparts.measure, 120),
     Bench("avocado", pricing.TITLE, pricing.measure, 20),
     Bench("packs", packs.TITLE, packs.measure, 60),

@@ -130,7 +130,7 @@ def test_what_runs_low_is_suggested_with_its_day_and_its_quantity(tmp_path: Path
         assert names <= told.keys()
         assert told["current_stock"] == 12
         assert told["priority"] == "critical"
-        assert told["chance_of_stockout"] > 0.99
+        assert told["chance_of_stockout"] > 0.9
         assert told["suggested_order_qty"] >= told["reorder_point"] - 12
         assert "2026-04-14" <= told["estimated_stockout_date"] <= "2026-04-17"
         assert told["early_stockout_date"] <= told["estimated_stockout_date"]
