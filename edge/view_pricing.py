@@ -32,6 +32,8 @@ SLICE_ROWS = 32
 KEEP_MS = 300_000
 """A recommendation is worked out anew after so long."""
 IMPACT_WHY = "takings of 28 days after, against 28 before at the pace of the rest of the store"
+ADOPT_DAYS = 60
+"""A tested price is proposed for so long after its test."""
 GROUPS_KEEP_MS = 60_000
 GROUPS_KEPT = 64
 GROUP_ROWS = 256
@@ -467,7 +469,8 @@ class PricingView:
             yield from (self._proposal(row, basis) for row in self.told(part))
             yield None
         for test in list(self._sources.core.ledger.rows(PriceTest).values()):
-            if test.verdict == "better":
+            recent = self._sources.now_ms - test.ended_ms < ADOPT_DAYS * DAY_MS
+            if test.verdict == "better" and recent:
                 yield from self._adopt(test)
 
     def _proposal(self, row: PriceRow, basis: Basis) -> Propose | None:
@@ -492,7 +495,8 @@ class PricingView:
 
     def _adopt(self, test: PriceTest) -> Iterator[Propose]:
         """A tested price that was shown to be better, for each store that took part."""
-        gain = (test.effect or 0.0) * test.block_cents * HORIZON_DAYS / test.period_days
+        days = test.period_days - test.washout_days
+        gain = (test.effect or 0.0) * test.block_cents * HORIZON_DAYS / days
         for store in test.stores:
             row = self._state.cls.keys.get(f"{store}\x1f{test.sku}")
             if row < 0:

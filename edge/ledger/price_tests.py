@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from edge.commands import Command, Done, Outcome, Refused, Told
 from edge.ledger.ledger import Deed, Ledger, Table
-from edge.services.price_test import Design, Layout, Rule, Stop, Verdict, judge
+from edge.services.price_test import Design, Layout, Rule, Stop, Verdict, judge, scale_for
 
 TESTS_MAX = 2_000
 RUNNING_MAX = 100
@@ -110,8 +110,8 @@ class PriceTest(Struct, frozen=True, kw_only=True):
     @property
     def rule(self) -> Rule:
         """What was stated before it began."""
-        scale = min(max((self.sd / max(self.effect_least, 1e-12)) ** 2, 0.25), 400.0)
         loss = self.loss_most_cents / self.block_cents if self.block_cents > 0 else 0.0
+        scale = scale_for(self.effect_least, self.sd)
         return Rule(self.alpha, scale, self.blocks, self.effect_least, loss)
 
 

@@ -8,7 +8,8 @@ Units at a price changed by the share c are ``min(units (1 + c) ^ elasticity, ca
 units are beliefs (normal and log-normal, from their 80 % intervals), stood for by equally likely points. Gain is the contribution (price less the cost of one more unit, times units) at the changed price
 less that at the present one, at the same point, so that what is not known of demand does not hide what
 is known of price. The best change is the one with the highest expected gain among those that the guard
-rails leave and that gain with at least :data:`CHANCE_CHANGE`; ``confidence`` is that chance.
+rails leave, that lie within the prices ever charged, and that gain with at least :data:`CHANCE_CHANGE`;
+``confidence`` is that chance. What else may gain is worth a test.
 
 Demand that rises with its price is not believed: elasticities count up to 0, and a class whose median
 is above it gets no recommendation.
@@ -67,7 +68,7 @@ class Why(IntFlag):
     CATEGORY_ONLY = 16
     """Only prices of its like have moved."""
     BEYOND_SEEN = 32
-    """The price would lie outside of what was ever charged."""
+    """More may be gained outside of the prices that were ever charged: a test would tell."""
     RAIL = 64
     """A price beyond the guard rail would earn more still."""
     MARKET = 128
@@ -90,7 +91,7 @@ WORDS: dict[Why, str] = {
     Why.NO_ELASTICITY: "how units answer to price is not known",
     Why.ODD_ELASTICITY: "units seem to rise with the price, which is not believed",
     Why.CATEGORY_ONLY: "only prices of its category have moved, not its own",
-    Why.BEYOND_SEEN: "it would lie outside of the prices ever charged",
+    Why.BEYOND_SEEN: "prices outside of those ever charged may earn more: a test would tell",
     Why.RAIL: "it stops at the guard rail around the baseline",
     Why.MARKET: "competitors' prices hold it back",
     Why.QUALITY: "its items are worn",
@@ -179,7 +180,7 @@ class Advice:
     change: Floats
     """float64[n]: share of the present price; 0: keep it."""
     price_cents: Floats
-    """float64[n]: recommended, whole cents."""
+    """float64[n]: recommended: whole cents, or the present price."""
     confidence: Floats
     """float64[n]: chance that the change gains; of ``KEEP`` that no allowed one gains more."""
     units: Floats
@@ -216,20 +217,30 @@ def unknown(market: Market) -> Ints:
     return np.asarray(why | np.where(odd, Why.ODD_ELASTICITY, 0), np.int64)
 
 
-def allowed(market: Market, rails: Rails) -> tuple[Bools, Ints]:
-    """(bool[n, c], int64[n, c]): changes within every rail, and bits of what forbids the others."""
+def offered(market: Market) -> Floats:
+    """float64[n, c]: prices that are looked at, whole cents but for the present one; see :data:`CHANGES`.
+
+    Rounded towards the present price, so that rounding leaves no rail.
+    """
     price = market.price_cents[:, None] * (1 + CHANGES)
+    whole = np.where(CHANGES > 0, np.floor(price + 1e-6), np.ceil(price - 1e-6))
+    return np.where(CHANGES == 0, market.price_cents[:, None], whole)
+
+
+def allowed(market: Market, rails: Rails) -> tuple[Bools, Ints]:
+    """(bool[n, c], int64[n, c]): prices within every rail, and bits of what forbids the others."""
+    price, present = offered(market), market.price_cents[:, None]
     base = np.where(_positive(market.baseline_cents), market.baseline_cents, market.price_cents)
     away = np.abs(price / base[:, None] - 1)
-    now_away = np.abs(market.price_cents / base - 1)[:, None]
+    now_away = np.abs(present / base[:, None] - 1)
     stopped = np.zeros(price.shape, np.int64)
     # a price that people set outside of the rails may come back towards them
     out = (away > rails.baseline + _EVEN) & (away >= now_away - _EVEN)
     stopped |= np.where(out, Why.RAIL, 0)
     ceiling = market.market_cents[:, None] * (1 + rails.above_market)
-    stopped |= np.where((price > ceiling + _EVEN) & (CHANGES > 0), Why.MARKET, 0)
+    stopped |= np.where((price > ceiling + _EVEN) & (price > present), Why.MARKET, 0)
     worn = (market.grade < rails.grade_least)[:, None]
-    stopped |= np.where(worn & (CHANGES > 0), Why.QUALITY, 0)
+    stopped |= np.where(worn & (price > present), Why.QUALITY, 0)
     stopped[:, CHANGES == 0] = 0
     return stopped == 0, stopped
 
@@ -254,10 +265,11 @@ def _advise(market: Market, rails: Rails) -> Advice:
     missing = unknown(market)
     fine = np.flatnonzero(missing == 0)
     known = market.take(fine)
-    price = known.price_cents[:, None] * (1 + CHANGES)
+    price = offered(known)
+    change = price / known.price_cents[:, None] - 1
     cost = np.nan_to_num(known.unit_cost_cents)[:, None, None]
     slope, asked = beliefs(known)
-    wanted = (1 + CHANGES[None, :, None]) ** slope[:, None, :] * asked[:, None, :]
+    wanted = (1 + change[:, :, None]) ** slope[:, None, :] * asked[:, None, :]
     capacity = np.where(np.isfinite(known.capacity_units), known.capacity_units, np.inf)
     units = np.minimum(wanted, capacity[:, None, None])
     revenue = units * price[:, :, None]
@@ -270,24 +282,27 @@ def _advise(market: Market, rails: Rails) -> Advice:
     free, stopped = allowed(known, rails)
     worth = expected > GAIN_LEAST * np.abs(now)[:, None]
 
-    best = _best(expected, free & worth & (chance >= CHANCE_CHANGE), present)
+    sure = free & worth & (chance >= CHANCE_CHANGE)
+    seen = (price >= known.seen_low_cents[:, None] * 0.999) & (
+        price <= known.seen_high_cents[:, None] * 1.001
+    )
+    own = (known.evidence == OWN)[:, None]
+    best = _best(expected, sure & seen & own, present)
     hopeful = _best(expected, free & worth & (chance >= CHANCE_TEST), present)
     wished = _best(expected, worth & (chance >= CHANCE_CHANGE), present)
+    further = _best(expected, sure & own, present)
     chosen = np.where(best != present, best, hopeful)
     at = np.arange(len(fine))
-    new = price[at, chosen]
     why = np.zeros(len(fine), np.int64)
     why |= np.where(wished != chosen, stopped[at, wished], 0)
     moves = chosen != present
-    seen = (new >= known.seen_low_cents * 0.999) & (new <= known.seen_high_cents * 1.001)
-    why |= np.where(moves & ~seen, Why.BEYOND_SEEN, 0)
+    why |= np.where(moves & ((further != best) | ~seen[at, chosen]), Why.BEYOND_SEEN, 0)
     why |= np.where(known.evidence == CATEGORY, Why.CATEGORY_ONLY, 0)
     why |= np.where(known.units > capacity, Why.SCARCE, 0)
-    why |= np.where(moves & (best == present), Why.UNSURE, 0)
+    why |= np.where(moves & ~sure[at, chosen], Why.UNSURE, 0)
     why |= np.where(known.testing, Why.BUSY, 0) | np.where(known.recent, Why.RECENT, 0)
-    doubt = why & (Why.BEYOND_SEEN | Why.CATEGORY_ONLY | Why.UNSURE) != 0
     waits = known.testing | known.recent
-    action = np.where(moves, np.where(doubt, Action.TEST, Action.CHANGE), Action.KEEP)
+    action = np.where(moves, np.where(best != present, Action.CHANGE, Action.TEST), Action.KEEP)
     action = np.where(waits, Action.KEEP, action)
     chosen = np.where(waits, present, chosen)
     none_better = 1 - np.where(free & (CHANGES != 0), chance, 0.0).max(axis=1, initial=0.0)
@@ -295,8 +310,8 @@ def _advise(market: Market, rails: Rails) -> Advice:
     made = _empty(n)
     made.action[fine], made.why[:] = action, missing
     made.why[fine] = why
-    made.change[fine] = CHANGES[chosen]
-    made.price_cents[fine] = np.rint(price[at, chosen])
+    made.change[fine] = change[at, chosen]
+    made.price_cents[fine] = price[at, chosen]
     made.confidence[fine] = np.where(chosen == present, none_better, chance[at, chosen])
     made.units[fine] = units[at, chosen].mean(axis=1)
     made.units_now[fine] = units[:, present].mean(axis=1)

@@ -147,12 +147,25 @@ def test_a_price_far_from_its_baseline_may_only_come_back() -> None:
     assert change[1] > 0
 
 
+def test_rounding_to_cents_leaves_no_rail_and_a_price_of_few_cents_is_left_alone() -> None:
+    odd = replace(example([-0.2, -3.0, -0.2]), price_cents=np.array([999.0, 999.0, 3.0]),
+                  baseline_cents=np.array([999.0, 999.0, 3.0]),
+                  seen_high_cents=np.full(3, 2000.0), seen_low_cents=np.ones(3))  # fmt: skip
+    found = advise(odd)
+    assert found.price_cents.tolist() == [1198, 800, 3]
+    assert found.action.tolist() == [Action.CHANGE, Action.CHANGE, Action.KEEP]
+
+
 def test_what_is_not_sure_is_tested_first() -> None:
-    market = example([-0.3, -0.3, -0.3])
+    market = example([-0.3, -0.3, -0.3, -0.3])
     market.evidence[0] = CATEGORY
-    market.seen_high_cents[1] = 1100.0
+    market.seen_high_cents[1] = 1000.0
+    market.seen_high_cents[2] = 1100.0
     found = advise(market)
-    assert found.action.tolist() == [Action.TEST, Action.TEST, Action.CHANGE]
+    assert found.action.tolist() == [Action.TEST, Action.TEST, Action.CHANGE, Action.CHANGE]
+    assert found.price_cents.tolist() == [1200, 1200, 1100, 1200]
+    assert found.why[2] & Why.BEYOND_SEEN
+    assert not found.why[3] & Why.BEYOND_SEEN
     assert found.why[0] & Why.CATEGORY_ONLY
     assert found.why[1] & Why.BEYOND_SEEN
     doubtful = advise(example([-0.75], sd=0.6))
@@ -207,7 +220,9 @@ def test_no_recommendation_leaves_its_rails_or_invents_anything(
     assert ((found.action == Action.NOTHING) == (missing != 0)).all()
     for i in np.flatnonzero(missing == 0):
         base = market.baseline_cents[i] if market.baseline_cents[i] > 0 else market.price_cents[i]
-        new = market.price_cents[i] * (1 + found.change[i])
+        new = found.price_cents[i]
+        assert new == pytest.approx(market.price_cents[i] * (1 + found.change[i]))
+        assert found.change[i] == 0 or new == round(new)
         nearer = abs(new - base) < abs(market.price_cents[i] - base)
         assert found.change[i] == 0 or nearer or abs(new / base - 1) <= rail + 1e-6
         assert 0 <= found.confidence[i] <= 1
