@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 from edge.config import Config
+from edge.replay.mysql_rows import is_address
+from edge.replay.sources import open_source
 
 IMPORTED = "imported"
 """Folder of imported history, under ``storage.directory``."""
@@ -47,16 +49,20 @@ def import_path(config: Config, rows: Path, mapping: str, table: str = "") -> Pa
     """Where the history of a file of rows is kept: another name for whatever would come out otherwise.
 
     That is another content, mapping, table or shop (its time zone says where days end); not another
-    place or time of the file. Raises OSError.
+    place or time of the file. A table of a database is read for it once. Raises OSError, ReplayError.
     """
     digest = hashlib.sha256()
     for told in (mapping, table, repr(config.shop)):
         digest.update(f"{told}\0".encode())
     if (spec := Path(mapping)).is_file():
         digest.update(spec.read_bytes())
-    with rows.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
+    if is_address(rows):
+        for row in open_source(rows, table):
+            digest.update(repr(row).encode())
+    else:
+        with rows.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
     return imported_directory(config) / f"{rows.stem}-{digest.hexdigest()[:8]}.sqlite"
 
 

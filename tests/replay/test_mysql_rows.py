@@ -16,6 +16,7 @@ from edge.replay.sources import open_source
 from tests.databases import Database
 from tests.streams import config
 from trainer.imports import FileSource
+from trainer.places import import_path
 
 SCANS = """CREATE TABLE id_transactions (
     id BIGINT AUTO_INCREMENT PRIMARY KEY, contract_number VARCHAR(255), tag_id VARCHAR(255) NOT NULL,
@@ -118,6 +119,20 @@ def test_the_trainer_reads_the_same_table(rfid3: Database) -> None:
     source = FileSource(address(rfid3), "rfid3-scans", table="id_transactions")
     assert sum(len(batch.messages) for batch in source.batches()) == 9
     assert source.done == 9
+
+
+def test_imported_history_has_another_name_once_the_table_has_another_row(
+    rfid3: Database,
+) -> None:
+    def name() -> str:
+        where = address(rfid3)
+        return import_path(config(), where, "rfid3-scans", "id_transactions").name
+
+    before = name()
+    assert before == name()
+    assert before.startswith(rfid3.name)
+    rfid3.ask("UPDATE id_transactions SET quality = 'C' WHERE id = 1")
+    assert name() != before
 
 
 def test_a_date_that_is_none_stays_a_text_and_an_item_without_class_is_left_out(

@@ -197,6 +197,8 @@ def _imported(args: argparse.Namespace, config: Config, rows: Path) -> Path:
         raise WrongUsage(
             f"{error.filename or rows}: {error.strerror}\nCure: check the path, and who may read it"
         ) from error
+    except ReplayError as error:
+        raise WrongUsage(f"--rows: {error}\nCure: docs/replay.md, From a live RFID3") from error
     if out.exists():
         _say(args, f"{rows}: the same content was imported before ({out}); that is used")
         return out
