@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 
 from bench import (
+    api_every,
     api_load,
     bytewax_peer,
     core_rate,
@@ -102,6 +103,7 @@ BENCHES = (
     Bench("items_scaling", items_scaling.TITLE, items_scaling.measure, 60),
     Bench("latency", latency.TITLE, latency.measure, 40),
     Bench("api", api_load.TITLE, api_load.measure, 40),
+    Bench("api_every", api_every.TITLE, api_every.measure, 220),
     Bench("memory", memory.TITLE, memory.measure, 60),
     Bench("restart", restart.TITLE, restart.measure, 40),
     Bench("disk_bytes", disk_bytes.TITLE, disk_bytes.measure, 120),

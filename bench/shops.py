@@ -44,7 +44,7 @@ def stocked(items: int, seed: int = 5) -> Iterator[Made]:
     yield from workload.reads(chance.permutation(items), now_ms, PUBLISHED_PER_S)
 
 
-def _subscribed(daemon: DaemonProcess) -> bool:
+def subscribed(daemon: DaemonProcess) -> bool:
     """Ready says nothing about the broker: what is published before nobody keeps for the daemon."""
     found = {d["name"]: d["degraded"] for d in daemon.get("/healthz")["dependencies"]}
     return not found["mqtt"]
@@ -52,7 +52,7 @@ def _subscribed(daemon: DaemonProcess) -> bool:
 
 def feed(daemon: DaemonProcess, broker: Broker, made: Iterator[Made]) -> int:
     """Publish to a running daemon and wait until all is applied; how many."""
-    daemon.wait(lambda: _subscribed(daemon), SUBSCRIBED_WITHIN_S, "subscribed")
+    daemon.wait(lambda: subscribed(daemon), SUBSCRIBED_WITHIN_S, "subscribed")
     before = daemon.stats()["stats"]["mqtt"]["acknowledged"]
     count = uvloop.run(publish(settings_of(broker, "unused"), made))
 

@@ -58,9 +58,9 @@ def epc(item: int) -> str:
     return f"3034257BF7194E40{item:08X}"
 
 
-def sku(item: int) -> str:
+def sku(item: int, classes: int = CLASSES) -> str:
     """The class an item belongs to."""
-    return f"SKU{item % CLASSES:04d}"
+    return f"SKU{item % classes:04d}"
 
 
 def uniform(items: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -83,8 +83,9 @@ class Workload:
     The same seed gives the same messages. Times are UTC, as the makers write them.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, classes: int = CLASSES) -> None:
         self._chance = Random(seed)
+        self._classes = classes
         self._number = 0
         self._second = -1
         self._text = ""
@@ -173,14 +174,14 @@ class Workload:
         moment = self._moment(at_ms).replace("T", " ")
         text = (
             f'{{"tag_id":"{epc(item)}","scan_type":"{scan_type}","scan_date":"{moment}",'
-            f'"contract_number":"C{self._number}","rental_class_id":"{sku(item)}",'
+            f'"contract_number":"C{self._number}","rental_class_id":"{sku(item, self._classes)}",'
             f'"status":"{"On Rent" if scan_type == "Rental" else "Ready to Rent"}","quality":"A-"}}'
         )
         return Made("handheld/desk1/scans", text.encode())
 
     def _line(self, item: int, at_ms: int) -> Made:
         text = (
-            f'{{"document":"R{self._number}","line":1,"kind":"sale","sku":"{sku(item)}",'
+            f'{{"document":"R{self._number}","line":1,"kind":"sale","sku":"{sku(item, self._classes)}",'
             f'"quantity":1,"price_cents":1995,"at":{at_ms}}}'
         )
         return Made("rfid3/main/pos_line/till1", text.encode())
@@ -209,7 +210,12 @@ def shop(config: Config | None = None) -> Config:
 
 
 async def publish_steadily(
-    settings: Mqtt, items: int, per_s: float, seconds: float, seed: int = 7
+    settings: Mqtt,
+    items: int,
+    per_s: float,
+    seconds: float,
+    seed: int = 7,
+    classes: int = CLASSES,
 ) -> int:
     """Publish the mix at a steady rate (QoS 1, every millisecond what is due); how many.
 
@@ -218,7 +224,7 @@ async def publish_steadily(
     """
     chunk = max(1, round(per_s / 1_000))
     count = max(chunk, int(per_s * seconds))
-    workload, drawn = Workload(seed), uniform(items, count, seed)
+    workload, drawn = Workload(seed, classes), uniform(items, count, seed)
     async with publisher(settings, "bench-steady") as client:
         began = time.perf_counter()
         for start in range(0, count, chunk):
@@ -236,9 +242,13 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=20_000, help="how many items (20000)")
     parser.add_argument("--rate", type=float, default=2_000, help="messages a second (2000)")
     parser.add_argument("--seconds", type=float, default=10, help="how long (10)")
+    parser.add_argument("--classes", type=int, default=CLASSES, help=f"how many ({CLASSES})")
     given = parser.parse_args()
     settings = Mqtt(port=given.port)
-    uvloop.run(publish_steadily(settings, given.items, given.rate, given.seconds))
+    steadily = publish_steadily(
+        settings, given.items, given.rate, given.seconds, classes=given.classes
+    )
+    uvloop.run(steadily)
     return 0
 
 
