@@ -1,0 +1,240 @@
+"""Plans of stock as they are kept: made anew for what changed, proposed, and never somebody else's."""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.commands import Propose, Told
+from edge.config import Config
+from edge.core import Core
+from edge.decisions.deeds import decision_id
+from edge.features.business import class_key
+from edge.ledger import deeds
+from edge.ledger.orders import NewLine, PlaceOrder
+from edge.ledger.suppliers import PutSupplier, PutSupply
+from edge.records import Message
+from edge.services import lead_time
+from edge.view_basis import Sources
+from edge.view_inventory import CHECK_MS, FEW, PLAN_MS, SLICE_ROWS, InventoryView
+from edge.view_stock_columns import Coming, Watch, days_of, wanted
+
+DAY_MS = 86_400_000
+START_MS = 1_772_409_600_000
+"""2026-03-02, a Monday, midnight UTC."""
+
+
+class Shop:
+    """A core told day by day, and the view over it."""
+
+    def __init__(self) -> None:
+        self.core = Core(Config())
+        self.view = InventoryView(Sources(self.core, Config()))
+        self.now_ms, self.ordinal = START_MS, 0
+
+    def tell(self, *events: dict[str, Any]) -> None:
+        for event in events:
+            kind = event.pop("type")
+            payload = msgspec.json.encode({"type": kind, "at": self.now_ms, **event})
+            self.core.step([Message(f"$http/{kind}/till", payload, self.now_ms)], self.ordinal)
+            self.ordinal += 1
+
+    def do(self, command: Any) -> None:
+        told = Told(self.now_ms, self.ordinal)
+        self.ordinal += 1
+        assert deeds.do(self.core.ledger, command, told)[0] == "done"
+
+    def days(self, count: int, skus: Iterable[str] = ("NAIL",)) -> None:
+        for _ in range(count):
+            for sku in skus:
+                self.tell(
+                    {"type": "pos_line", "document": f"R{self.ordinal}", "kind": "sale", "sku": sku, "quantity": 5.0, "price_cents": 500}
+                )  # fmt: skip
+            self.wait(DAY_MS)
+
+    def wait(self, ms: int) -> None:
+        self.now_ms += ms
+        self.core.advance(self.now_ms)
+
+    def plan(self) -> int:
+        """Bring the plans up to date; how many classes that took."""
+        work = self.view.due()
+        if work is None:
+            return 0
+        for _ in work[1]:
+            pass
+        return work[0]
+
+    def row(self, sku: str) -> Any:
+        row = self.view.row(sku, "main")
+        return self.view.told(np.array([row], np.int64))[0] if row >= 0 else None
+
+
+@pytest.fixture
+def shop() -> Shop:
+    made = Shop()
+    made.tell({"type": "stock_count", "sku": "NAIL", "quantity": 500})
+    made.tell({"type": "stock_receipt", "sku": "NAIL", "quantity": 0, "cost_cents": 200})
+    made.days(40)
+    return made
+
+
+def test_only_what_changed_is_planned_anew(shop: Shop) -> None:
+    shop.days(1, ["NAIL", "ROPE"])
+    assert shop.plan() == 2
+    shop.wait(CHECK_MS)
+    assert shop.plan() == 0
+    shop.tell({"type": "stock_count", "sku": "ROPE", "quantity": 9})
+    assert shop.plan() == 0  # it was looked at a moment ago
+    shop.wait(CHECK_MS)
+    assert shop.plan() == 1
+    assert shop.row("ROPE").current_stock == 9
+    shop.wait(PLAN_MS)
+    assert shop.plan() == 2
+
+
+def test_terms_and_orders_are_seen_at_once(shop: Shop) -> None:
+    shop.days(1, ["NAIL", "ROPE"])
+    shop.plan()
+    shop.do(PutSupply(sku="NAIL", fields={"pack_units": 50}))
+    assert shop.plan() == 1
+    assert shop.row("NAIL").order_quantity % 50 == 0
+    shop.do(PlaceOrder(store="main", lines=[NewLine(sku="NAIL", units=70.0)]))
+    assert shop.plan() == 1
+    assert shop.row("NAIL").on_order == 70
+    shop.do(PutSupplier(supplier="S", fields={"lead_days": 3}))
+    assert shop.plan() == 2  # it may be anybody's
+    assert shop.plan() == 0
+
+
+def test_nobody_plans_while_somebody_else_does(shop: Shop) -> None:
+    work = shop.view.due()
+    assert work is not None
+    next(work[1])
+    assert shop.view.due() is None
+    work[1].close()  # type: ignore[attr-defined]
+    assert shop.view.due() is not None  # given up: somebody else may
+
+
+def test_a_row_that_another_class_took_over_has_no_plan(shop: Shop) -> None:
+    shop.plan()
+    row = shop.view.row("NAIL", "main")
+    keys = shop.core.state.cls.keys
+    shop.core.state.cls.release(np.array([row]))
+    assert keys.claim(class_key("main", "OTHER")) == row
+    assert shop.view.row("OTHER", "main") == -1
+    assert len(shop.view.rows()) == 0
+
+
+def test_a_restock_is_proposed_once_a_week_with_what_it_takes(shop: Shop) -> None:
+    shop.do(PutSupplier(supplier="S"))
+    shop.do(PutSupply(sku="NAIL", fields={"supplier": "S"}))
+
+    def proposed() -> list[Propose]:
+        return [one for one in shop.view.proposals() if one is not None]
+
+    assert proposed() == []
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 10})
+    shop.wait(CHECK_MS)
+    (one,) = proposed()
+    row = shop.row("NAIL")
+    assert (one.kind, one.target, one.store) == ("restock", "NAIL", "main")
+    assert one.data == {"units": row.suggested_order_qty, "supplier": "S", "cost_cents": 200}
+    assert one.value_cents == row.suggested_order_qty * 200 == row.order_cents
+    assert one.impact_cents == row.expected_gain_cents > 0
+    assert one.confidence == row.confidence > 0.8
+    assert one.period == "2026-W15"
+    assert not one.fallback
+    assert any("10 units" in words for words in one.reasons)
+    shop.wait(3_600_000)
+    (again,) = proposed()
+    assert decision_id(again) == decision_id(one)
+    shop.wait(7 * DAY_MS)
+    (later,) = proposed()
+    assert decision_id(later) != decision_id(one)
+
+
+def test_what_cannot_earn_is_not_proposed(shop: Shop) -> None:
+    shop.do(PutSupply(sku="NAIL", fields={"cost_cents": 600}))  # sold at 500
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 10})
+    assert not [one for one in shop.view.proposals() if one is not None]
+    assert shop.row("NAIL").suggested_order_qty > 0
+
+
+def test_days_without_stock_do_not_lower_what_is_asked_for() -> None:
+    shop = Shop()
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 150})
+    shop.days(30)  # the last unit goes on the thirtieth
+    shop.wait(15 * DAY_MS)
+    shop.plan()
+    assert shop.row("NAIL").daily_demand == pytest.approx(5.0, rel=0.02)
+    assert shop.row("NAIL").estimated_stockout_date == "2026-04-16"  # today: nothing is left
+    assert shop.row("NAIL").priority == "critical"
+
+
+def test_many_classes_are_planned_in_slices(shop: Shop) -> None:
+    many = [f"S{n}" for n in range(SLICE_ROWS + 10)]
+    shop.days(2, many)
+    work = shop.view.due()
+    assert work is not None
+    assert work[0] == len(many) + 1 > FEW
+    assert sum(1 for _ in work[1]) > 10
+    assert len(shop.view.rows()) == len(many) + 1
+
+
+def test_a_model_speaks_for_classes_with_four_weeks_behind_them(shop: Shop) -> None:
+    """A scorer that has answered for both classes; one is a week old."""
+    shop.days(7, ["NAIL", "YOUNG"])
+    state = shop.core.state
+    names = ["abc", "xyz", "pattern"]
+    for days in (7, 14):
+        names += [f"units_{days}d", *(f"units_{days}d_p{q}" for q in (50, 90, 95, 99))]
+    told = [0, 1, 2, 42.0, 40, 60, 66, 80, 84.0, 82, 108, 116, 134]
+    values = np.tile(np.array(told, np.float32), (state.cls.keys.limit, 1))
+    slot = SimpleNamespace(
+        active=SimpleNamespace(
+            number=3,
+            manifest=SimpleNamespace(columns=[SimpleNamespace(name=n) for n in names]),
+        ),
+        shown=SimpleNamespace(
+            values=values,
+            held=lambda rows: np.ones(len(rows), bool),
+            by=np.full(state.cls.keys.limit, 3),
+        ),
+    )
+    empty = SimpleNamespace(active=None, shown=None)
+    scorer: Any = SimpleNamespace(slots={"inventory": slot, "demand": empty})
+    rows = np.array([state.cls.keys.get(class_key("main", s)) for s in ("NAIL", "YOUNG")])
+    found = wanted(state, scorer, rows, days_of(state, rows), 0.0)
+    assert found.evidence.tolist() == [lead_time.MODEL, lead_time.SIMPLE]
+    assert found.curve.mean[0].tolist() == [42, 84, 168, 546]
+    assert found.curve.mean[1, 0] == pytest.approx(35.0)
+    assert (found.abc[0], found.xyz[0], found.pattern[0]) == (0, 1, 2)
+
+
+def test_an_order_without_a_day_comes_after_the_lead_time_and_a_late_one_tomorrow(
+    shop: Shop,
+) -> None:
+    line = [NewLine(sku="NAIL", units=5.0)]
+    shop.do(PlaceOrder(store="main", lines=line))
+    shop.do(PlaceOrder(store="main", lines=line, expected_ms=START_MS))
+    coming = Coming()
+    assert coming.refresh(shop.core.ledger) == {("NAIL", "main")}
+    assert coming.refresh(shop.core.ledger) == set()
+    state = shop.core.state
+    rows = np.array([state.cls.keys.get(class_key("main", "NAIL"))])
+    told = coming.arrivals(state, rows, shop.now_ms, np.array([9.0]))
+    assert [(float(days[0]), float(units[0])) for days, units in told] == [(1.0, 5.0), (9.0, 5.0)]
+
+
+def test_what_changed_in_the_terms_is_told_once(shop: Shop) -> None:
+    watch, ledger = Watch(), shop.core.ledger
+    assert watch.changed(ledger) == set()
+    shop.do(PutSupply(sku="NAIL", fields={"pack_units": 5}))
+    assert watch.changed(ledger) == {"NAIL"}
+    assert watch.changed(ledger) == set()
+    shop.do(PutSupply(sku="*", fields={"pack_units": 5}))
+    assert watch.changed(ledger) is None
