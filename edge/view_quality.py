@@ -51,6 +51,8 @@ Mask = NDArray[np.bool_]
 FRESH_MS = 3_600_000
 ROWS = 1_024
 """Items looked at in one slice."""
+FALSE_MOST = 0.05
+"""Most false discoveries among the relations that are said to be seen."""
 RELATIONS = 32
 """Classes whose prices are looked at in one slice."""
 THRESHOLD = "C+"
@@ -455,6 +457,7 @@ class QualityView:
 
     def _relation_rows(self, found: Items, relations: list[Relation]) -> list[RelationRow]:
         """Price paid against grade, by class."""
+        shares = quality.false_shares(relations).tolist()
         return [
             RelationRow(
                 sku=sku,
@@ -465,9 +468,12 @@ class QualityView:
                 low=_rounded(one.low),
                 high=_rounded(one.high),
                 explained=_rounded(one.explained),
-                seen=one.seen,
+                false_share=_rounded(share),
+                seen=share <= FALSE_MOST,
             )
-            for (store, sku), one in zip(self._classes(found), relations, strict=True)
+            for (store, sku), one, share in zip(
+                self._classes(found), relations, shares, strict=True
+            )
         ]
 
     def relations(self, rows: list[RelationRow], cursor: str | None) -> Relations:

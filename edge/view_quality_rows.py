@@ -185,8 +185,10 @@ class RelationRow(Struct, kw_only=True):
     """Upper end."""
     explained: float | None
     """Share of the variance of prices that grades explain."""
+    false_share: float | None
+    """Share of false discoveries if this class and all surer ones are believed."""
     seen: bool
-    """Whether the interval leaves zero out."""
+    """Whether that is at most 5 %."""
 
 
 class Relations(Struct, kw_only=True):

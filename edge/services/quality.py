@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.velocity import normal_quantile
+from edge.services.tails import q_values
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -257,6 +258,8 @@ class Relation:
     """Ends of the 95 % interval of it."""
     explained: float = math.nan
     """Share of the variance of (logarithmic) prices that grades explain."""
+    p_value: float = math.nan
+    """Chance of a slope as far from zero if there were none."""
 
     @property
     def seen(self) -> bool:
@@ -292,6 +295,7 @@ def price_relation(grade: Floats, price: Floats, weight: Floats) -> Relation:
         low=math.expm1(slope - error),
         high=math.expm1(slope + error),
         explained=1.0 - left / syy,
+        p_value=t_two_sided(slope / math.sqrt(max(left, 1e-300) / (n - 2) / sxx), n - 2),
     )
 
 
@@ -333,6 +337,28 @@ def t_quantile(q: float, freedom: int) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return float(sum(term / v**i for i, term in enumerate(terms)))
+
+
+def t_two_sided(t: float, freedom: int) -> float:
+    """Chance of a Student's t as far from zero, within 2 % of itself from 6 degrees of freedom on.
+
+    Source: D. L. Wallace, Annals of Mathematical Statistics 30 (1959).
+
+    >>> round(t_two_sided(2.228, 10), 3)
+    0.05
+    """
+    z = math.sqrt(freedom * math.log1p(t * t / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
+    return math.erfc(z / math.sqrt(2.0))
+
+
+def false_shares(found: Sequence[Relation]) -> Floats:
+    """float64[k]: share of false discoveries if each, and all surer ones, are believed; NaN: refused."""
+    told = np.array([not relation.refused for relation in found], np.bool_)
+    made = np.full(len(found), np.nan)
+    if told.any():
+        p = np.array([relation.p_value for relation in found], np.float64)[told]
+        made[told] = q_values(p)
+    return made
 
 
 # --- who is looked at next -------------------------------------------------------------------------

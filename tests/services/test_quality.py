@@ -21,6 +21,7 @@ from edge.services.quality import (
     price_relation,
     shares_told,
     t_quantile,
+    t_two_sided,
     wear,
     worn,
 )
@@ -153,6 +154,26 @@ def test_the_relation_of_price_and_grade_is_the_weighted_line() -> None:
     weighted = price_relation(grade, price, np.full(60, 2.0))
     assert weighted.per_grade == pytest.approx(twice.per_grade)
     assert weighted.high == pytest.approx(found.high)  # items are what counts, not rentals
+
+
+def test_chances_of_t_are_those_of_the_book() -> None:
+    for freedom in (6, 10, 40):
+        for t in (0.5, 2.0, 3.5):
+            assert t_two_sided(t, freedom) == pytest.approx(2 * stats.t.sf(t, freedom), rel=0.02)
+
+
+def test_of_many_classes_without_relation_hardly_one_is_believed() -> None:
+    random = np.random.default_rng(5)
+    found = [
+        price_relation(
+            random.integers(1, 10, 15).astype(float), np.exp(random.normal(7, 0.2, 15)), np.ones(15)
+        )
+        for _ in range(200)
+    ]
+    shares = quality.false_shares([*found, quality.Relation(2, "too few")])
+    assert (shares[:-1] <= 0.05).sum() <= 2
+    assert math.isnan(shares[-1])
+    assert sum(relation.seen for relation in found) > 2
 
 
 def test_intervals_of_no_relation_hold_zero_as_often_as_they_say() -> None:
