@@ -19,6 +19,9 @@ from edge.ledger.ledger import Deed, Hook, Key, Ledger, Table, Wake
 DAY_MS = 86_400_000
 GRACE_MS = 7 * DAY_MS
 """So long after the last return a contract stays open: inspections come later."""
+ITEMS_MAX = 10_000
+LINES_MAX = 2_000
+"""Of one contract; where everything is scanned under one number, that is no contract."""
 OUT = frozenset({"Rental", "Delivery"})
 WORKED_ON = frozenset({"repair", "failure", "replacement"})
 
@@ -34,6 +37,12 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Customer, pseudonymous key."""
     state: Literal["open", "returned", "closed"] = "open"
     """``open``: something is out; ``returned``: nothing is; ``closed``: settled."""
+    classes_out: int = 0
+    """Classes of which something is out."""
+    items: int = 0
+    """Items known under it; beyond ``ITEMS_MAX`` no more are told apart."""
+    lines_known: int = 0
+    """Lines known under it; beyond ``LINES_MAX`` they only count."""
     opened_ms: int
     """First event under it."""
     last_ms: int
@@ -108,6 +117,30 @@ class ContractLine(Struct, frozen=True, kw_only=True):
     """Whether its contract is closed."""
 
 
+class ContractUnits(Struct, frozen=True, kw_only=True):
+    """What is out and back of one class under a contract: sums, so that no event looks at all rows."""
+
+    contract: str
+    """Contract number."""
+    sku: str
+    """Class; empty: items of which nobody told it."""
+    rented: float = 0.0
+    """Units of rental lines."""
+    returned: float = 0.0
+    """Units of return lines."""
+    items_out: int = 0
+    """Items that went out and are not back."""
+    items_back: int = 0
+    """Items that are back."""
+    closed: bool = False
+    """Whether its contract is closed."""
+
+    @property
+    def short(self) -> bool:
+        """Whether something of it is out."""
+        return self.items_out > 0 or self.rented > max(self.returned, self.items_back) + 1e-9
+
+
 TABLES = (
     Table(
         "contracts",
@@ -135,6 +168,15 @@ TABLES = (
         is_open=lambda row: not row.closed,
         index=("contract",),
     ),
+    Table(
+        "contract_units",
+        ContractUnits,
+        ("contract", "sku"),
+        100_000,
+        kept="open",
+        is_open=lambda row: not row.closed,
+        index=("contract",),
+    ),
 )
 
 
@@ -156,7 +198,8 @@ def scanned(ledger: Ledger, event: ItemScan, told: Told) -> None:
     if event.scan_type in OUT and event.contract:
         _goes_out(ledger, event, at_ms)
         return
-    item = _item_of(ledger, event.contract, event.epc)
+    before = _item_of(ledger, event.contract, event.epc)
+    item = before
     if item is None and event.contract and event.scan_type == "Return":
         _touch(ledger, event.contract, event.store, event.customer, at_ms, 0)
         item = ContractItem(contract=event.contract, epc=event.epc)
@@ -173,26 +216,23 @@ def scanned(ledger: Ledger, event: ItemScan, told: Told) -> None:
         item = msgspec.structs.replace(item, state="picked_up")
     elif event.grade and item.state == "back":
         item = msgspec.structs.replace(item, grade_back=event.grade)
-    ledger.put(item)
-    _settle(ledger, item.contract, at_ms)
+    _put_item(ledger, before, item, at_ms)
 
 
 def _goes_out(ledger: Ledger, event: ItemScan, at_ms: int) -> None:
     before = ledger.get(ContractItem, event.contract, event.epc)
     _touch(ledger, event.contract, event.store, event.customer, at_ms, 0)
     first_ms = before.out_ms if before is not None and before.state == "out" else 0
-    ledger.put(
-        ContractItem(
-            contract=event.contract,
-            epc=event.epc,
-            sku=event.sku or (before.sku if before else ""),
-            name=event.name or (before.name if before else ""),
-            out_ms=first_ms or at_ms,
-            due_ms=before.due_ms if before else 0,
-            grade_out=event.grade or (before.grade_out if before else ""),
-        )
+    item = ContractItem(
+        contract=event.contract,
+        epc=event.epc,
+        sku=event.sku or (before.sku if before else ""),
+        name=event.name or (before.name if before else ""),
+        out_ms=first_ms or at_ms,
+        due_ms=before.due_ms if before else 0,
+        grade_out=event.grade or (before.grade_out if before else ""),
     )
-    _settle(ledger, event.contract, at_ms)
+    _put_item(ledger, before, item, at_ms)
 
 
 def told_line(ledger: Ledger, event: PosLine, told: Told) -> None:
@@ -211,37 +251,34 @@ def told_line(ledger: Ledger, event: PosLine, told: Told) -> None:
     id_ = hashlib.sha256(known.encode()).hexdigest()[:24]
     before = ledger.get(ContractLine, id_)
     more = before.units if before is not None and line < 0 else 0.0
-    ledger.put(
-        ContractLine(
-            id=id_,
-            contract=event.document,
-            kind=event.kind,
-            line=line,
-            sku=event.sku,
-            name=event.name,
-            units=more + event.quantity,
-            price_cents=event.price_cents,
-            at_ms=at_ms,
-            due_ms=due_ms,
-        )
+    row = ContractLine(
+        id=id_,
+        contract=event.document,
+        kind=event.kind,
+        line=line,
+        sku=event.sku,
+        name=event.name,
+        units=more + event.quantity,
+        price_cents=event.price_cents,
+        at_ms=at_ms,
+        due_ms=due_ms,
     )
+    _put_line(ledger, before, row, at_ms)
     if event.epc:
         _item_line(ledger, event, at_ms, due_ms)
-    _settle(ledger, event.document, at_ms)
 
 
 def _item_line(ledger: Ledger, event: PosLine, at_ms: int, due_ms: int) -> None:
     """A line that names its item says as much as a scan."""
-    item = ledger.get(ContractItem, event.document, event.epc)
+    before = ledger.get(ContractItem, event.document, event.epc)
     if event.kind == "return":
-        if item is not None:
-            ledger.put(msgspec.structs.replace(item, state="back", back_ms=at_ms))
+        if before is not None:
+            back = msgspec.structs.replace(before, state="back", back_ms=at_ms)
+            _put_item(ledger, before, back, at_ms)
         return
-    if item is None:
-        item = ContractItem(contract=event.document, epc=event.epc, out_ms=at_ms)
-    ledger.put(
-        msgspec.structs.replace(item, sku=event.sku, name=event.name or item.name, due_ms=due_ms)
-    )
+    item = before or ContractItem(contract=event.document, epc=event.epc, out_ms=at_ms)
+    item = msgspec.structs.replace(item, sku=event.sku, name=event.name or item.name, due_ms=due_ms)
+    _put_item(ledger, before, item, at_ms)
 
 
 def corrected(ledger: Ledger, event: Correction, told: Told) -> None:
@@ -254,12 +291,12 @@ def corrected(ledger: Ledger, event: Correction, told: Told) -> None:
     if item is None:
         return
     if event.scan_type in OUT and item.state == "out":
-        ledger.drop(ContractItem, item.contract, item.epc)
+        _put_item(ledger, item, None, at_ms)
     elif event.scan_type == "Return" and item.state == "back":
-        ledger.put(msgspec.structs.replace(item, state="out", back_ms=0, grade_back="", defects=[]))
+        out = msgspec.structs.replace(item, state="out", back_ms=0, grade_back="", defects=[])
+        _put_item(ledger, item, out, at_ms)
     elif event.scan_type == "Pickup" and item.state == "picked_up":
-        ledger.put(msgspec.structs.replace(item, state="out"))
-    _settle(ledger, item.contract, at_ms)
+        _put_item(ledger, item, msgspec.structs.replace(item, state="out"), at_ms)
 
 
 def maintained(ledger: Ledger, event: Maintenance, told: Told) -> None:
@@ -279,8 +316,66 @@ def _void(ledger: Ledger, contract: str, line: int | None, sku: str, at_ms: int)
         if (row.line == line if line is not None else row.sku == sku)
     ]
     if found:
-        ledger.drop(ContractLine, max(found, key=lambda row: row.at_ms).id)
-        _settle(ledger, contract, at_ms)
+        _put_line(ledger, max(found, key=lambda row: (row.at_ms, row.id)), None, at_ms)
+
+
+# -- one row more, another, or one less ----------------------------------------------------------------
+
+
+def _put_item(
+    ledger: Ledger, before: ContractItem | None, after: ContractItem | None, at_ms: int
+) -> None:
+    """Change an item under a contract, and the sums with it."""
+    known = after or before
+    assert known is not None
+    contract = ledger.get(Contract, known.contract)
+    if contract is None or (before is None and contract.items >= ITEMS_MAX):
+        return
+    if after is None:
+        ledger.drop(ContractItem, known.contract, known.epc)
+    else:
+        ledger.put(after)
+    for item, by in ((before, -1), (after, +1)):
+        if item is not None:
+            back = item.state == "back"
+            _count(ledger, item.contract, item.sku, "items_back" if back else "items_out", by)
+    more = (after is not None) - (before is not None)
+    _settle(ledger, known.contract, at_ms, items=more)
+
+
+def _put_line(
+    ledger: Ledger, before: ContractLine | None, after: ContractLine | None, at_ms: int
+) -> None:
+    """Change a line of a contract, and the sums with it."""
+    known = after or before
+    assert known is not None
+    contract = ledger.get(Contract, known.contract)
+    if contract is None:
+        return
+    room = before is not None or contract.lines_known < LINES_MAX
+    if after is None:
+        ledger.drop(ContractLine, known.id)
+    elif room:
+        ledger.put(after)
+    for line, sign in ((before, -1), (after, +1)):
+        if line is not None:
+            name = "rented" if line.kind == "rental" else "returned"
+            _count(ledger, line.contract, line.sku, name, sign * line.units)
+    more = ((after is not None) - (before is not None)) if room else 0
+    _settle(ledger, known.contract, at_ms, lines=more)
+
+
+def _count(ledger: Ledger, contract: str, sku: str, name: str, by: float) -> None:
+    """Change one sum of a class, and with it how many classes are out."""
+    row = ledger.get(ContractUnits, contract, sku) or ContractUnits(contract=contract, sku=sku)
+    now = msgspec.structs.replace(row, **{name: getattr(row, name) + by})
+    ledger.put(now)
+    if now.short != row.short:
+        whole = ledger.get(Contract, contract)
+        assert whole is not None, contract
+        ledger.put(
+            msgspec.structs.replace(whole, classes_out=whole.classes_out + now.short - row.short)
+        )
 
 
 # -- a contract as a whole ---------------------------------------------------------------------------
@@ -318,28 +413,17 @@ def _touch(
     )
 
 
-def is_out(ledger: Ledger, contract: str) -> bool:
-    """Whether anything under a contract has not come back."""
-    if any(row.state != "back" for row in ledger.by(ContractItem, "contract", contract)):
-        return True
-    back: dict[str, float] = {}
-    for row in ledger.by(ContractItem, "contract", contract):
-        back[row.sku] = back.get(row.sku, 0.0) + 1.0
-    told: dict[str, float] = {}
-    out: dict[str, float] = {}
-    for line in ledger.by(ContractLine, "contract", contract):
-        units = out if line.kind == "rental" else told
-        units[line.sku] = units.get(line.sku, 0.0) + line.units
-    return any(n > max(back.get(sku, 0.0), told.get(sku, 0.0)) + 1e-9 for sku, n in out.items())
-
-
-def _settle(ledger: Ledger, contract: str, at_ms: int) -> None:
+def _settle(ledger: Ledger, contract: str, at_ms: int, items: int = 0, lines: int = 0) -> None:
     """Whether everything is back; if so it closes later by itself."""
     row = ledger.get(Contract, contract)
-    if row is None:
-        return
-    row = msgspec.structs.replace(row, last_ms=max(row.last_ms, at_ms))
-    if is_out(ledger, contract):
+    assert row is not None, contract
+    row = msgspec.structs.replace(
+        row,
+        last_ms=max(row.last_ms, at_ms),
+        items=row.items + items,
+        lines_known=row.lines_known + lines,
+    )
+    if row.classes_out:
         ledger.put(msgspec.structs.replace(row, state="open", returned_ms=0))
         return
     if row.state == "open":
@@ -350,10 +434,9 @@ def _settle(ledger: Ledger, contract: str, at_ms: int) -> None:
 
 def _close(ledger: Ledger, row: Contract, at_ms: int, by: str, note: str) -> Contract:
     made = msgspec.structs.replace(row, state="closed", closed_ms=at_ms, closed_by=by, note=note)
-    for item in ledger.by(ContractItem, "contract", row.contract):
-        ledger.put(msgspec.structs.replace(item, closed=True))
-    for line in ledger.by(ContractLine, "contract", row.contract):
-        ledger.put(msgspec.structs.replace(line, closed=True))
+    for kind in (ContractItem, ContractLine, ContractUnits):
+        for one in ledger.by(kind, "contract", row.contract):
+            ledger.put(msgspec.structs.replace(one, closed=True))
     ledger.put(made)
     return made
 

@@ -1,19 +1,20 @@
 """Contracts follow scans and lines, whatever their order; the rows alone say what a person would."""
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.commands import Told
 from edge.events import Correction, Event, ItemScan, Maintenance, PosLine
-from edge.ledger import deeds
+from edge.ledger import contracts, deeds
 from edge.ledger.contracts import (
     GRACE_MS,
     CloseContract,
     Contract,
     ContractItem,
     ContractLine,
-    is_out,
+    ContractUnits,
 )
 from edge.ledger.ledger import Ledger
 from edge.ledger.tables import TABLES
@@ -81,8 +82,12 @@ def test_a_contract_is_open_exactly_while_something_is_out(events: list[Event]) 
     for i, event in enumerate(events):
         tell(ledger, event, 1_000 + i)
         for contract in ledger.rows(Contract).values():
-            assert is_out(ledger, contract.contract) == out_by_hand(ledger, contract.contract)
-            assert (contract.state == "open") == is_out(ledger, contract.contract)
+            assert (contract.state == "open") == out_by_hand(ledger, contract.contract)
+            assert (contract.state == "open") == (contract.classes_out > 0)
+            assert contract.items == len(ledger.by(ContractItem, "contract", contract.contract))
+            assert contract.lines_known == len(
+                ledger.by(ContractLine, "contract", contract.contract)
+            )
             assert (contract.returned_ms > 0) == (contract.state == "returned")
     copy = Ledger(TABLES)
     copy.load(ledger.save())
@@ -140,3 +145,21 @@ def test_closing_twice_is_refused_and_a_key_is_answered_alike() -> None:
     assert msgspec.json.decode(first[1])["state"] == "closed"
     assert deeds.do(ledger, CloseContract(contract="C1", key="k"), Told(3_000, 2)) == first
     assert deeds.do(ledger, CloseContract(contract="C1"), Told(3_000, 3))[0] == "unknown"
+
+
+def test_a_number_under_which_everything_is_scanned_stays_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contracts, "ITEMS_MAX", 3)
+    monkeypatch.setattr(contracts, "LINES_MAX", 2)
+    ledger = Ledger(TABLES)
+    for n in range(6):
+        tell(ledger, ItemScan(epc=f"E{n}", scan_type="Rental", contract="C1"), 1_000 + n)
+        tell(ledger, PosLine(document="C1", kind="rental", sku="CUP", line=n), 1_000 + n)
+    row = ledger.get(Contract, "C1")
+    assert row is not None
+    assert (row.items, row.lines_known) == (3, 2)
+    assert len(ledger.rows(ContractItem)) == 3
+    units = ledger.get(ContractUnits, "C1", "CUP")
+    assert units is not None
+    assert units.rented == 6.0

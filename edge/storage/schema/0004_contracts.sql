@@ -4,6 +4,9 @@ CREATE TABLE contracts (
     store VARCHAR(255) NOT NULL,
     customer TEXT NOT NULL,
     state VARCHAR(16) NOT NULL,
+    classes_out BIGINT NOT NULL,
+    items BIGINT NOT NULL,
+    lines_known BIGINT NOT NULL,
     opened_ms BIGINT NOT NULL,
     last_ms BIGINT NOT NULL,
     due_ms BIGINT NOT NULL,
@@ -51,3 +54,15 @@ CREATE TABLE contract_lines (
 );
 CREATE INDEX contract_lines_changed ON contract_lines (changed);
 CREATE INDEX contract_lines_contract ON contract_lines (contract);
+CREATE TABLE contract_units (
+    contract VARCHAR(255) NOT NULL,
+    sku VARCHAR(255) NOT NULL,
+    rented DOUBLE NOT NULL,
+    returned DOUBLE NOT NULL,
+    items_out BIGINT NOT NULL,
+    items_back BIGINT NOT NULL,
+    closed SMALLINT NOT NULL,
+    changed BIGINT NOT NULL,
+    PRIMARY KEY (contract, sku)
+);
+CREATE INDEX contract_units_changed ON contract_units (changed);
