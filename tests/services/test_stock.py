@@ -38,6 +38,12 @@ def test_stock_runs_out_when_simulated_shops_run_out(chance: float) -> None:
     assert abs(found - gone[int(chance * len(gone))]) <= 1
 
 
+def test_the_last_unit_is_gone_once_one_is_asked_for() -> None:
+    """1 - exp(-1) = 0.63 on the first day, 0.86 by the second, 0.95 by the third."""
+    days = [stock_position.run_out(poisson(1.0), column(1), [], p)[0] for p in (0.6, 0.8, 0.9)]
+    assert days == [1, 2, 3]
+
+
 def test_what_is_on_its_way_puts_it_off_unless_it_comes_too_late() -> None:
     curve = poisson(1.5, 1.5, 1.5)
     days, units = column(10, 40, 10), column(30, 30, 0)
