@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 ROWS_DRAWN = 40
+KEPT = 8
+"""Selections that are remembered."""
 RULE = (
     "calendar and memory taken out of both sides (Haugh 1976), largest of lags 0 to 14 (Sidak), "
     "false discoveries held (Benjamini & Hochberg; careful: & Yekutieli); moving together is no cause"
@@ -83,10 +85,12 @@ class CorrelationsView:
         self._looked: Looked | None = None
         self._at_ms = 0
         self._rows: list[CorrelationRow] = []
+        self._chosen: dict[tuple[float, bool], list[CorrelationRow]] = {}
 
     def take(self, looked: Looked, rows: list[CorrelationRow]) -> None:
         """What the newest look found, and its rows (``told``, made in a thread)."""
         self._looked, self._at_ms, self._rows = looked, self._sources.now_ms, rows
+        self._chosen.clear()
 
     def basis(self) -> Basis:
         """A formula speaks."""
@@ -114,9 +118,16 @@ class CorrelationsView:
 
     def rows(self, q_most: float, careful: bool) -> list[CorrelationRow]:
         """Rows whose share of false discoveries is at most ``q_most``."""
-        if careful:
-            return [row for row in self._rows if row.q_careful <= q_most]
-        return [row for row in self._rows if row.q <= q_most]
+        chosen = self._chosen.get((q_most, careful))
+        if chosen is None:
+            if careful:
+                chosen = [row for row in self._rows if row.q_careful <= q_most]
+            else:
+                chosen = [row for row in self._rows if row.q <= q_most]
+            if len(self._chosen) >= KEPT:
+                self._chosen.clear()
+            self._chosen[q_most, careful] = chosen
+        return chosen
 
     def name(self, row: CorrelationRow) -> str:
         """Name of the class."""

@@ -37,6 +37,8 @@ TRIPLES_LOOKED_AT = 50
 KEEP_MS = 10_000
 """How packs do is worked out anew after so long, and whenever a pack changes."""
 KEPT = 16
+COULD_KEEP_MS = 60_000
+GROUPS_AT_ONCE = 16
 STAGES = {
     Stage.UNKNOWN: "unknown", Stage.LAUNCH: "launch", Stage.GROWTH: "growth",
     Stage.STEADY: "steady", Stage.DECLINE: "decline", Stage.IDLE: "idle",
@@ -228,6 +230,7 @@ class PacksView:
         self._model: tuple[int, Found | None] = (0, None)
         self._shop: tuple[int, Floats] = (-1, np.zeros(WEEKS))
         self._known: dict[tuple[Any, ...], tuple[int, list[PackRow]]] = {}
+        self._could: dict[tuple[Any, ...], tuple[int, list[Candidate]]] = {}
 
     # -- what goes together ---------------------------------------------------------------------------
 
@@ -250,20 +253,39 @@ class PacksView:
         """Pairs that could have been seen in them."""
         return self._table.tests if self._table is not None else 0
 
-    def pairs(self, sku: str | None, store: str | None, q_most: float) -> list[PairRow]:
-        """Pairs of the history with a q-value up to ``q_most``."""
+    def pair_rows(self, sku: str | None, store: str | None, q_most: float) -> Ints:
+        """int64[n]: rows of pairs of the history with a q-value up to ``q_most``."""
+        table = self._table
+        if table is None:
+            return np.zeros(0, np.int64)
+        rows = np.flatnonzero(table.judged.q <= q_most)
+        for of, wanted in ((0, store), (2, sku)):
+            if wanted is not None:
+                named = [
+                    i for i, key in enumerate(table.keys) if key.partition("\x1f")[of] == wanted
+                ]
+                keep = np.isin(table.first[rows], named)
+                if of:
+                    keep |= np.isin(table.second[rows], named)
+                rows = rows[keep]
+        return rows
+
+    def pair_sorting(self, rows: Ints, name: str) -> Floats:
+        """float64[n]: a column to sort pairs by."""
+        if self._table is None:
+            return np.zeros(0)
+        column = self._table.documents if name == "documents" else getattr(self._table.judged, name)
+        return np.asarray(column[rows], np.float64)
+
+    def pairs(self, rows: Ints) -> list[PairRow]:
+        """The pairs of one page."""
         table = self._table
         if table is None:
             return []
-        keep = table.judged.q <= q_most
-        rows = np.flatnonzero(keep)
         made = []
         for i in rows.tolist():
-            one, other = table.keys[table.first[i]], table.keys[table.second[i]]
-            of, _, a = one.partition("\x1f")
-            b = other.partition("\x1f")[2]
-            if (store is not None and of != store) or (sku is not None and sku not in (a, b)):
-                continue
+            of, _, a = table.keys[table.first[i]].partition("\x1f")
+            b = table.keys[table.second[i]].partition("\x1f")[2]
             told = {name: round(float(getattr(table.judged, name)[i]), 6) for name in (
                 "support", "confidence_ab", "confidence_ba", "lift", "lift_low", "lift_high",
                 "lift_plain")}  # fmt: skip
@@ -297,16 +319,31 @@ class PacksView:
 
     # -- packs that could be ---------------------------------------------------------------------------
 
-    def candidates(
-        self, saving_cents: float, store: str | None = None
-    ) -> Iterator[list[Candidate]]:
-        """Packs worth making or considering, some at each step; those that exist are left out."""
-        found = self._found()
-        if found is None:
+    def looking(self, saving_cents: float, store: str | None = None) -> Iterator[None]:
+        """Work out packs that could be, if that is not known or a minute old; some at each step."""
+        same = self._asked(saving_cents, store)
+        known = self._could.get(same)
+        if known is not None and self._sources.now_ms - known[0] < COULD_KEEP_MS:
             return
-        groups = self._groups(found, store)
-        for start in range(0, len(groups), 16):
-            yield self._candidates(found, groups[start : start + 16], saving_cents)
+        found, made = self._found(), []
+        groups = self._groups(found, store) if found is not None else []
+        for start in range(0, len(groups), GROUPS_AT_ONCE):
+            assert found is not None
+            made += self._candidates(found, groups[start : start + GROUPS_AT_ONCE], saving_cents)
+            yield
+        if len(self._could) >= KEPT:
+            self._could.clear()
+        self._could[same] = self._sources.now_ms, made
+
+    def candidates(self, saving_cents: float, store: str | None = None) -> list[Candidate]:
+        """Packs worth making or considering, after ``looking``; those that exist are left out."""
+        known = self._could.get(self._asked(saving_cents, store))
+        return known[1] if known is not None else []
+
+    def _asked(self, saving_cents: float, store: str | None) -> tuple[Any, ...]:
+        rows = self._sources.core.ledger.rows(Pack).values()
+        offered = tuple([(row.id, row.changed_ms) for row in rows])
+        return saving_cents, store, self._table_ms, self._columns.model_number, offered
 
     def _groups(self, found: Found, store: str | None) -> list[tuple[int, ...]]:
         """Positions of the pairs that make each candidate: one, or three for a triple."""
@@ -542,9 +579,10 @@ class PacksView:
         """Packs worth making or taking apart now; ``None`` lets others work."""
         period = datetime.fromtimestamp(self._state.today * DAY_MS / 1_000, UTC).strftime("%Y-%m")
         basis = self.candidates_basis()
-        for some in self.candidates(0.0):
-            yield from (_to_create(one, period, basis) for one in some if one.action == "create")
+        for _ in self.looking(0.0):
             yield None
+        found = self.candidates(0.0)
+        yield from (_to_create(one, period, basis) for one in found if one.action == "create")
         for row in self.packs(None, "offered", 0.0):
             if row.advice == "dissolve":
                 yield _to_dissolve(row, period)

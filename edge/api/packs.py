@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.lists import Listing, ListQuery
+from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.query import Text
 from edge.ledger.packs import CreatePack, DissolvePack, Pack, PackPart
 from edge.view_basis import Basis
@@ -199,10 +199,9 @@ def performance(api: Api, call: Call[PerformanceQuery, Path]) -> PackPerformance
 async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRecommendations:
     """Packs worth making, with what they would bring; packs that had better be taken apart."""
     view, query = api.view_of(PacksView), call.query
-    found: list[Candidate] = []
-    for some in view.candidates(query.saving_cents, query.store):
-        found += some
+    for _ in view.looking(query.saving_cents, query.store):
         await asyncio.sleep(0)
+    found = view.candidates(query.saving_cents, query.store)
     page = CANDIDATES.page(query, found)
     rows = view.packs(query.store, "offered", query.saving_cents)
     return PackRecommendations(
@@ -215,10 +214,12 @@ async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRe
 def co_demand(api: Api, call: Call[PairsQuery, Path]) -> CoDemand:
     """Pairs of classes that go out together more often than chance says."""
     view, query = api.view_of(PacksView), call.query
-    page = PAIRS.page(query, view.pairs(query.sku, query.store, query.q_most))
+    sort, falling = PAIRS.arrangement(query)
+    rows = view.pair_rows(query.sku, query.store, query.q_most)
+    page, cursor = arranged(query, "co-demand", rows, view.pair_sorting(rows, sort), falling)
     return CoDemand(
         basis=view.candidates_basis(), counted_ms=view.counted_ms, counted_days=view.counted_days,
-        tests=view.tests, pairs=page.rows, next_cursor=page.next_cursor,
+        tests=view.tests, pairs=view.pairs(page), next_cursor=cursor,
     )  # fmt: skip
 
 
