@@ -65,6 +65,11 @@ class Copy(Protocol):
         """Number of the newest change that it is known to hold."""
         ...
 
+    @property
+    def heard(self) -> bool:
+        """Whether it said so itself since the start."""
+        ...
+
 
 class Analytics:
     """One daemon's tables. ``copy``: whose rows must not go before it holds them."""
@@ -212,7 +217,9 @@ class Analytics:
         await self._run(partial(changes.trim_gone, copied=copied))
         given_up = 0
         while await self._used() > self._settings.uncopied_max_bytes:
-            fine, lost = await self._run(partial(analytics.give_up, ages=ages, copied=copied))
+            fine, lost = await self._run(
+                partial(analytics.give_up, copied=copied, also_uncopied=True)
+            )
             given_up += lost
             if not fine + lost:
                 break
@@ -223,13 +230,16 @@ class Analytics:
 
     async def _copied(self) -> int:
         """How far the copy is; remembered over a restart. Without a copy nobody is waited for."""
-        if self._copy is None:
-            return EVERYTHING
-        holds = self._copy.holds
         known = await self._writer.read(lambda c: changes.value_of(c, changes.COPIED))
-        if holds > known:
+        if self._copy is None:
+            holds = EVERYTHING
+        elif self._copy.heard:  # also where it came back empty
+            holds = self._copy.holds
+        else:
+            holds = known if known != EVERYTHING else 0  # no copy was wanted when that was noted
+        if holds != known:
             await self._run(_note(changes.COPIED, holds))
-        return max(holds, known)
+        return holds
 
     async def _used(self) -> int:
         told = await self._writer.read(analytics.used_bytes)
@@ -237,15 +247,13 @@ class Analytics:
 
     def _ages(self) -> Ages:
         told, today = self._settings, self._state.today
-        before = {
-            "analytics_predictions": (
-                "prediction_date",
-                moment(self._before(told.predictions_days)),
-            ),
-            "ml_feature_store": ("feature_timestamp", moment(self._before(told.features_days))),
-            "external_data_factors": ("measurement_date", moment(self._before(told.factors_days))),
-            "daily_sales": ("day", analytics.date(today - int(told.sales_days))),
+        moments = {
+            "analytics_predictions": moment(self._before(told.predictions_days)),
+            "ml_feature_store": moment(self._before(told.features_days)),
+            "external_data_factors": moment(self._before(told.factors_days)),
+            "daily_sales": analytics.date(today - int(told.sales_days)),
         }
+        before = {table: (column, moments[table]) for table, column in analytics.AGED.items()}
         return Ages(before)
 
     def _before(self, days: float) -> int:

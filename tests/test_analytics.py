@@ -34,8 +34,9 @@ ITEMS = 20
 class Holds:
     """A copy that holds so much."""
 
-    def __init__(self, holds: int) -> None:
+    def __init__(self, holds: int, heard: bool = True) -> None:
         self.holds = holds
+        self.heard = heard
 
 
 class Days:
@@ -330,6 +331,23 @@ def test_beyond_the_limit_the_oldest_goes_copied_rows_first_and_that_is_said(
             assert left[0] == 20_000 - left[1] + 1  # the oldest went
             assert told.given_up_rows == 20_000 - left[1] - 4_000
             assert "before the copy" in told.trouble
+
+    run(main)
+
+
+def test_how_far_the_copy_was_is_remembered_over_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with days(tmp_path) as shop:
+            told = Analytics(shop.config, shop.core, shop.writer)
+            assert await told._copied() == EVERYTHING  # no copy is wanted
+            told._copy = Holds(0, heard=False)
+            assert await told._copied() == 0  # one is wanted now, and did not speak yet
+            told._copy = Holds(70)
+            assert await told._copied() == 70
+            told._copy = Holds(0, heard=False)
+            assert await told._copied() == 70  # as it was before the restart
+            told._copy = Holds(5)
+            assert await told._copied() == 5  # it came back empty, and is filled again
 
     run(main)
 

@@ -494,6 +494,15 @@ class Ages(Struct, frozen=True):
     before: dict[str, tuple[str, str]]
 
 
+AGED = {
+    "analytics_predictions": "prediction_date",
+    "ml_feature_store": "feature_timestamp",
+    "external_data_factors": "measurement_date",
+    "daily_sales": "day",
+}
+"""Tables whose rows go in time, and the column that says how old they are."""
+
+
 def trim(connection: sqlite3.Connection, ages: Ages, copied: int) -> int:
     """Remove a slice of the rows that are old and that the copy holds; how many went. Until 0."""
     removed = 0
@@ -555,19 +564,20 @@ def _row_bytes(connection: sqlite3.Connection, table: str) -> int:
     return int(2.0 * float(mean))
 
 
-def give_up(connection: sqlite3.Connection, ages: Ages, copied: int) -> tuple[int, int]:
+def give_up(connection: sqlite3.Connection, copied: int, *, also_uncopied: bool) -> tuple[int, int]:
     """Room at any price: the oldest slice of the largest table, copied rows first.
 
     (copied rows that went, rows that went although no copy holds them).
     """
-    largest = max(ages.before, key=lambda table: used_bytes(connection)[table][1])
-    column = ages.before[largest][0]
-    for condition, kept in (("<=", False), (">", True)):
-        removed = connection.execute(
-            f"DELETE FROM {largest} WHERE rowid IN (SELECT rowid FROM {largest}"
-            f" WHERE changed {condition} ? ORDER BY {column} LIMIT ?)",
-            (copied, 4 * SLICE_ROWS),
-        ).rowcount
-        if removed:
-            return (0, removed) if kept else (removed, 0)
+    sizes = used_bytes(connection)
+    largest = sorted(AGED, key=lambda name: -sizes[name][1])
+    for condition in ("<=", ">") if also_uncopied else ("<=",):
+        for table in largest:
+            removed = connection.execute(
+                f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table}"
+                f" WHERE changed {condition} ? ORDER BY {AGED[table]} LIMIT ?)",
+                (copied, 4 * SLICE_ROWS),
+            ).rowcount
+            if removed:
+                return (removed, 0) if condition == "<=" else (0, removed)
     return 0, 0

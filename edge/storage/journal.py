@@ -34,7 +34,7 @@ import structlog
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
 from edge.records import Batch, Effects, Message, Replayed
-from edge.storage import migrations, packing
+from edge.storage import analytics, changes, migrations, packing
 from edge.storage.field import drop_oldest_quarter, kept_bytes
 from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
 from edge.storage.tables import (
@@ -647,18 +647,32 @@ class Journal:
         """After :class:`JournalFull`: remove one slice of the oldest batches whatever their age.
 
         When none may go and the derived tables use more than half of the journal's limit, their
-        oldest quarter goes instead: else they could fill the limit for good. Predictions that wait
-        for what happens and daily history go last, in this order, or first where they take the
-        most: models are trained on history.
+        oldest quarter goes instead: else they could fill the limit for good. First of all rows that
+        are only there for others to ask in SQL, as far as a copy holds them. Predictions that wait
+        for what happens and daily history go late, in this order, or first where they take the
+        most: models are trained on history. Last go rows for SQL that no copy holds.
         How many rows went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
         """
         limit = DERIVED_SHARE * self._settings.journal_max_bytes
         removed = self.trim(1 << 62, keep_after_seq)
         if not removed and self._derived_bytes() > limit:
             removed = (
-                self._give_up_derived() or self._give_up_predictions() or self._give_up_history()
+                self._give_up_tables(also_uncopied=False)
+                or self._give_up_derived()
+                or self._give_up_predictions()
+                or self._give_up_history()
+                or self._give_up_tables(also_uncopied=True)
             )
         return removed
+
+    def _give_up_tables(self, *, also_uncopied: bool) -> int:
+        """Remove a slice of the rows that are only there to be asked in SQL; how many went."""
+        with self._transaction():
+            copied = changes.value_of(self._connection, changes.COPIED)
+            fine, lost = analytics.give_up(self._connection, copied, also_uncopied=also_uncopied)
+        if lost:
+            log.error("tables_give_up_rows", rows=lost, limit="storage.journal_max_bytes")
+        return fine + lost
 
     def _derived_bytes(self) -> int:
         """About what all other tables use: what the batches do not."""

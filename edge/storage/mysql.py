@@ -104,6 +104,11 @@ class Copier:
         return self.state.position
 
     @property
+    def heard(self) -> bool:
+        """Whether the database said so itself since the start."""
+        return self.state.known
+
+    @property
     def trouble(self) -> str:
         """What is wrong, for people; empty: nothing."""
         told = self.state

@@ -11,7 +11,7 @@ import pytest
 from edge.config import Config, Storage
 from edge.errors import JournalBusy, JournalFull
 from edge.records import Batch, DeadLetter, Effects, Gap, Message, TimelineEntry
-from edge.storage import field
+from edge.storage import analytics, changes, field
 from edge.storage import journal as journal_module
 from edge.storage.field import Packed
 from edge.storage.journal import FILE_NAME, Journal
@@ -89,6 +89,35 @@ def test_predictions_that_wait_give_way_oldest_first_and_never_stop_ingest(tmp_p
     assert 0 < len(days) < 40
     assert days == sorted(days)
     assert min(days) > 5
+    journal.close()
+
+
+@pytest.mark.parametrize("copied", [0, 1 << 62], ids=["uncopied", "copied"])
+def test_rows_for_sql_that_fill_the_limit_give_way_and_never_stop_ingest(
+    tmp_path: Path, copied: int
+) -> None:
+    shop = Storage(disk_reserve_bytes=0, journal_max_bytes=LEAST_BYTES)
+    journal = Journal.open(tmp_path, shop)
+    journal.write_field(lambda c: changes.note(c, changes.COPIED, copied))
+    gave_way = 0
+    for day in range(400):
+        rows = [("w", f"f{i}", "", analytics.moment(day * 86_400_000), 1.5, "x" * 90, 1.0, "")
+                for i in range(20)]  # fmt: skip
+        part = analytics.Rows(analytics.FACTORS, rows)
+        journal._room_checked_at = float("-inf")
+        try:
+            journal.write_field(lambda c, part=part: analytics.write(c, part), 8_000)
+        except JournalFull:
+            assert journal.make_room(0) > 0, "ingest would stop for ever"
+            gave_way += 1
+    assert gave_way
+    journal._room_checked_at = float("-inf")
+    journal.append(Batch(1, 0, 1, [Message("a", b"x", 1)]))
+    days = journal._connection.execute(
+        "SELECT min(measurement_date), max(measurement_date) FROM external_data_factors"
+    ).fetchone()
+    assert days[0] > analytics.moment(10 * 86_400_000)
+    assert days[1] >= analytics.moment(395 * 86_400_000)
     journal.close()
 
 
