@@ -38,7 +38,7 @@ KEEP_MS = 10_000
 """How packs do is worked out anew after so long, and whenever a pack changes."""
 KEPT = 16
 COULD_KEEP_MS = 60_000
-GROUPS_AT_ONCE = 16
+GROUPS_AT_ONCE = 8
 STAGES = {
     Stage.UNKNOWN: "unknown", Stage.LAUNCH: "launch", Stage.GROWTH: "growth",
     Stage.STEADY: "steady", Stage.DECLINE: "decline", Stage.IDLE: "idle",
