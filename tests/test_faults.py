@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.broker import Broker
+from edge.ledger.suppliers import PutSupplier, Supplier
+from edge.storage.journal import JournalReader
 from tests.corridor import replay, run, until
 from tests.storage.conftest import OPEN_WAL, FailingDisk
 from tests.test_app import ROOT, asked, reads, served, shop, tell, written
@@ -74,6 +77,49 @@ def test_on_a_full_disk_nothing_is_acknowledged_reads_go_on_and_room_heals_it(
         core = replay(tmp_path / "var", config)[0]
         assert core.digest() == daemon.pipeline.core.digest()
         assert "messages_redelivered" not in core.state.counters
+
+    run(main)
+
+
+def test_on_a_full_disk_no_row_of_the_ledger_is_lost_or_doubled_and_readyz_tells_the_truth(
+    broker: Broker, tmp_path: Path, disk: FailingDisk
+) -> None:
+    config = shop(tmp_path / "var", broker)
+    names = [f"S{i:03d}" for i in range(60)]
+
+    def command(name: str, note: str) -> bytes:
+        return msgspec.json.encode(PutSupplier(supplier=name, fields={"note": note}))
+
+    async def main() -> None:
+        async with served(config) as (daemon, client):
+            pipeline = daemon.pipeline
+            for name in names[:20]:
+                pipeline.tell("$rfid3/do", command(name, "before"))
+            ledger = pipeline.core.ledger
+            await until(lambda: ledger.count(Supplier) == 20)
+            disk.write_error[OPEN_WAL] = sqlite3.SQLITE_FULL
+            for name in names:
+                pipeline.tell("$rfid3/do", command(name, "while it was full"))
+            await until(lambda: pipeline.progress.condition == "full")
+            status, problem = await asked(client, "/readyz")
+            assert status == 503
+            assert "journal: no room" in problem["detail"]
+            assert (await asked(client, "/api/items"))[0] == 200
+            assert ledger.count(Supplier) == 20  # nothing is believed before it is durable
+            disk.heal()
+            await until(lambda: ledger.count(Supplier) == 60)
+            await until(lambda: pipeline.progress.condition == "running")
+            assert (await asked(client, "/readyz"))[0] == 200
+            await pipeline.flush()
+        stored = JournalReader.open(tmp_path / "var")
+        rows = stored._connection.execute(
+            "SELECT supplier, note, changed FROM suppliers ORDER BY supplier"
+        ).fetchall()
+        stored.close()
+        assert [row[:2] for row in rows] == [(name, "while it was full") for name in names]
+        assert len({changed for *_, changed in rows}) == 60  # each has its own place in the copy
+        core = replay(tmp_path / "var", config)[0]
+        assert core.digest() == daemon.pipeline.core.digest()
 
     run(main)
 
