@@ -320,6 +320,11 @@ def interpret(model: Loaded, n: int) -> Float32:
     return answers
 
 
+def others(model: Loaded) -> Ints:
+    """int64[m]: rows of the last call that the model could not speak of."""
+    return _instead.get(model, _NOBODY)[0]
+
+
 _Instead = tuple[Ints, Float32]
 _NOBODY: _Instead = (np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
 _instead: WeakKeyDictionary[Loaded, _Instead] = WeakKeyDictionary()

@@ -76,6 +76,8 @@ class ServiceAtEdge:
     """Rows of the first slice of a model, while nobody knows yet how long it takes."""
     prepare: Callable[[FeatureState, Ints, Loaded], None] = tabular.prepare
     interpret: Callable[[Loaded, int], Floats] = tabular.interpret
+    others: Callable[[Loaded], Ints] = tabular.others
+    """int64[m]: which of the rows interpreted last somebody else answered in the model's place."""
     unfit: Callable[[Manifest], str] = _fit
     """Why a model that the door let in cannot be asked all the same; empty: it can."""
     stand_in: Callable[[FeatureState, int, Loaded], str | None] = _nobody
@@ -143,6 +145,7 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         slice_first=1,
         prepare=demand.prepare,
         interpret=demand.interpret,
+        others=demand.others,
         unfit=demand.unfit,
         stand_in=demand.stand_in,
     ),

@@ -267,8 +267,11 @@ class Scorer:
         by_features = model.plan is not None and model.side is None
         x = model.plan.x[: len(rows)] if by_features and model.plan is not None else None
         into.put(rows, found, self.state.now_ms, model.number)
-        trouble = model.conduct.answered(x, found)
-        if model.conduct.odd_rows:
+        others = slot.at_edge.others(model)
+        # nobody is to blame for what somebody else said in its place, such as that nothing is known
+        own = np.delete(found, others, axis=0) if len(others) else found
+        trouble = model.conduct.answered(x, own) if len(own) else None
+        if model.conduct.odd_rows or len(others):
             odd = ~np.isfinite(found).all(axis=1)
             into.drop(rows[odd])
         if trouble is not None:
@@ -336,7 +339,7 @@ class Scorer:
             return False
         for value in answers:
             if not -_HUGE < value < _HUGE:  # not a number, or not finite
-                model.conduct.odd_rows += 1
+                model.conduct.odd_rows += not len(slot.at_edge.others(model))
                 return False
         slot.shown.put_one(row, answers, self.state.now_ms, model.number)
         return True

@@ -32,6 +32,14 @@ def interpret(model: Loaded, n: int) -> Floats:
     return answers
 
 
+def others(model: Loaded) -> NDArray[np.int64]:
+    """int64[0]: every row was answered by the model itself."""
+    return _NONE
+
+
+_NONE = np.zeros(0, np.int64)
+
+
 def one(state: FeatureState, row: int, model: Loaded) -> list[float] | Trouble:
     """The answers for one row, by the shortest way: few calls into numpy."""
     if model.plan is not None:

@@ -1,6 +1,7 @@
 """Scoring: what is touched is scored once, by whoever's turn it is, in slices; and how models fail."""
 
 import asyncio
+import dataclasses
 import math
 from typing import Any
 
@@ -212,6 +213,22 @@ def test_a_failing_model_is_let_go_and_its_answers_with_it(why: str) -> None:
     assert slot.shown is not None
     assert not slot.shown.held(core.state.item.keys.live()).any()
     assert not scorer.one(SERVICE, int(core.state.item.keys.live()[0]))
+
+
+def test_nobody_is_blamed_for_what_another_said_in_his_place() -> None:
+    core, _, _ = a_core()
+    scorer, troubles = a_scorer(core)
+    slot = scorer.slots[SERVICE]
+    slot.at_edge = dataclasses.replace(
+        everybody, others=lambda model: np.arange(len(core.state.item.keys.live()))
+    )
+    model = models.loaded(core.state, content=FAILURES["nan"])
+    scorer.use(SERVICE, model)
+    beat(scorer, 2)
+    assert troubles.told == []
+    assert slot.active is model
+    assert slot.shown is not None
+    assert not slot.shown.held(core.state.item.keys.live()).any()  # "nothing is known" is no number
 
 
 def test_a_failing_shadow_leaves_the_active_model_alone() -> None:
