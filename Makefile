@@ -26,7 +26,7 @@ export PIP_ROOT_USER_ACTION = ignore
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench backtest torture hostile wheels lint types layers setup lock upgrade clean stale trainer starter
+.PHONY: help demo run test check bench backtest impact torture hostile wheels lint types layers setup lock upgrade clean stale trainer starter
 .DELETE_ON_ERROR:
 # One after the other: the goals share one virtual environment and apt.
 .NOTPARALLEL:
@@ -66,6 +66,9 @@ bench: $(DONE)/bench mosquitto mariadbd  ## The figures, as tables and JSON
 backtest: $(DONE)/bench  ## Forecasts against public tables in DATA=folder, e.g. ARGS="--quick"
 	@test -n "$(DATA)" || { echo 'Say where the tables are: make backtest DATA=folder'; exit 1; }
 	@$(BIN)/python -m bench.backtest --data "$(DATA)" $(ARGS)
+
+impact: $(DONE)/dev  ## A simulated year with the proposals carried out, and without, e.g. ARGS="--seeds 3"
+	@$(BIN)/python -m bench.impact $(ARGS)
 
 torture: $(DONE)/dev mosquitto  ## kill -9 under load, KILLS=200 times from SEED=1
 	@$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED) $(ARGS)

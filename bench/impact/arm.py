@@ -1,0 +1,261 @@
+"""One arm of the comparison: the world alone, or the world with a daemon whose proposals are carried out.
+
+The daemon is the real one, with the models that are shipped; its clock is the world's. It hears what
+the shop's devices say and nothing else. Staff say yes to every proposal that the limits allow.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.impact.world import SERVICE_CENTS, SUPPLIER, Money, World
+from edge.app import Daemon, running
+from edge.clock import ManualClock
+from edge.commands import TOPIC, Command
+from edge.config import (
+    Api,
+    Config,
+    DecisionSettings,
+    Ingest,
+    Maintenance,
+    Models,
+    Mqtt,
+    Storage,
+)
+from edge.decisions.deeds import Approve
+from edge.decisions.rows import Decision
+from edge.inference import starter
+from edge.inference.registry import Command as Deed
+from edge.ledger.suppliers import PutSupplier, PutSupply
+from edge.simulate.days import DAY_MS, DaysSettings
+
+HOUR_MS = 3_600_000
+MODELS_TOPIC = "$rfid3/models"
+PATIENCE_S = 120.0
+KINDS = ("restock", "pricing", "maintenance")
+"""What the world can do; packs are told to the till alone."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and how large a shop."""
+
+    seed: int
+    warm_days: int = 180
+    """Lived alike in both arms; the daemon watches and does nothing."""
+    days: int = 365
+    kinds: tuple[str, ...] = KINDS
+    trains: bool = True
+    """Whether models are trained once, on the days before those that count."""
+
+    def world(self) -> World:
+        """The shop on its first day."""
+        return World(DaysSettings(seed=self.seed, days=self.warm_days + self.days + 1))
+
+
+def without(plan: Plan) -> Money:
+    """The shop as it has always been run."""
+    world = plan.world()
+    for _ in range(plan.warm_days):
+        world.next_day()
+    _begin(world)
+    for _ in range(plan.days):
+        world.next_day()
+    return world.money
+
+
+def _begin(world: World) -> None:
+    """The year that counts: prices stand where the list says, in both arms."""
+    world.money = Money()
+    world.moves_prices = False
+    for kind in (*world._rented, *world._sold):
+        kind.price_cents = kind.list_cents
+
+
+class Driver:
+    """The world's days, told to a daemon."""
+
+    def __init__(self, plan: Plan, world: World, daemon: Daemon, clock: ManualClock) -> None:
+        self.plan = plan
+        self.world = world
+        self.daemon = daemon
+        self.clock = clock
+        self.done: set[str] = set()
+        self.status: dict[str, int] = {}
+
+    async def day(self) -> None:
+        """One day, until midnight has passed and everything is scored."""
+        messages = self.world.next_day()
+        for message in messages:
+            self._reach(message.arrival_ms)
+            self.daemon.pipeline.inbox.put(message, 0)
+        await self._applied()
+        day = self.world.settings.first_day + self.world.done
+        self._reach(day * DAY_MS + 60_000)
+        self.daemon.pipeline.tell("$rfid3/beat", b"{}")
+        await self._applied()
+        await self._scored()
+
+    def _reach(self, at_ms: int) -> None:
+        self.clock.advance(max(0, at_ms - self.clock.now_ms()))
+
+    async def command(self, *commands: Command) -> None:
+        """Post commands and wait until they are applied."""
+        for command in commands:
+            self.daemon.pipeline.tell(TOPIC, msgspec.json.encode(command))
+        await self._applied()
+
+    async def _applied(self) -> None:
+        pipeline = self.daemon.pipeline
+        while (
+            len(pipeline.inbox)
+            or pipeline.progress.waiting_since  # a commit is under way
+            or pipeline.behind
+            or pipeline._tail.seq > pipeline.applied_seq
+        ):
+            await asyncio.sleep(0.001)
+
+    async def _scored(self) -> None:
+        scoring = self.daemon.scoring
+        assert scoring is not None
+        while scoring.scorer.busy:
+            await scoring.scorer.beat()
+            slots = [s for s in scoring.scorer.slots.values() if s.active is not None]
+            today = scoring.scorer.state.today
+            if all(s.cursor < 0 and (s.at_edge.when != "day" or s.day == today) for s in slots):
+                return
+            await asyncio.sleep(0)
+
+    async def decide(self) -> None:
+        """Ask for proposals, say yes to all that may be done, and do them."""
+        assert self.daemon.proposals is not None
+        await self.daemon.proposals.round()
+        await self._applied()
+        ledger = self.daemon.pipeline.core.ledger
+        waiting = [
+            one
+            for status in ("proposed", "pending")
+            for one in ledger.by(Decision, "status", status)
+            if one.kind in self.plan.kinds and one.impact_cents >= 0
+        ]
+        await self.command(*(Approve(id=one.id, by="staff", override=True) for one in waiting))
+        for one in ledger.by(Decision, "status", "executed"):
+            if one.id not in self.done and one.kind in self.plan.kinds:
+                self.done.add(one.id)
+                self._carry_out(one)
+
+    def _carry_out(self, one: Decision) -> None:
+        day = self.world.settings.first_day + self.world.done
+        data: dict[str, Any] = one.data
+        self.status[one.kind] = self.status.get(one.kind, 0) + 1
+        match one.kind:
+            case "restock":
+                self.world.order(one.target, round(float(data["units"])), day)
+            case "pricing":
+                self.world.price(one.target, int(data["price_cents"]))
+            case "maintenance":
+                self.world.service(one.target, day)
+
+
+async def _with(plan: Plan, directory: Path) -> tuple[Money, dict[str, int]]:
+    world = plan.world()
+    first_ms = world.settings.first_day * DAY_MS
+    clock = ManualClock(first_ms)
+    config = Config(
+        mqtt=Mqtt(enabled=False),
+        api=Api(enabled=False),
+        ingest=Ingest(beat_ms=2, inbox_max=100_000),
+        storage=Storage(directory=str(directory), snapshot_every_events=10_000_000),
+        models=Models(),
+        maintenance=Maintenance(  # what its owner knows: nothing is paid but what the books show
+            labour_cents=0,
+            service_parts_cents=SERVICE_CENTS,
+            emergency_factor=1.0,
+            failure_cents=0,
+            failure_days=2.5,
+        ),
+        decisions=DecisionSettings(dry_run=False, daily_budget_cents=2**50, propose_every_s=86_400),
+    )
+    await asyncio.to_thread(starter.install, directory / "models", directory / "keys")
+    async with running(config, clock) as daemon:
+        driver = Driver(plan, world, daemon, clock)
+        await _models_answer(daemon)
+        await driver.command(
+            PutSupplier(supplier=SUPPLIER, fields={"lead_days": 5.5, "order_cost_cents": 500}),
+            PutSupply(sku="*", fields={"supplier": SUPPLIER, "holding_rate": 0.25}),
+            *(
+                PutSupply(
+                    sku=kind.sku, fields={"supplier": SUPPLIER, "cost_cents": world.cost(kind)}
+                )
+                for kind in world._by_sku.values()
+            ),
+        )
+        for _ in range(plan.warm_days):
+            await driver.day()
+        if plan.trains:
+            await _trained(daemon, driver, directory)
+        _begin(world)
+        if "restock" in plan.kinds:
+            world.habits = False
+        for sku in world._by_sku:
+            world.tell_price(sku)
+        for _ in range(plan.days):
+            await driver.decide()
+            await driver.day()
+    return world.money, driver.status
+
+
+async def _trained(daemon: Daemon, driver: Driver, directory: Path) -> None:
+    """Models of the shop's own days so far take the place of the shipped ones, as after a night."""
+    scoring = daemon.scoring
+    assert scoring is not None
+    await daemon.pipeline.flush()
+    file = directory / "train.toml"
+    file.write_text(f'[shop]\nstore = "main"\n[storage]\ndirectory = "{directory}"\n')
+    for verb in ("fit", "publish"):
+        order = [sys.executable, "-m", "edge", "train", verb, "-c", str(file)]
+        more = ["--force"] if verb == "publish" else ["--nice", "0"]
+        process = await asyncio.create_subprocess_exec(
+            *order, *more, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            print(f"train {verb}: {said.decode()[-600:]}", file=sys.stderr)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE_S
+    before = {name: slot.active for name, slot in scoring.scorer.slots.items()}
+    while loop.time() < until:
+        waiting = [
+            one
+            for service in before
+            for one in scoring.registry.at(service, "candidate", "shadow", "canary")
+            if one.usable
+        ]
+        for one in waiting:
+            told = Deed(do="promote", service=one.service, version=one.version, why="trained")
+            daemon.pipeline.tell(MODELS_TOPIC, msgspec.json.encode(told))
+        await asyncio.sleep(0.5)
+        new = [n for n, slot in scoring.scorer.slots.items() if slot.active is not before[n]]
+        if len(new) == len(before):
+            break
+    driver.status["trained"] = len(new)
+
+
+async def _models_answer(daemon: Daemon) -> None:
+    """Until the shipped models have passed the door."""
+    scoring = daemon.scoring
+    assert scoring is not None
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PATIENCE_S
+    while not all(slot.active is not None for slot in scoring.scorer.slots.values()):
+        assert loop.time() < until, "the shipped models did not come in"
+        await asyncio.sleep(0.1)
+
+
+def with_proposals(plan: Plan, directory: Path) -> tuple[Money, dict[str, int]]:
+    """The same shop with a daemon; also how many decisions of each kind were carried out."""
+    return asyncio.run(_with(plan, directory))
