@@ -220,7 +220,7 @@ def test_nobody_is_blamed_for_what_another_said_in_his_place() -> None:
     scorer, troubles = a_scorer(core)
     slot = scorer.slots[SERVICE]
     slot.at_edge = dataclasses.replace(
-        everybody, others=lambda model: np.arange(len(core.state.item.keys.live()))
+        slot.at_edge, others=lambda model: np.arange(len(core.state.item.keys.live()))
     )
     model = models.loaded(core.state, content=FAILURES["nan"])
     scorer.use(SERVICE, model)
