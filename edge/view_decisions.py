@@ -82,6 +82,10 @@ class DecisionsView:
         """Every decision that is remembered."""
         return [row_of(one) for one in self._ledger.rows(Decision).values()]
 
+    def decisions(self) -> Iterable[Decision]:
+        """The same as they are remembered, for who shows a few of them."""
+        return self._ledger.rows(Decision).values()
+
     def one(self, of: str) -> DecisionDetail | None:
         """One of them."""
         found = self._ledger.get(Decision, of)

@@ -429,12 +429,15 @@ class PricingView:
 
     # -- competitors ----------------------------------------------------------------------------------
 
-    def competitors(self, sku: str | None, store: str | None) -> list[CompetitorRow]:
+    def competing(self, sku: str | None, store: str | None) -> list[CompetitorPrice]:
         """Every price of a competitor that is kept."""
         ledger = self._sources.core.ledger
         found = ledger.by(CompetitorPrice, "sku", sku) if sku else [
             *ledger.rows(CompetitorPrice).values()]  # fmt: skip
-        found = [one for one in found if store is None or one.store == store]
+        return [one for one in found if one.store == store] if store is not None else found
+
+    def competitors(self, found: Sequence[CompetitorPrice]) -> list[CompetitorRow]:
+        """Some of them, beside our own price."""
         ours = self._ours(sorted({(one.store, one.sku) for one in found}))
         return [self._competitor(one, ours.get((one.store, one.sku))) for one in found]
 

@@ -158,7 +158,7 @@ async def _reply(
     """A record or an Answer as a response, as gzip where that pays."""
     answer = made if isinstance(made, Answer) else Answer(made, media=endpoint.media)
     body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
-    body, encoding = await pack(body, request.headers.get("Accept-Encoding", ""))
+    body, encoding = await pack(body, request.headers.get("Accept-Encoding", ""), answer.lasting)
     headers |= {"Content-Type": answer.media, **answer.headers}
     if encoding:
         headers["Content-Encoding"] = encoding

@@ -1,5 +1,6 @@
 """``/api/contracts``: what went out, what came back, what is missing or damaged, and its charges. No rules."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -97,9 +98,12 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
         closed = await api.tables.ledger_rows(
             Contract, {"state": "closed"}, order="-opened_ms", limit=CLOSED_MAX
         )
-    rows = {row.contract: row for row in (*closed, *view.rows())}
+    rows: Iterable[Contract] = view.rows()
+    if closed:  # one that was closed a moment ago may stand in both
+        rows = {row.contract: row for row in (*closed, *rows)}.values()
     wanted = call.query.overdue
-    found = [row for row in rows.values() if wanted is None or view.overdue(row) == wanted]
+    found = [row for row in rows if wanted is None or view.overdue(row) == wanted]
+    found.reverse()  # the newest first: the page is soon full of what belongs there
     page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]
     return ContractList(view.basis(), shown, page.next_cursor)

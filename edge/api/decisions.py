@@ -31,7 +31,7 @@ from edge.decisions.deeds import (
     SetSafeguards,
     Undo,
 )
-from edge.decisions.rows import Safeguards, Status
+from edge.decisions.rows import Decision, Safeguards, Status
 from edge.view_basis import Basis
 from edge.view_decisions import (
     DecisionDetail,
@@ -39,6 +39,7 @@ from edge.view_decisions import (
     DecisionsView,
     KindSummary,
     SafeguardsNow,
+    row_of,
 )
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -201,7 +202,7 @@ class SafeguardsAnswer(CommandAnswer, kw_only=True):
     """The limits as they are now; null while that is not decided."""
 
 
-DECISIONS: Listing[DecisionRow] = Listing(
+DECISIONS: Listing[Decision] = Listing(
     "decisions",
     key=("id",),
     sorts=("id", "changed_ms", "created_ms", "confidence", "impact_cents", "value_cents"),
@@ -230,8 +231,9 @@ async def _decide(
 def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
     """A page of what is remembered."""
     view = api.view_of(DecisionsView)
-    page = DECISIONS.page(call.query, view.rows())
-    return Decisions(basis=view.basis(), decisions=page.rows, next_cursor=page.next_cursor)
+    page = DECISIONS.page(call.query, view.decisions())
+    shown = [row_of(decision) for decision in page.rows]
+    return Decisions(basis=view.basis(), decisions=shown, next_cursor=page.next_cursor)
 
 
 def get_decision(api: Api, call: Call[Query, DecisionPath]) -> DecisionDetail:

@@ -32,12 +32,12 @@ class Index(Struct):
 
 def index(api: Api, call: Call[Query, Path]) -> Answer:
     """The list of endpoints."""
-    return Answer(api.documents["index"])
+    return Answer(api.documents["index"], lasting=True)
 
 
 def openapi(api: Api, call: Call[Query, Path]) -> Answer:
     """This API as an OpenAPI 3.1 document."""
-    return Answer(api.documents["openapi"])
+    return Answer(api.documents["openapi"], lasting=True)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

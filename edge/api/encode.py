@@ -3,6 +3,7 @@
 import asyncio
 import re
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -36,10 +37,17 @@ def gzip(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-async def pack(body: bytes, accept_encoding: str) -> tuple[bytes, str]:
+@lru_cache(8)
+def _gzip_once(body: bytes) -> bytes:
+    return gzip(body)
+
+
+async def pack(body: bytes, accept_encoding: str, lasting: bool = False) -> tuple[bytes, str]:
     """(body, content encoding): gzip when the body is large and the client takes it."""
     if len(body) <= GZIP_ABOVE_BYTES or not accepts_gzip(accept_encoding):
         return body, ""
+    if lasting:  # the same at every request: the very object, so finding it costs nothing
+        return _gzip_once(body), "gzip"
     if len(body) <= THREAD_ABOVE_BYTES:
         return gzip(body), "gzip"
     return await asyncio.to_thread(gzip, body), "gzip"

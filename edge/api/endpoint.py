@@ -112,6 +112,8 @@ class Answer:
     status: int = 200
     media: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    lasting: bool = False
+    """Whether the body is the same bytes at every request."""
 
 
 Handler = Callable[[Api, Call[Any, Any]], Any]

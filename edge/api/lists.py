@@ -100,7 +100,8 @@ class Listing(Generic[R]):
     def _paged(self, query: ListQuery, rows: Iterable[R]) -> Iterator[Page[R]]:
         """The page as of the rows looked at so far, slice by slice; at least once."""
         sort, falling = self.arrangement(query)
-        place = _place(attrgetter(sort), _key_of(self.key), falling)
+        value = attrgetter(sort)
+        place = _place(value, _key_of(self.key), falling)
         passing = self._passing(query)
         after = _after(query, self.name)
         start = None if after is None else _checked(after, 2 + len(self.key))
@@ -108,7 +109,10 @@ class Listing(Generic[R]):
         waiting = iter(rows)
         while True:
             part = list(islice(waiting, SLICE_ROWS))
-            found = [(place(row), row) for row in part if all(passes(row) for passes in passing)]
+            looked = (
+                _near(part, value, picked[-1][0], falling) if len(picked) > query.limit else part
+            )
+            found = [(place(row), row) for row in looked if all(passes(row) for passes in passing)]
             if start is not None:
                 found = [(p, row) for p, row in found if _beyond(p, start, falling)]
             if len(picked) > query.limit:
@@ -138,6 +142,16 @@ class Listing(Generic[R]):
             if wanted is not None:
                 made.append(_equals(how, wanted) if isinstance(how, str) else _asks(how, wanted))
         return made
+
+
+def _near(rows: list[R], value: Extract, last: tuple[Any, ...], falling: bool) -> list[R]:
+    """Those that may still come before ``last``: most rows of a long list are judged by this alone."""
+    empty, border = last[0] != falling, last[1]
+    if empty:
+        return rows
+    if falling:
+        return [row for row in rows if (found := value(row)) is not None and found >= border]
+    return [row for row in rows if (found := value(row)) is not None and found <= border]
 
 
 def _first(pair: tuple[Any, Any]) -> Any:

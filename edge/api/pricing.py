@@ -13,7 +13,7 @@ from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.ledger.price_tests import PriceTest, PriceTestBlock, StartPriceTest, StopPriceTest
-from edge.ledger.prices import DropCompetitorPrice, Price, SetPrice
+from edge.ledger.prices import CompetitorPrice, DropCompetitorPrice, Price, SetPrice
 from edge.services.price_test import BLOCKS_MAX
 from edge.view_basis import Basis
 from edge.view_price_tests import PricePlan, PriceTestRow, PriceTestsView, Wish, planned
@@ -276,6 +276,15 @@ COMPETITORS: Listing[CompetitorRow] = Listing(
     order="desc",
     filters={"competitor": "competitor"},
 )
+COMPETING: Listing[CompetitorPrice] = Listing(
+    COMPETITORS.name,
+    key=COMPETITORS.key,
+    sorts=COMPETITORS.sorts,
+    sort=COMPETITORS.sort,
+    order=COMPETITORS.order,
+    filters={"competitor": "competitor"},
+)
+"""The same of rows as they are kept, which have all but the gap."""
 TESTS: Listing[PriceTestRow] = Listing(
     "price-tests",
     key=("id",),
@@ -351,9 +360,15 @@ async def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> Elasticit
 def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> CompetitorPrices:
     """What competitors charge, as far as somebody saw it."""
     view = api.view_of(PricingView)
-    page = COMPETITORS.page(call.query, view.competitors(call.query.sku, call.query.store))
-    basis = view.counted()
-    return CompetitorPrices(basis=basis, prices=page.rows, next_cursor=page.next_cursor)
+    query = call.query
+    found = view.competing(query.sku, query.store)
+    if query.sort == "gap":  # the one thing that every row must be worked out for
+        page = COMPETITORS.page(query, view.competitors(found))
+        shown, cursor = page.rows, page.next_cursor
+    else:
+        told = COMPETING.page(query, found)
+        shown, cursor = view.competitors(told.rows), told.next_cursor
+    return CompetitorPrices(basis=view.counted(), prices=shown, next_cursor=cursor)
 
 
 async def drop_competitor(api: Api, call: Call[DropQuery, CompetitorPath]) -> Answer:
