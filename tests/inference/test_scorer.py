@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.core import Core
 from edge.features.catalog import matrix
+from edge.inference import tabular
 from edge.inference.manifest import Entities, Service
 from edge.inference.model import CONSTANT_ROWS, Loaded
 from edge.inference.predict import SERVICES
@@ -219,8 +221,14 @@ def test_nobody_is_blamed_for_what_another_said_in_his_place() -> None:
     core, _, _ = a_core()
     scorer, troubles = a_scorer(core)
     slot = scorer.slots[SERVICE]
+    asked: list[int] = []
+
+    def interpret(model: Loaded, n: int) -> NDArray[np.float32]:
+        asked.append(n)
+        return tabular.interpret(model, n)
+
     slot.at_edge = dataclasses.replace(
-        slot.at_edge, others=lambda model: np.arange(len(core.state.item.keys.live()))
+        slot.at_edge, interpret=interpret, others=lambda model: np.arange(asked[-1])
     )
     model = models.loaded(core.state, content=FAILURES["nan"])
     scorer.use(SERVICE, model)
