@@ -222,9 +222,11 @@ def offered(market: Market) -> Floats:
 
     Rounded towards the present price, so that rounding leaves no rail.
     """
-    price = market.price_cents[:, None] * (1 + CHANGES)
-    whole = np.where(CHANGES > 0, np.floor(price + 1e-6), np.ceil(price - 1e-6))
-    return np.where(CHANGES == 0, market.price_cents[:, None], whole)
+    present = market.price_cents[:, None]
+    price = present * (1 + CHANGES)
+    dearer = np.maximum(np.floor(price + 1e-6), present)
+    cheaper = np.minimum(np.ceil(price - 1e-6), present)
+    return np.where(CHANGES > 0, dearer, np.where(CHANGES < 0, cheaper, present))
 
 
 def allowed(market: Market, rails: Rails) -> tuple[Bools, Ints]:

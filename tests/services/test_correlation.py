@@ -62,6 +62,17 @@ def test_of_unrelated_series_hardly_any_are_called_related() -> None:
     assert np.mean(naive) > 0.3  # what a plain table of correlations would call significant
 
 
+def test_a_season_that_both_share_relates_nothing() -> None:
+    random = np.random.default_rng(12)
+    t, k = 730, 40
+    season = np.sin(2 * np.pi * (FIRST + np.arange(t)) / 365.25 + 0.3)
+    factors = 3 * season + random.normal(size=(6, t))
+    units = random.poisson(np.exp(2 + 0.8 * season) * np.ones((k, 1))).astype(np.float64)
+    found, _ = correlate(units, factors, FIRST)
+    assert len(found.discoveries()) == 0
+    assert (found.p < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+
+
 def test_of_shops_without_a_season_hardly_any_has_one() -> None:
     random = np.random.default_rng(4)
     t = 500

@@ -141,10 +141,19 @@ def test_rails_hold_and_say_so() -> None:
 
 
 def test_a_price_far_from_its_baseline_may_only_come_back() -> None:
-    low = replace(example([-3.0, -0.2]), baseline_cents=np.array([1500.0, 1500.0]))
+    low = replace(example([-3.0, -0.2, -0.2]), baseline_cents=np.array([1500.0, 1500.0, 2000.0]))
     change = advise(low).change
     assert change[0] == 0
     assert change[1] > 0
+    assert change[2] == pytest.approx(0.2)  # still outside, but nearer
+
+
+def test_wide_beliefs_keep_the_mean_that_they_were_told() -> None:
+    wide = replace(example([-1.0]), units_low=np.array([20.0]), units_high=np.array([300.0]))
+    found = advise(wide)
+    assert found.units_now[0] == pytest.approx(100.0)
+    assert found.revenue_now.mean[0] == pytest.approx(100_000)
+    assert found.revenue_now.low[0] < 40_000 < 200_000 < found.revenue_now.high[0]
 
 
 def test_rounding_to_cents_leaves_no_rail_and_a_price_of_few_cents_is_left_alone() -> None:
