@@ -23,6 +23,7 @@ from edge.view_components import Ages, ComponentsView
 from edge.view_fleet import (
     DAY_MS,
     HORIZONS,
+    HOUR_MS,
     Items,
     class_money,
     date_of,
@@ -93,6 +94,8 @@ class Book:
     services: list[ServiceRow]
     classes: list[ClassReturn]
     parts: list[PartsRow]
+    feed: bytes
+    """The plan as an iCalendar feed."""
 
     @property
     def waiting(self) -> int:
@@ -164,6 +167,7 @@ class MaintenanceView:
         rows = np.flatnonzero(plan.day >= 0)
         rows = rows[np.lexsort((-plan.saves[rows], plan.day[rows]))]
         fallback = bool(len(found)) and not bool(found.by_model.all())
+        services = [self._service(gathered, plan, row) for row in rows.tolist()]
         return Book(
             plan=plan,
             today=found.today,
@@ -172,9 +176,10 @@ class MaintenanceView:
             weighed_days=gathered.inputs.costs.window_days,
             version=gathered.version,
             basis=self._basis(found, fallback),
-            services=[self._service(gathered, plan, row) for row in rows.tolist()],
+            services=services,
             classes=classes,
             parts=self._parts_by_week(gathered.ages, plan),
+            feed=self._feed(plan, services, _served_days(found, rows), found.now_ms),
         )
 
     def _basis(self, found: Items, fallback: bool) -> Basis:
@@ -246,27 +251,30 @@ class MaintenanceView:
             for way, every, worth in told
         ]
 
-    def calendar(self, book: Book) -> str:
-        """The plan as an iCalendar feed."""
+    def _feed(
+        self, plan: Plan, services: list[ServiceRow], served: list[int], made_ms: int
+    ) -> bytes:
+        """The plan as an iCalendar feed; ``served``: day of each item's last service."""
         shop = self._sources.config.shop.store
         entries = [
             ical.Entry(
-                uid=f"service-{row.epc}-{book.plan.first_day // 7}@{shop}.rfid3",
+                uid=f"service-{row.epc}-{since}@{shop}.rfid3",  # the same until it is served
                 day=row.day,
                 days=1,
                 summary=f"Service {row.name or row.sku} ({row.epc[-8:]})",
                 description=(
                     f"Item {row.epc}, class {row.sku}\n{row.hours:g} h, crew {row.crew}\n"
-                    f"Probability of a failure within {book.plan.days} days: {row.probability:.0%}\n"
+                    f"Probability of a failure within {plan.days} days: {row.probability:.0%}\n"
                     f"Expected to save {row.saves_cents / 100:.2f}"
                 ),
                 location=row.store,
                 categories=("maintenance", row.crew),
+                sequence=made_ms // HOUR_MS,
             )
-            for row in book.services
+            for row, since in zip(services, served, strict=True)
         ]
-        stamp = str(np.datetime64(book.made_ms // 1000, "s")) + "Z"
-        return ical.calendar(f"Maintenance of {shop}", entries, stamp)
+        stamp = str(np.datetime64(made_ms // 1000, "s")) + "Z"
+        return ical.calendar(f"Maintenance of {shop}", entries, stamp).encode()
 
     def probability(self, epc: str, made: Prediction | None) -> Probability | None:
         """One item; ``None``: nobody knows it. ``made``: what the service says of it."""
@@ -478,6 +486,13 @@ class MaintenanceView:
 
 
 _EVER = ("repairs_total", "repair_cost_cents_total", "revenue_cents_total")
+
+
+def _served_days(found: Items, rows: Ints) -> list[int]:
+    """Day of the last service or repair of these items, days since 1970-01-01; 0: never."""
+    newest = np.maximum(found.col["last_maintenance_ms"], found.col["last_repair_ms"])
+    days: list[int] = (newest[rows] // DAY_MS).tolist()
+    return days
 
 
 def _class_of(key: str) -> tuple[str, str]:

@@ -73,6 +73,28 @@ def test_a_plan_is_kept_for_an_hour_and_never_beyond_the_day() -> None:
     assert not view.of_today(DAYS)
 
 
+def test_a_service_keeps_its_identity_in_the_calendar_when_the_plan_is_made_anew() -> None:
+    def events(view: MaintenanceView) -> dict[str, str]:
+        drained(view.making(drained(view.gathering(DAYS))))
+        book = view.book(DAYS)
+        assert book is not None
+        told = book.feed.decode().replace("\r\n ", "").split("BEGIN:VEVENT")[1:]
+        made = [
+            dict(line.split(":", 1) for line in one.splitlines() if ":" in line) for one in told
+        ]
+        assert len({one["UID"] for one in made}) == len(made) == len(book.services)
+        return {row.epc: one["UID"] for row, one in zip(book.services, made, strict=True)}
+
+    core = a_core()
+    view = MaintenanceView(Sources(core, core.config))
+    first = events(view)
+    core.advance(core.now_ms + 9 * 24 * HOUR_MS)
+    then = events(view)
+    both = set(first) & set(then)
+    assert both
+    assert all(first[epc] == then[epc] for epc in both)
+
+
 def test_plans_of_few_lengths_are_kept() -> None:
     core = Core(Config())
     core.advance(1_790_000_000_000)

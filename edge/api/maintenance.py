@@ -234,7 +234,7 @@ async def schedule(api: Api, call: Call[ScheduleQuery, Path]) -> Schedule | Answ
     book = await _book(api, call.query.days)
     if isinstance(book, Answer):
         return book
-    page = SERVICES.page(call.query, book.services)
+    page = await SERVICES.page_of_many(call.query, book.services)
     return api.view_of(MaintenanceView).schedule(book, page.rows, page.next_cursor)
 
 
@@ -243,8 +243,7 @@ async def schedule_feed(api: Api, call: Call[DaysQuery, Path]) -> Answer:
     book = await _book(api, call.query.days, FEED_PATIENCE_S)
     if isinstance(book, Answer):
         return book
-    text = api.view_of(MaintenanceView).calendar(book)
-    return Answer(text.encode(), media=ICS)
+    return Answer(book.feed, media=ICS)
 
 
 async def resources(api: Api, call: Call[DaysQuery, Path]) -> Resources | Answer:
@@ -259,7 +258,7 @@ async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
     if isinstance(book, Answer):
         return book
     view = api.view_of(MaintenanceView)
-    page = CLASSES.page(call.query, book.classes)
+    page = await CLASSES.page_of_many(call.query, book.classes)
     return view.returns(book, page.rows, page.next_cursor)
 
 
@@ -288,7 +287,7 @@ async def components(api: Api, call: Call[ComponentsQuery, Path]) -> Components:
     epc = identity_of(query.epc) if query.epc else None
     name = part_name(query.component) if query.component else None
     rows = await in_slices(view.rows(epc, name))
-    page = PARTS.page(query, rows)
+    page = await PARTS.page_of_many(query, rows)
     return Components(
         basis=view.counted(),
         kinds=await in_slices(view.kinds(name)),

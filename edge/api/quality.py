@@ -241,7 +241,7 @@ async def price_relation(api: Api, call: Call[RelationQuery, Path]) -> Relations
     if isinstance(book, Answer):
         return book
     view = api.view_of(QualityView)
-    page = CLASSES.page(call.query, book.relations)
+    page = await CLASSES.page_of_many(call.query, book.relations)
     return view.relations(page.rows, page.next_cursor)
 
 
