@@ -8,7 +8,7 @@ here awaits; what is likely or best is ``edge.services.inventory``'s word.
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -20,14 +20,19 @@ from edge.decisions.transitions import OPEN
 from edge.features.business import class_key
 from edge.inference.codes import CODES
 from edge.ledger.catalogue import CatalogueClass
-from edge.ledger.orders import OrderLine
-from edge.ledger.suppliers import Supply
-from edge.services import budget, inventory, lead_time, reorder, stock_position
+from edge.ledger.suppliers import Supplier, Supply
+from edge.services import budget, inventory, lead_time, stock_position
 from edge.services.counts import Floats
 from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms, Worth
 from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
 from edge.services.stock_position import Position
 from edge.view_basis import Basis, Sources
+from edge.view_inventory_types import (
+    Recommendation,
+    Recommendations,
+    StockRow,
+    SupplierTotal,
+)
 from edge.view_stock_columns import (
     COST_SOURCES,
     Coming,
@@ -67,215 +72,6 @@ FORMULA = (
 )
 
 R = TypeVar("R", bound=Struct)
-Priority = Literal["low", "medium", "high", "critical"]
-Kind = Literal["sale", "rental"]
-
-
-class StockRow(Struct, kw_only=True, gc=False):
-    """One class in one store: what is there, what is asked for, what to order."""
-
-    product_id: str
-    """The class; the same as ``sku``."""
-    sku: str
-    """Class or SKU."""
-    store: str
-    """Store."""
-    name: str
-    """Name."""
-    category: str
-    """Category."""
-    kind: Kind
-    """``rental``: units come back, so the stock is a fleet; ``sale``: they do not."""
-    current_stock: float
-    """Units in the store."""
-    on_rent: float
-    """Units out on rent."""
-    in_service: float
-    """Units in inspection, repair or cleaning."""
-    reserved: float
-    """Units promised to customers."""
-    on_order: float
-    """Units on their way from suppliers."""
-    position: float
-    """Stock and units on their way, less what is promised."""
-    owned: float | None
-    """Rentals: units owned; null: a sale."""
-    reorder_point: float | None
-    """Sales: order at this position or below. Rentals: the fleet that serves ``service_level``."""
-    reorder_point_by_hand: bool
-    """Whether somebody set it in the terms."""
-    safety_stock: float | None
-    """Part of it that is not expected to be needed; null: a rental."""
-    suggested_order_qty: float
-    """Units to order now; 0: none."""
-    order_quantity: float | None
-    """Units of the cheapest order, whenever one is due; null: a rental."""
-    eoq: float | None
-    """Economic order quantity before packs and minimum; null: a rental."""
-    lead_time_days: float
-    """Days from order to receipt."""
-    lead_time_sd_days: float
-    """Deviation of that."""
-    service_level: float
-    """Share of order cycles without a stock-out (sales), of requests served (rentals)."""
-    daily_demand: float
-    """Units asked for a day over the next four weeks."""
-    lead_time_demand: float
-    """Units asked for until an order placed now is there, expected."""
-    chance_of_stockout: float
-    """Sales: probability of running out before an order placed now is there. Rentals: share of
-    requests that find nothing."""
-    cover_days: float | None
-    """Days that the stock lasts; null: nothing is asked for, or a rental."""
-    estimated_stockout_date: str | None
-    """Day by which the stock is gone as likely as not, orders on their way reckoned with; null: not
-    within a year, or a rental."""
-    early_stockout_date: str | None
-    """Day by which it is gone with probability 0.1."""
-    fill_rate: float | None
-    """Share of units served when ordering as suggested; rentals: with the right fleet."""
-    priority: Priority
-    """How much it matters to order: ``low`` where nothing is to be ordered."""
-    order_cents: int | None
-    """Cost of the suggested order, cents; null: no cost is known."""
-    expected_gain_cents: int | None
-    """What it is expected to earn over not ordering, cents; null: cost or price is not known."""
-    roi: float | None
-    """The gain over the cost."""
-    confidence: float
-    """Probability that ordering earns more than not ordering."""
-    unit_cost_cents: int | None
-    """Cost of a unit, cents."""
-    cost_source: Literal["unknown", "terms", "receipt", "catalogue", "assumed"]
-    """Where that is from; ``assumed``: a share of the price."""
-    price_cents: int | None
-    """Price of a unit or of a rental, cents."""
-    supplier: str
-    """Who sells it."""
-    evidence: Literal["simple", "history", "model"]
-    """What the demand is known from."""
-    abc: str
-    """Class by revenue."""
-    xyz: str
-    """Class by evenness."""
-    pattern: str
-    """smooth, erratic, intermittent or lumpy."""
-    requests_a_day: float | None
-    """Rentals: requests a day, those turned away included."""
-    peakedness: float | None
-    """Rentals: how much the units out vary, against a Poisson count."""
-
-
-class ComingRow(Struct, kw_only=True):
-    """Units of a class on their way."""
-
-    order: str
-    """Purchase order."""
-    supplier: str
-    """Supplier."""
-    units: float
-    """Units that have not come yet."""
-    expected_ms: int
-    """When they are expected; 0: not known."""
-
-
-class DemandPoint(Struct, kw_only=True):
-    """What will be asked for over some days."""
-
-    days: int
-    """Days from now."""
-    expected: float
-    """Units, expected."""
-    low: float
-    """No more than this with probability 0.1."""
-    high: float
-    """No more than this with probability 0.9."""
-
-
-class CheapestPair(Struct, kw_only=True):
-    """Reorder point and quantity that cost least if what is short waits and its margin is the penalty."""
-
-    reorder_point: int
-    """Order at this position or below."""
-    order_quantity: int
-    """Units."""
-    cost_cents_a_year: float
-    """Ordering, keeping and waiting, cents a year."""
-    penalty_cents: float
-    """What a unit that is short for a year is taken to cost, cents."""
-
-
-class StockDetail(Struct, kw_only=True):
-    """One class in one store."""
-
-    basis: Basis
-    """How fresh this is, and who spoke."""
-    item: StockRow
-    """How it stands."""
-    coming: list[ComingRow]
-    """What is on its way, the soonest first."""
-    demand: list[DemandPoint]
-    """What will be asked for."""
-    cheapest: CheapestPair | None
-    """Another view of the same question, by cost alone; null: a rental, or cost or price is not known."""
-
-
-class Recommendation(Struct, kw_only=True):
-    """One thing to do with money."""
-
-    rank: int
-    """1: first."""
-    action: Literal["reorder", "expand_fleet"]
-    """What."""
-    sku: str
-    """Class."""
-    store: str
-    """Store."""
-    name: str
-    """Name."""
-    units: float
-    """Units to order within the budget."""
-    wanted_units: float
-    """Units that would be ordered with money enough."""
-    cost_cents: int
-    """What they cost, cents."""
-    gain_cents: int
-    """What they are expected to earn beyond that, cents."""
-    roi: float
-    """The gain over the cost."""
-    days: float
-    """Days that the gain is over."""
-    confidence: float
-    """Probability that it earns anything."""
-    priority: Priority
-    """How much it matters."""
-    supplier: str
-    """Who sells it."""
-    why: str
-    """In words."""
-
-
-class Recommendations(Struct, kw_only=True):
-    """What to do with a budget."""
-
-    basis: Basis
-    """How fresh this is, and who spoke."""
-    budget_cents: int | None
-    """Money there is; null: no limit was given."""
-    spent_cents: int
-    """Money that is used."""
-    gain_cents: int
-    """What it is expected to earn."""
-    wanted_cents: int
-    """Money that everything that pays would take."""
-    orders: int
-    """Orders that are recommended, told or not."""
-    left_out: int
-    """Orders for which the money is short, wholly or in part."""
-    not_weighed: int
-    """Orders whose gain is not known, for want of a cost or a price."""
-    recommendations: list[Recommendation]
-    """The best return first."""
 
 
 @dataclass
@@ -375,7 +171,8 @@ class InventoryView:
         if not len(rows):
             self.ready = True
             return None
-        return len(rows), self.planning(rows)
+        whole = len(rows) == len(live_rows(self._state))
+        return len(rows), self.planning(rows, whole)
 
     def changed(self) -> Ints:
         """int64[n]: rows whose plan does not hold any more."""
@@ -400,11 +197,13 @@ class InventoryView:
             if row >= 0:
                 self._dirty.add(row)
 
-    def planning(self, rows: Ints) -> Iterator[None]:
-        """Plan ``rows`` anew, some at a time; the state may go on between two slices."""
+    def planning(self, rows: Ints, whole: bool = False) -> Iterator[None]:
+        """Plan ``rows`` anew, some at a time; the state may go on between two slices.
+
+        ``whole``: they were all there were.
+        """
         self.busy = True
         try:
-            whole = len(rows) == len(live_rows(self._state))
             begun_ms = self._sources.now_ms
             if whole:
                 self._all_dirty = False
@@ -670,13 +469,13 @@ class InventoryView:
             early_stockout_date=self._date(told["early_days"]),
             fill_rate=_number(told["fill_rate"], 4),
             priority=PRIORITIES[int(told["priority"])],  # type: ignore[arg-type]
-            order_cents=_cents(told["value"]),
-            expected_gain_cents=_cents(told["gain"]),
+            order_cents=whole_cents(told["value"]),
+            expected_gain_cents=whole_cents(told["gain"]),
             roi=_number(told["roi"], 4),
             confidence=round(told["chance"], 4),
-            unit_cost_cents=_cents(told["cost"]),
+            unit_cost_cents=whole_cents(told["cost"]),
             cost_source=COST_SOURCES[int(told["cost_source"])],  # type: ignore[arg-type]
-            price_cents=_cents(told["price"]),
+            price_cents=whole_cents(told["price"]),
             supplier=self.columns.suppliers.get(row, ""),
             evidence=EVIDENCE[int(told["evidence"])],  # type: ignore[arg-type]
             abc=_letter("abc", told["abc"]),
@@ -729,30 +528,25 @@ class InventoryView:
         listed = self._ledger.get(CatalogueClass, sku)
         return self._state.cls.text["name"].get(row, "") or (listed.name if listed else "")
 
-    # -- one class --------------------------------------------------------------------------------
-
-    def detail(self, row: int) -> StockDetail:
-        """Everything about one class."""
-        rows = np.array([row], np.int64)
-        _, terms, curve, _ = self.parts(rows)
-        (told,) = self.told(rows)
-        mean, variance = curve.mean[0], curve.variance[0]
-        levels = np.repeat((0.1, 0.9), len(KNOTS))
-        ends = reorder.point(np.tile(mean, 2), np.tile(variance, 2), levels).reshape(2, -1)
-        demand = [
-            DemandPoint(
-                days=days,
-                expected=round(float(mean[i]), 3),
-                low=float(ends[0, i]),
-                high=float(ends[1, i]),
+    def by_supplier(self, rows: Ints) -> list[SupplierTotal]:
+        """What is suggested of ``rows``, supplier by supplier, the most money first."""
+        names = [self.columns.suppliers.get(row, "") for row in rows.tolist()]
+        made = []
+        for name in sorted(set(names)):
+            mine = rows[np.array([one == name for one in names], np.bool_)]
+            value = float(np.nansum(self.columns.of["value"][mine]))
+            known = self._ledger.get(Supplier, name) if name else None
+            minimum = known.minimum_cents if known is not None else 0
+            made.append(
+                SupplierTotal(
+                    supplier=name,
+                    classes=len(mine),
+                    value_cents=round(value),
+                    minimum_cents=minimum,
+                    below_minimum=value < minimum,
+                )
             )
-            for i, days in enumerate(KNOTS)
-        ]
-        coming = [_coming(line) for line in self.coming.lines((told.sku, told.store))]
-        cheapest = None if told.kind == "rental" else _cheapest(terms, told, curve)
-        return StockDetail(
-            basis=self.basis(rows), item=told, coming=coming, demand=demand, cheapest=cheapest
-        )
+        return sorted(made, key=lambda total: (-total.value_cents, total.supplier))
 
     # -- money ------------------------------------------------------------------------------------
 
@@ -954,39 +748,12 @@ def reasons(row: StockRow) -> list[str]:
     return made
 
 
-def _coming(line: OrderLine) -> ComingRow:
-    return ComingRow(
-        order=line.id, supplier=line.supplier, units=line.coming, expected_ms=line.expected_ms
-    )
-
-
-def _cheapest(terms: Terms, told: StockRow, curve: Curve) -> CheapestPair | None:
-    """By cost alone; the margin of a lead time's wait is the penalty."""
-    margin = float(terms.price[0] - terms.cost[0])
-    if not margin > 0 or told.daily_demand <= 0 or told.lead_time_days <= 0:
-        return None
-    rate = told.daily_demand * 365
-    mean, variance = curve.at(terms.lead_days + terms.review_days, terms.lead_sd)
-    holding = float(terms.cost[0] * terms.holding_rate[0])
-    if holding <= 0 or mean[0] > 500 or rate * float(terms.order_cost[0]) / holding > 1e6:
-        return None
-    penalty = margin * 365 / told.lead_time_days
-    best = reorder.best_pair(
-        holding, penalty, float(terms.order_cost[0]), rate, float(mean[0]), float(variance[0])
-    )
-    return CheapestPair(
-        reorder_point=best.reorder_point,
-        order_quantity=best.units,
-        cost_cents_a_year=round(best.cost, 2),
-        penalty_cents=round(penalty, 2),
-    )
-
-
 def _number(value: float, digits: int = 3) -> float | None:
     return round(value, digits) if math.isfinite(value) else None
 
 
-def _cents(value: float) -> int | None:
+def whole_cents(value: float) -> int | None:
+    """An amount of money; ``None``: it is not known."""
     return round(value) if math.isfinite(value) else None
 
 

@@ -137,6 +137,12 @@ def test_what_runs_low_is_suggested_with_its_day_and_its_quantity(tmp_path: Path
         assert told["order_cents"] == told["suggested_order_qty"] * 200
         assert told["expected_gain_cents"] > 0
         assert told["confidence"] > 0.9
+        await shop.ask("PUT", "/api/suppliers/S1", json={"minimum_cents": 10_000_000})
+        await shop.ask("PUT", "/api/supply/NAIL", json={"supplier": "S1"})
+        told = (await shop.get("/api/inventory/reorder-suggestions"))["suggestions"][0]
+        (total,) = (await shop.get("/api/inventory/reorder-suggestions"))["suppliers"]
+        assert (total["supplier"], total["classes"], total["below_minimum"]) == ("S1", 1, True)
+        assert total["value_cents"] == told["order_cents"]
         alerts = await shop.get("/api/predictive/inventory/restock-alerts")
         assert alerts["counts"] == {"critical": 1, "high": 0, "medium": 0}
         assert alerts["alerts"][0]["item_id"] == "NAIL"
@@ -146,6 +152,44 @@ def test_what_runs_low_is_suggested_with_its_day_and_its_quantity(tmp_path: Path
             (row,) = csv.DictReader(io.StringIO(await got.text()))
         assert row["sku"] == "NAIL"
         assert float(row["suggested_order_qty"]) == told["suggested_order_qty"]
+
+    with_shop(tmp_path, case)
+
+
+def test_a_fair_is_bought_for_until_a_unit_more_risks_what_it_earns(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Calendar) -> None:
+        path = "/api/inventory/NAIL/buy-once"
+        even = await shop.get(path, days=14, price_cents=300, salvage_cents=100)
+        assert even["critical_ratio"] == 0.5
+        assert even["cost_cents"] == 200
+        assert even["expected_demand"] == pytest.approx(76, abs=0.01)
+        assert abs(even["units"] - 76) < 8  # the median
+        assert even["to_buy"] == max(even["units"] - 72, 0)
+        sure = await shop.get(path, days=14, price_cents=2000, salvage_cents=150)
+        assert sure["units"] > even["units"]
+        loss = await shop.get(path, days=14, price_cents=150)
+        assert (loss["units"], loss["expected_profit_cents"]) == (0, 0)
+        bad = await shop.get(path, 422, salvage_cents=200)
+        assert "no limit" in bad["detail"]
+        await shop.get("/api/inventory/CHAIR/buy-once", 422)
+        told = (await shop.get("/api/inventory/NAIL"))["order_up_to"]
+        assert told["review_days"] == 7
+        assert told["critical_ratio"] > 0.98
+        assert told["order_up_to"] > 76
+
+    with_shop(tmp_path, case)
+
+
+def test_what_each_unit_more_earns_falls(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Calendar) -> None:
+        await shop.ask("PUT", "/api/supply/CHAIR", json={"cost_cents": 4_000})
+        found = await shop.get("/api/inventory/CHAIR")
+        more = found["more_units"]
+        assert [one["owned"] for one in more] == [21, 22, 23, 24, 25, 26]
+        gains = [one["gain_cents_a_year"] for one in more]
+        assert gains == sorted(gains, reverse=True)
+        assert gains[-1] >= -4_000 * 0.5 - 1  # at worst its keeping and wear
+        assert found["order_up_to"] is None
 
     with_shop(tmp_path, case)
 

@@ -1,0 +1,84 @@
+"""Plans of stock, brought up to date by whoever asks: what the endpoints of inventory share.
+
+An answer waits for the first plan of all and for a few changed classes, never for more.
+"""
+
+import asyncio
+from collections.abc import Generator, Iterator
+from typing import Annotated, TypeVar
+
+from msgspec import Meta
+
+from edge.api.endpoint import Api, Path
+from edge.api.problems import Problem
+from edge.api.query import Text
+from edge.view_inventory import FEW, InventoryView
+
+T = TypeVar("T")
+
+
+Cents = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+class StockPath(Path):
+    """Which class."""
+
+    sku: Text
+    """Class or SKU."""
+
+
+async def planned(api: Api) -> InventoryView:
+    """The view, its plans brought up to date as far as an answer may wait for it."""
+    view = api.view_of(InventoryView)
+    work = view.due()
+    if work is not None:
+        classes, slices = work
+        if view.ready and classes > FEW:
+            _beside(api, slices)
+        else:
+            await walked(slices)
+    while not view.ready:  # somebody else makes the first plan
+        await asyncio.sleep(0.005)
+        if not view.busy and (work := view.due()) is not None:
+            await walked(work[1])
+    return view
+
+
+def _beside(api: Api, slices: Iterator[None]) -> None:
+    """Let the plans be made while answers go on with those that stand."""
+    task = asyncio.create_task(walked(slices, REST_S), name="inventory plans")
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+
+
+_TASKS: set[asyncio.Task[None]] = set()
+
+
+async def walked(slices: Iterator[None], rest_s: float = 0.0) -> None:
+    """Do work in slices, everybody else's turn between two of them."""
+    for _ in slices:
+        await asyncio.sleep(rest_s)
+
+
+REST_S = 0.002
+"""Rest after each slice of work that nobody waits for, seconds."""
+
+
+async def found_by(slices: Generator[None, None, T]) -> T:
+    """The same of work that finds something."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as ended:
+            found: T = ended.value
+            return found
+        await asyncio.sleep(0)
+
+
+def row_of(api: Api, view: InventoryView, sku: str, store: str | None) -> int:
+    """Row of a class that has a plan. Raises Problem ``unknown-class``."""
+    place = store or api.settings.shop.store
+    row = view.row(sku, place)
+    if row < 0:
+        raise Problem("unknown-class", f"Nothing is known about class {sku!r} in store {place!r}.")
+    return row
