@@ -7,6 +7,8 @@ would take longer than the model itself. No scoring here.
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import CodeType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,12 @@ class Plan:
         self._one(row, self._state.now_ms)
 
 
+@lru_cache(maxsize=64)
+def _code(source: str) -> CodeType:
+    """Compiled once for all versions of a model: it holds the interpreter, as does the loop."""
+    return compile(source, "<a plan of the feature catalogue>", "exec")
+
+
 def _compiled(state: FeatureState, reads: Sequence[catalog.Read], x: Floats) -> One:
     """A function of (row, now_ms) that fills the first row of ``x``.
 
@@ -73,6 +81,6 @@ def _compiled(state: FeatureState, reads: Sequence[catalog.Read], x: Floats) -> 
         "state": state,
         "rows": rows,
     }
-    exec(compile("\n".join(lines), "<a plan of the feature catalogue>", "exec"), scope)
+    exec(_code("\n".join(lines)), scope)
     made: One = scope["one"]  # type: ignore[assignment]
     return made
