@@ -31,7 +31,7 @@ from edge.storage.history import Chunk, unpack
 Row = tuple[Any, ...]
 Floats = NDArray[np.float64]
 
-SLICE_ROWS = 500
+SLICE_ROWS = 200
 """Rows of one transaction: a commit must not wait long behind it."""
 THIN = 10
 """Of old predictions one key in so many is kept."""
