@@ -155,6 +155,10 @@ def test_a_year_behind_a_series_has_its_share_of_the_weights() -> None:
     np.testing.assert_allclose(told[0], [0.3, 0.3, 0.4])
     np.testing.assert_array_equal(told[1], w[1])
     np.testing.assert_array_equal(with_year(w, np.array([True, True]), ("a", "b", "c")), w)
+    names = ("naive", "boosted", "yearly")
+    told = with_year(w, np.array([True, False]), names, told=True)
+    np.testing.assert_allclose(told[0], [0.3, 0.5, 0.2])  # who knows the weather gives nothing up
+    np.testing.assert_array_equal(told[1], w[1])
 
 
 def test_a_rare_series_does_not_follow_the_chances_of_a_year_ago() -> None:

@@ -27,13 +27,21 @@ YEARLY_SHARE = 0.4
 looked at: in the folds it was seldom the season that mattered, or there was no year behind them yet."""
 
 
-def with_year(weights: Floats, has_year: NDArray[np.bool_], names: Sequence[str]) -> Floats:
-    """float64[k, m]: ``weights`` with the yearly member's own share in them."""
+def with_year(
+    weights: Floats, has_year: NDArray[np.bool_], names: Sequence[str], told: bool = False
+) -> Floats:
+    """float64[k, m]: ``weights`` with the yearly member's own share in them.
+
+    ``told``: something of the days ahead is known, such as the weather. What the boosted member, who
+    looks at it, has earned then is left to it: the folds did show what it is worth.
+    """
     if "yearly" not in names:
         return weights
-    share = np.where(has_year, YEARLY_SHARE, 0.0)[:, None]
     only = np.arange(len(names)) == names.index("yearly")
-    return np.asarray((1 - share) * weights + share * only)
+    kept = weights * (np.array([name == "boosted" for name in names]) & told)
+    free = 1 - kept.sum(axis=1, keepdims=True)
+    share = np.where(has_year, YEARLY_SHARE, 0.0)[:, None]
+    return np.asarray(kept + (1 - share) * (weights - kept) + share * free * only)
 
 
 def scales(actual: Floats) -> Floats:

@@ -144,7 +144,7 @@ class DemandForecaster:
         past = self._past(series, factors, calendar, horizon)
         weight = blend.weights(past.paths, past.actual, past.recency, past.names)
         year = demand_windows.has_year(series.lately().y, series.period)
-        weight = blend.with_year(weight, year, past.names)
+        weight = blend.with_year(weight, year, past.names, bool(factors.names))
         mean = combined(past.paths, weight)
         unrest = spread.unrest(series.y, past.fold, past.calm, past.phases, horizon)
         day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon, unrest)
