@@ -162,13 +162,19 @@ class InventoryView:
     def due(self) -> tuple[int, Iterator[None]] | None:
         """(classes, slices of work) that bring the plans up to date; ``None``: they are, or somebody
         is at it."""
-        now_ms = self._sources.now_ms
-        fresh = self._ledger.version == self._version
-        if self.busy or (self.ready and fresh and now_ms < self._checked_ms + CHECK_MS):
+        if self.busy:
             return None
-        self._checked_ms, self._version = now_ms, self._ledger.version
+        now_ms = self._sources.now_ms
+        if self._version != self._ledger.version:
+            self._version = self._ledger.version
+            self._look_at_ledger()
+        told = self._all_dirty or self._dirty  # terms and orders: whoever changed them looks next
+        if self.ready and not told and now_ms < self._checked_ms + CHECK_MS:
+            return None
+        self._checked_ms = now_ms
         rows = self.changed()
         if not len(rows):
+            self._dirty.clear()  # of classes that are gone
             self.ready = True
             return None
         whole = len(rows) == len(live_rows(self._state))
@@ -177,7 +183,6 @@ class InventoryView:
     def changed(self) -> Ints:
         """int64[n]: rows whose plan does not hold any more."""
         rows = live_rows(self._state)
-        self._look_at_ledger()
         if self._all_dirty or self._sources.now_ms >= self._full_ms + PLAN_MS:
             return rows
         stale = self.columns.whose[rows] != self._state.cls.keys.hashes[rows]
@@ -530,20 +535,23 @@ class InventoryView:
 
     def by_supplier(self, rows: Ints) -> list[SupplierTotal]:
         """What is suggested of ``rows``, supplier by supplier, the most money first."""
-        names = [self.columns.suppliers.get(row, "") for row in rows.tolist()]
+        value = np.nan_to_num(self.columns.of["value"][rows]).tolist()
+        totals: dict[str, tuple[int, float]] = {}
+        for row, cents in zip(rows.tolist(), value, strict=True):
+            name = self.columns.suppliers.get(row, "")
+            classes, sum_cents = totals.get(name, (0, 0.0))
+            totals[name] = classes + 1, sum_cents + cents
         made = []
-        for name in sorted(set(names)):
-            mine = rows[np.array([one == name for one in names], np.bool_)]
-            value = float(np.nansum(self.columns.of["value"][mine]))
+        for name, (classes, cents) in totals.items():
             known = self._ledger.get(Supplier, name) if name else None
             minimum = known.minimum_cents if known is not None else 0
             made.append(
                 SupplierTotal(
                     supplier=name,
-                    classes=len(mine),
-                    value_cents=round(value),
+                    classes=classes,
+                    value_cents=round(cents),
                     minimum_cents=minimum,
-                    below_minimum=value < minimum,
+                    below_minimum=cents < minimum,
                 )
             )
         return sorted(made, key=lambda total: (-total.value_cents, total.supplier))
