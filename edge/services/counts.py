@@ -22,7 +22,7 @@ from edge.inference.velocity import normal_quantile
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-LARGE = 1_000.0
+LARGE = 10_000.0
 """Above this mean a count is as good as continuous, units."""
 POISSON_BELOW = 1e-3
 """A variance that exceeds the mean by a smaller share is a Poisson's."""

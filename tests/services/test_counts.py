@@ -75,11 +75,11 @@ def test_where_nothing_is_asked_for_nothing_is_needed() -> None:
 
 
 def test_a_large_count_is_nearly_the_gamma_that_stands_for_it() -> None:
-    m, v = column(999.0, 1001.0), column(4000.0, 4008.0)
+    m, v = column(9_999.0, 10_001.0), column(40_000.0, 40_008.0)
     below, above = counts.quantile(m, v, 0.95)
     assert abs(below - above) < 6
     assert abs(np.diff(counts.shortage(m, v, m))[0]) < 0.5
-    for units in (5.0, 900.0, 1000.0, 1100.0, 3000.0):
+    for units in (5.0, 9_800.0, 10_000.0, 10_200.0, 30_000.0):
         below, above = counts.at_most(m, v, column(units, units))
         assert abs(below - above) < 0.02
 
