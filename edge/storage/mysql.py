@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 CONNECT_S = 10.0
 ANSWER_S = 120.0
 """A statement that takes longer is given up, and the connection with it."""
+DEFINE_S = 1_800.0
+"""The same of making or changing all tables."""
 BACK_OFF_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 REFUSED = frozenset({1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025})
 """What a database says of a row that it cannot hold: too long, out of range, not what is allowed."""
@@ -152,12 +154,13 @@ class Copier:
 
         thread = threading.Thread(target=work, name="mysql-copy", daemon=True)
         thread.start()
-        await asyncio.shield(started)
         try:
             await asyncio.Event().wait()
         finally:
+            await started
             self._stop()
             await ended.wait()
+            thread.join()  # that was its last word
 
     # -- on the thread --------------------------------------------------------------------------
 
@@ -206,10 +209,11 @@ class Copier:
         try:
             connection = await connect(self._settings)
             try:
-                await self._claim(connection)
-                await mysql_schema.upgrade(connection)
-                self._tables = changes.copied_tables(local)
-                position = await self._settle(connection, local)
+                async with asyncio.timeout(DEFINE_S):
+                    await self._claim(connection)
+                    await mysql_schema.upgrade(connection)
+                    self._tables = changes.copied_tables(local)
+                    position = await self._settle(connection, local)
                 self._tell(position=position, known=True)
                 with suppress(_EnoughError):
                     while True:
@@ -280,25 +284,22 @@ class Copier:
 
     async def _write(self, connection: Connection, told: Window, position: int) -> None:
         """One transaction: the position moves, keys go, rows come."""
-        await connection.begin()
-        try:
-            async with connection.cursor() as cursor:
-                moved = await cursor.execute(
-                    f"UPDATE {COPY} SET position = %s, updated_at = UTC_TIMESTAMP()"
-                    " WHERE name = 'copy' AND journal_id = %s AND position = %s",
-                    (told.upto, self._journal_id, position),
-                )
-                if moved != 1:
-                    raise AnotherCopier(_ANOTHER)
-                for table, keys in told.gone.items():
-                    await cursor.executemany(_delete(table), keys)
-                for table, rows in told.rows.items():
-                    await self._replace(cursor, table, [_finite(row) for row in rows])
-            await connection.commit()
-        except BaseException:
-            with suppress(*TROUBLE, RuntimeError, AttributeError):
-                await connection.rollback()
-            raise
+        await (
+            connection.begin()
+        )  # whatever goes wrong, the connection is closed: that takes it back
+        async with connection.cursor() as cursor:
+            moved = await cursor.execute(
+                f"UPDATE {COPY} SET position = %s, updated_at = UTC_TIMESTAMP()"
+                " WHERE name = 'copy' AND journal_id = %s AND position = %s",
+                (told.upto, self._journal_id, position),
+            )
+            if moved != 1:
+                raise AnotherCopier(_ANOTHER)
+            for table, keys in told.gone.items():
+                await cursor.executemany(_delete(table), keys)
+            for table, rows in told.rows.items():
+                await self._replace(cursor, table, [_finite(row) for row in rows])
+        await connection.commit()
 
     async def _replace(self, cursor: Any, table: Copied, rows: list[Row]) -> None:
         """Put the rows there; one that the database cannot hold is left out, counted and said."""
@@ -325,7 +326,7 @@ class Copier:
         self._tell(refused_rows=self.state.refused_rows + 1, refused=why)
 
     def _trouble(self, error: BaseException) -> None:
-        why = f"{error}" or type(error).__name__
+        why = f"{error}" or ("no answer" if isinstance(error, TimeoutError) else repr(error))
         with suppress(*TROUBLE):  # how far behind it is grows while it is away
             local = connect_readonly(self._directory)
             self._tell(newest=changes.newest(local))

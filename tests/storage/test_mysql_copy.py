@@ -18,7 +18,7 @@ import pytest
 
 from edge.config import Mysql, Storage
 from edge.servers import MariaDb
-from edge.storage import changes, mysql_schema
+from edge.storage import changes, mysql, mysql_schema
 from edge.storage.journal import Journal, connect_readonly
 from edge.storage.mysql import AnotherCopier, Copier, CopyState
 from tests.databases import Database
@@ -279,6 +279,40 @@ def test_with_the_database_killed_again_and_again_the_shop_goes_on_and_nothing_i
         running.caught_up(journal)
         assert running.copier.state.refused_rows == 0
     assert copied_rows(journal.directory, database) == local_rows(journal.directory)
+
+
+def test_a_database_that_stands_still_is_left_and_found_again(
+    journal: Journal, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "ANSWER_S", 0.5)
+    monkeypatch.setattr(mysql, "CONNECT_S", 1.0)
+    database = Database(mariadb, "shop")
+    sale(journal, ("2026-01-01", "chair", 1.0))
+    with Running(copier(journal, database)) as running:
+        running.caught_up(journal)
+        os.kill(mariadb.pid, signal.SIGSTOP)
+        try:
+            sale(journal, ("2026-01-02", "chair", 1.0))
+            until(lambda: running.copier.state.condition == "away", "noticing")
+            assert "no answer" in running.copier.trouble
+        finally:
+            os.kill(mariadb.pid, signal.SIGCONT)
+        sale(journal, ("2026-01-03", "chair", 1.0))
+        running.caught_up(journal)
+    assert copied_rows(journal.directory, database) == local_rows(journal.directory)
+
+
+def test_a_copier_that_is_stopped_at_once_leaves_no_thread(
+    journal: Journal, database: Database
+) -> None:
+    async def main() -> None:
+        task = asyncio.create_task(copier(journal, database).run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert "mysql-copy" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_copier_killed_again_and_again_loses_and_doubles_nothing(
