@@ -59,7 +59,7 @@ class Moved:
 
     keys: list[str]
     units: NDArray[np.float32]
-    """float32[k, t] by closed day."""
+    """float32[k, t] by closed day; NaN: the daemon was off."""
     price: NDArray[np.float32]
     """float32[k, t]: logarithm of the mean price paid; NaN: nothing was."""
     first_day: int
@@ -143,12 +143,13 @@ class Insights:
         for start in range(0, len(live), SLICE_ROWS):
             rows = live[start : start + SLICE_ROWS]
             parts = {}
-            for name in ("rented_milli", "sold_milli", "revenue_cents"):
+            for name in ("rented_milli", "sold_milli", "revenue_cents", "unseen"):
                 ring = state.cls.part[name]
                 assert isinstance(ring, DayRing)
                 parts[name] = ring.series(rows, HISTORY_DAYS)[:-1].T
             some = np.maximum(parts["rented_milli"] + parts["sold_milli"], 0) / 1_000
             busy = (some > 0).sum(axis=1) >= correlation.TAKEN_MIN
+            some = np.where(parts["unseen"] > 0, np.nan, some)  # the daemon was off
             keys += [state.cls.keys.key(row) for row in rows[busy].tolist()]
             units.append(some[busy].astype(np.float32))
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -160,7 +161,7 @@ class Insights:
         if not keys:
             return Moved([], none, none, 0)
         whole = np.concatenate(units)
-        began = int(np.flatnonzero((whole > 0).any(axis=0))[0])
+        began = int(np.flatnonzero((np.nan_to_num(whole) > 0).any(axis=0))[0])
         first = today - (HISTORY_DAYS - 1) + began
         return Moved(keys, whole[:, began:], np.concatenate(price)[:, began:], first)
 

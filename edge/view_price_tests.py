@@ -289,15 +289,19 @@ class PriceTestsView:
         )
 
     def _days(self, rows: Ints, days: int) -> tuple[Floats, Floats, Floats]:
-        """(takings cents, units, price paid cents) float64[s, d] of the last days, today last."""
+        """(takings cents, units, price paid cents) float64[s, d] of the last days, today last.
+
+        NaN on days that the daemon was off: nobody knows what was sold.
+        """
         at = min(days, HISTORY_DAYS)
         parts = {}
-        for name in ("revenue_cents", "rented_milli", "sold_milli"):
+        for name in ("revenue_cents", "rented_milli", "sold_milli", "unseen"):
             ring = self._state.cls.part[name]
             assert isinstance(ring, DayRing)
             parts[name] = ring.series(rows, at).T.astype(np.float64)
         units = np.maximum(parts["rented_milli"] + parts["sold_milli"], 0.0) / 1_000
-        takings = parts["revenue_cents"]
+        takings, dark = parts["revenue_cents"], parts["unseen"] > 0
+        takings[dark] = units[dark] = np.nan
         paid = np.where(units > 0, takings / np.maximum(units, 1e-9), np.nan)
         return takings, units, paid
 
@@ -375,7 +379,7 @@ def planned(gathered: Gathered) -> tuple[PriceTest, PricePlan]:
     wish = gathered.wish
     laid = Layout("plan", wish.design, wish.stores, gathered.first_day, wish.period_days, 2,
                   wish.washout_days)  # fmt: skip
-    units_day = float(gathered.units[:, -USUAL_DAYS:].sum(axis=0).mean()) if (
+    units_day = float(np.nansum(np.nanmean(gathered.units[:, -USUAL_DAYS:], axis=1))) if (
         gathered.units.size) else 0.0  # fmt: skip
     scatter = judge.Spread(math.inf, 0, math.inf)
     if not laid.complaint():

@@ -99,8 +99,18 @@ def create(ledger: Ledger, command: CreatePack, told: Told) -> Outcome:
     row = made(ledger, command.pack, told, by=command.by, why=command.why)
     if isinstance(row, Refused):
         return row
+    _make_room(ledger, row)
     ledger.put(row)
     return Done(row)
+
+
+def _make_room(ledger: Ledger, row: Pack) -> None:
+    """The pack that was dissolved longest ago leaves memory, where there is no room; the store keeps it."""
+    if ledger.room(Pack) > 0 or ledger.get(Pack, row.id) is not None:
+        return
+    gone = [pack for pack in ledger.rows(Pack).values() if pack.status == "dissolved"]
+    if gone:
+        ledger.release(Pack, min(gone, key=lambda pack: (pack.dissolved_ms, pack.id)).id)
 
 
 def made(
@@ -178,12 +188,13 @@ def make_from_decision(ledger: Ledger, decision: Decision, told: Told) -> str:
         asked = msgspec.convert({**fields, "store": decision.store}, Pack)
     except msgspec.ValidationError as error:
         return str(error)
-    if ledger.get(Pack, pack_id(asked.store, asked.parts)) is None and ledger.room(Pack) <= 0:
-        return f"{PACKS_MAX} packs are kept, its limit"
     why = decision.reasons[0] if decision.reasons else ""
     row = made(ledger, asked, told, why=why, decision=decision.id)
     if isinstance(row, Refused):
         return row.detail
+    _make_room(ledger, row)
+    if ledger.get(Pack, row.id) is None and ledger.room(Pack) <= 0:
+        return f"{PACKS_MAX} packs are offered, its limit"
     ledger.put(row)
     return ""
 

@@ -177,8 +177,17 @@ def start(ledger: Ledger, command: StartPriceTest, told: Told) -> Outcome:
         verdict="not_enough_data", differences=[], created_ms=told.at_ms, changed_ms=told.at_ms,
         ended_ms=0, asked_by=command.by,
     )  # fmt: skip
+    if ledger.room(PriceTest) <= 0:
+        _release_oldest(ledger)
     ledger.put(row)
     return Done(row)
+
+
+def _release_oldest(ledger: Ledger) -> None:
+    """The test that ended longest ago leaves memory; the store keeps it."""
+    ended = [test for test in ledger.rows(PriceTest).values() if test.status == "ended"]
+    if ended:
+        ledger.release(PriceTest, min(ended, key=lambda test: (test.ended_ms, test.id)).id)
 
 
 def _wrong(ledger: Ledger, asked: PriceTest) -> Refused | None:

@@ -11,6 +11,7 @@ import pytest
 
 from edge.commands import TOPIC, Propose
 from edge.config import DecisionSettings
+from edge.features.windows import DayRing
 from edge.inference.manifest import Entities
 from edge.inference.model import Loaded
 from edge.pipeline_price_outcomes import PriceOutcomes
@@ -262,6 +263,31 @@ def test_a_price_is_planned_tested_and_judged_block_by_block(tmp_path: Path) -> 
         assert adopt[0].data["price_cents"] == 550
         listed = await shop.get(f"{BASE}/price-tests", verdict="better", store="main")
         assert [t["id"] for t in listed["tests"]] == [id_]
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_days_on_which_the_daemon_was_off_are_no_days_without_customers(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        view = shop.daemon.views.of(PriceTestsView)
+        state = shop.daemon.pipeline.core.state
+        row = state.cls.keys.get("main\x1fCUP")
+        ring = state.cls.part["unseen"]
+        assert isinstance(ring, DayRing)
+        wish = {"sku": "CUP", "change": 0.1, "period_days": 1, "effect_least": 0.3}
+        before = (await shop.ask("POST", f"{BASE}/test-price/plan", json=wish))["plan"]
+        for name in ("sold_milli", "revenue_cents"):
+            sold = state.cls.part[name]
+            assert isinstance(sold, DayRing)
+            for back in range(5, 15, 2):
+                sold.ring[(state.today - back) % sold.days, row] = 0
+        broken = (await shop.ask("POST", f"{BASE}/test-price/plan", json=wish))["plan"]
+        for back in range(5, 15, 2):
+            ring.ring[(state.today - back) % ring.days, row] = 1
+        told = (await shop.ask("POST", f"{BASE}/test-price/plan", json=wish))["plan"]
+        assert broken["sd"] > 1.5 * before["sd"]
+        assert told["sd"] == pytest.approx(before["sd"], rel=0.3)
+        assert view.today == state.today
 
     asyncio.run(with_weeks(tmp_path, case))
 

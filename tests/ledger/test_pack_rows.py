@@ -1,5 +1,6 @@
 """Packs in the ledger: made once, taken apart once, by people or decisions, and undone."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -112,3 +113,18 @@ def test_a_decision_about_a_pack_that_cannot_be_fails_with_words() -> None:
     (decision,) = ledger.rows(Decision).values()
     assert decision.status == "failed"
     assert decision.failure
+
+
+def test_a_full_table_lets_the_pack_go_that_was_dissolved_longest_ago() -> None:
+    ledger = Ledger([replace(t, limit=2) if t.name == "packs" else t for t in TABLES])
+    for number in range(2):
+        parts = [PackPart(f"A{number}"), PackPart("B")]
+        made = do(ledger, CreatePack(pack=pack(parts=parts)), 10 + number)[1]
+        if number == 0:
+            do(ledger, DissolvePack(id=made["id"]), 20)
+    third = [PackPart("A3"), PackPart("B")]
+    assert do(ledger, CreatePack(pack=pack(parts=third)), 30)[0] == "done"
+    assert [row.parts[0].sku for row in ledger.rows(Pack).values()] == ["A1", "A3"]
+    assert (
+        do(ledger, CreatePack(pack=pack(parts=[PackPart("A4"), PackPart("B")])), 31)[0] == "limit"
+    )

@@ -1,6 +1,7 @@
 """Prices, competitors and price tests in the ledger: baselines, undoing, blocks in order, stops by rule."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -250,3 +251,17 @@ def test_what_is_saved_comes_back() -> None:
     assert again.save() == book.ledger.save()
     assert again.get(PriceTest, test.id) == now(book, test)
     assert now(book, test).differences == [0.12, None]
+
+
+def test_a_full_table_lets_the_test_go_that_ended_longest_ago() -> None:
+    book = Book()
+    tables = [replace(t, limit=3) if t.name == "price_tests" else t for t in TABLES]
+    book.ledger = Ledger(tables)
+    ids = []
+    for number in range(5):
+        test = begun(book, stores=[f"s{number}"])
+        ids.append(test.id)
+        if number != 1:
+            book.do(StopPriceTest(id=test.id))
+    kept = [test.id for test in book.ledger.rows(PriceTest).values()]
+    assert kept == [ids[1], ids[3], ids[4]]
