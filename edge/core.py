@@ -33,7 +33,7 @@ from edge.ingest.outages import Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import Presence, Transitions
 from edge.ledger import deeds
-from edge.ledger.ledger import Ledger, LedgerFullError
+from edge.ledger.ledger import Hook, Ledger, LedgerFullError
 from edge.ledger.tables import TABLES
 from edge.records import DeadLetter, Effects, Message, Reason, TimelineEntry
 
@@ -427,7 +427,7 @@ class Core:
         if epc:
             self._timeline(out, told, epc, kind_of(event), _encode(event).decode())
 
-    def _hooked(self, hook: deeds.Hook, told: Arrived, out: Step) -> None:
+    def _hooked(self, hook: Hook, told: Arrived, out: Step) -> None:
         """Let the ledger learn of an event; a full table costs the event nothing else."""
         self.ledger.into = out.effects.rows
         try:

@@ -113,7 +113,7 @@ class DecisionsView:
 
 def row_of(decision: Decision) -> DecisionRow:
     """A decision with what can be done."""
-    can = [deed for deed in possible(decision.status) if deed in FOR_PEOPLE]
+    can: list[str] = [deed for deed in possible(decision.status) if deed in FOR_PEOPLE]
     return DecisionRow(**asdict(decision), can=can)
 
 
