@@ -3,7 +3,8 @@
 The forecasts themselves are the model's or its stand-in's (``edge.inference.demand``); here columns
 become answers. Arrays: n classes, h days ahead, the first of them the present day.
 
-Sources: gamma-Poisson updating of a rate, Gelman et al., Bayesian Data Analysis, 3rd ed., 2.6.
+Sources: conditional mean of jointly normal variables, Anderson, An Introduction to Multivariate
+Statistical Analysis, 3rd ed., 2.5.1.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ OPEN_FROM_H, OPEN_UNTIL_H = 8, 18
 """Hours in which a shop of which nothing is known yet does its business."""
 PRIOR_UNITS = 24.0
 """So many units moved by the hour are believed by half against that."""
+RATE_SPREAD = 0.3
+"""Standard deviation, as a share of the mean, that a day's rate has at most."""
+PROFILE_DRAWS = 20.0
+"""How well days keep to their hours. Both by what held on hourly rentals of bicycles and on invoices."""
 INFLUENCE_LEAST_DAYS = 14
 INFLUENCE_T_LEAST = 2.5
 """An influence is told only where its effect is so many standard errors from none."""
@@ -149,18 +154,25 @@ class Now:
 def nowcast(mean: float, low: float, high: float, so_far: float, share: float) -> Now:
     """What today will have brought, once ``so_far`` units are counted and ``share`` of it is over.
 
-    The day's rate has a gamma distribution whose mean and interval are the morning's forecast;
-    what is counted sharpens it, and the rest of the day is Poisson with that rate.
+    The morning's uncertainty has two parts. The day's rate may be another, by ``RATE_SPREAD`` of it at
+    most: what is counted says much about the rest. What is beyond that is chance, units that come in
+    lots: what is counted says nothing about the rest. And days do not keep to their hours: the share is
+    as uncertain as one of ``PROFILE_DRAWS`` draws, and what came early does not come later. All three
+    are normal and the rest of the day is told by its mean and variance given what was counted.
     """
-    left = 1.0 - share
     if mean != mean or mean <= 0:
         return Now(so_far, so_far, so_far, so_far, share)
-    width = ((high - low) / (2 * Z)) if high == high and low == low else 0.0
-    spread = max(width**2 - mean, 0.05 * mean**2) / mean**2
-    shape = 1.0 / spread
-    rate = (shape + max(so_far, 0.0)) / (shape + share * mean)
-    rest = left * mean * rate
-    variance = rest + rest**2 / (shape + max(so_far, 0.0))
+    width = (high - low) / (2 * Z) if high == high and low == low else 0.0
+    spread = max(width**2, mean)
+    rate = min(spread, (RATE_SPREAD * mean) ** 2)
+    chance = max(spread - rate, mean)
+    hours = mean**2 * share * (1 - share) / (PROFILE_DRAWS + 1)
+    counted = share**2 * rate + share * chance + hours
+    shared = share * (1 - share) * rate - hours
+    gain = shared / counted if counted > 0 else 0.0
+    rest = max((1 - share) * mean + gain * (so_far - share * mean), 0.0)
+    left = (1 - share) ** 2 * rate + (1 - share) * chance + hours - gain * shared
+    variance = max(left, rest)
     told = [
         float(demand_quantile(np.array([rest]), np.array([variance]), level)[0])
         for level in (LOW, HIGH)

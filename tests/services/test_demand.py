@@ -61,15 +61,16 @@ def test_a_closed_day_and_no_forecast_at_all_break_nothing() -> None:
     assert np.isnan(unknown.trend).all()
 
 
-@given(st.floats(0.5, 500), st.floats(0.0, 1.0), st.floats(0, 1_000))
-def test_the_nowcast_lies_between_what_is_counted_and_what_would_follow(
-    mean: float, share: float, so_far: float
+@given(st.floats(0.5, 5_000), st.floats(0.0, 1.0), st.floats(0, 10_000), st.floats(0.01, 2.0))
+def test_the_nowcast_lies_above_what_is_counted_and_rises_with_it(
+    mean: float, share: float, so_far: float, wide: float
 ) -> None:
-    found = demand.nowcast(mean, mean * 0.6, mean * 1.5, so_far, share)
+    low, high = max(mean * (1 - wide), 0.0), mean * (1 + wide)
+    found = demand.nowcast(mean, low, high, so_far, share)
     assert found.units >= so_far
-    assert found.low <= found.high
-    more = demand.nowcast(mean, mean * 0.6, mean * 1.5, so_far + 5, share)
-    assert more.units >= found.units
+    assert so_far <= found.low <= found.high
+    more = demand.nowcast(mean, low, high, so_far + 5, share)
+    assert more.units >= found.units - 1e-6
 
 
 def test_the_nowcast_begins_with_the_forecast_and_ends_with_the_count() -> None:
@@ -78,20 +79,28 @@ def test_the_nowcast_begins_with_the_forecast_and_ends_with_the_count() -> None:
     assert (end.units, end.low, end.high) == (71, 71, 71)
     noon = demand.nowcast(50, 40, 60, 25, 0.5)
     assert noon.units == pytest.approx(50)
-    busy = demand.nowcast(50, 40, 60, 50, 0.5)
-    assert 75 < busy.units < 100  # between what the morning said of the rest, and twice that
+    steady = demand.nowcast(1_000, 640, 1_360, 750, 0.5)  # the day's rate is another
+    assert 1_300 < steady.units < 1_500
+    lots = demand.nowcast(
+        50, 0, 150, 75, 0.5
+    )  # somebody took a lot: the rest of the day is as it was
+    assert 95 < lots.units < 115
 
 
-def test_a_nowcast_holds_what_it_promises() -> None:
+@pytest.mark.parametrize("lot", [1, 12])
+def test_a_nowcast_holds_what_it_promises(lot: int) -> None:
     rng = np.random.default_rng(3)
-    held = []
-    for _ in range(2_000):
-        rate = rng.gamma(20, 60 / 20)
-        morning, rest = rng.poisson(rate * 0.4), rng.poisson(rate * 0.6)
-        low, high = 60 - 1.28 * np.sqrt(60 + 180), 60 + 1.28 * np.sqrt(60 + 180)
-        found = demand.nowcast(60, low, high, morning, 0.4)
+    held, better = [], []
+    for _ in range(3_000):
+        rate = rng.gamma(16, 240 / 16 / lot)
+        share = rng.beta(0.4 * 20, 0.6 * 20)
+        morning, rest = lot * rng.poisson(rate * share), lot * rng.poisson(rate * (1 - share))
+        sd = np.sqrt((240 / 4) ** 2 + 240 * lot)
+        found = demand.nowcast(240, 240 - 1.28 * sd, 240 + 1.28 * sd, morning, 0.4)
         held.append(found.low <= morning + rest <= found.high)
-    assert 0.78 < np.mean(held) < 0.90  # 80 %, in whole units
+        better.append(abs(240 - morning - rest) - abs(found.units - morning - rest))
+    assert 0.74 < np.mean(held) < 0.87
+    assert np.mean(better) > 5
 
 
 def test_a_factor_is_found_by_its_effect_and_chance_is_not() -> None:
