@@ -289,7 +289,7 @@ class OrderAnswer(CommandAnswer, kw_only=True):
     """The order as it is now; null while it is not decided."""
 
 
-SUPPLIERS: Listing[SupplierRow] = Listing(
+SUPPLIERS: Listing[Supplier] = Listing(
     "suppliers",
     ("supplier",),
     ("supplier", "lead_days", "orders_seen", "lead_seen_days"),
@@ -321,11 +321,12 @@ def _view(api: Api) -> InventoryView:
     return api.view_of(InventoryView)
 
 
-def list_suppliers(api: Api, call: Call[SuppliersQuery, Path]) -> Suppliers:
+async def list_suppliers(api: Api, call: Call[SuppliersQuery, Path]) -> Suppliers:
     """Every supplier."""
     view = _view(api)
-    page = SUPPLIERS.page(call.query, [_supplier_row(view, row) for row in view.rows_of(Supplier)])
-    return Suppliers(view.counted(), page.rows, page.next_cursor)
+    page = await SUPPLIERS.page_of_many(call.query, view.rows_of(Supplier))
+    rows = [_supplier_row(view, row) for row in page.rows]
+    return Suppliers(view.counted(), rows, page.next_cursor)
 
 
 def _supplier_row(view: InventoryView, row: Supplier) -> SupplierRow:
@@ -364,10 +365,10 @@ def _given(body: Any) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None and name != "by"}
 
 
-def list_supply(api: Api, call: Call[SupplyQuery, Path]) -> SupplyRows:
+async def list_supply(api: Api, call: Call[SupplyQuery, Path]) -> SupplyRows:
     """Terms of classes."""
     view = _view(api)
-    page = SUPPLY.page(call.query, view.rows_of(Supply))
+    page = await SUPPLY.page_of_many(call.query, view.rows_of(Supply))
     return SupplyRows(view.counted(), page.rows, page.next_cursor)
 
 
@@ -393,7 +394,7 @@ async def list_orders(api: Api, call: Call[OrdersQuery, Path]) -> Orders:
     rows = view.rows_of(PurchaseOrder)
     if query.state not in ("open", "ordered", "partial"):
         rows = await api.tables.ledger_rows(PurchaseOrder, order="-ordered_ms", limit=ENDED_MOST)
-    page = ORDERS.page(query, rows)
+    page = await ORDERS.page_of_many(query, rows)
     return Orders(view.counted(), page.rows, page.next_cursor)
 
 
