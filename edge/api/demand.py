@@ -1,7 +1,7 @@
 """``/api/predictive/demand``: what will be asked for, how good that has been, learn it anew. No rules."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -30,6 +30,8 @@ class ForecastQuery(Query):
     """Only this store; ``all`` or nothing: all stores."""
     sku: Text | None = None
     """Only this class."""
+    format: Literal["json", "csv"] | None = None
+    """Form of the answer; without it ``Accept`` decides. CSV holds the days."""
 
 
 class AccuracyQuery(Query):
@@ -158,6 +160,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         DemandForecast,
         area="demand",
         query=ForecastQuery,
+        rows="days",
         problems=("unknown-class",),
     ),
     Endpoint(

@@ -54,6 +54,9 @@ def test_a_forecast_adds_up_over_classes_days_and_parts(tmp_path: Path) -> None:
             assert whole["weeks"][week]["units"] == pytest.approx(seven, abs=1e-3)
         assert whole["weeks"][0]["units"] == pytest.approx(11 * 8, rel=0.05)
         assert max(range(7), key=whole["season"]["weekday"].__getitem__) == 5  # Saturday
+        async with shop.client.get(path, params={"weeks": 1, "format": "csv"}) as got:
+            rows = (await got.text()).splitlines()
+        assert (rows[0][:20], len(rows)) == ("day,units,low,high,t", 8)
         sku = await shop.get(path, sku="TENT", store="main", weeks=1)
         assert sku["weeks"][0]["units"] == pytest.approx(tents["weeks"][0]["units"], abs=1e-3)
 
