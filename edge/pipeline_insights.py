@@ -43,6 +43,8 @@ T = TypeVar("T")
 LOOK_S = 30.0
 """How often somebody looks whether a day has closed."""
 FIRST_AFTER_S = 60.0
+REST_TIMES = 9.0
+"""So many times as long as a look took nobody looks again, however fast days go by in a replay."""
 SETTLE_S = 60.0
 """What a day's close left is in the tables by then."""
 DOCUMENT_DAYS = 364
@@ -91,11 +93,14 @@ class Insights:
             day = -1
             while True:
                 today = self._core.state.today
+                rest_s = LOOK_S
                 if self._core.now_ms and today != day:
                     await asyncio.sleep(SETTLE_S if day >= 0 else 0)
+                    began = time.monotonic()
                     await self.round()
+                    rest_s = max(LOOK_S, REST_TIMES * (time.monotonic() - began))
                     day = today
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(rest_s)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
