@@ -5,6 +5,8 @@
 
 import asyncio
 import os
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from edge.broker import Broker
 from edge.config import Config, Mysql, Tables
 from edge.ledger.suppliers import DropSupplier, PutSupplier
+from edge.records import Message
 from edge.servers import MariaDb
 from tests.corridor import run, until
 from tests.databases import Database
@@ -130,3 +133,61 @@ def test_with_mariadb_stopped_under_load_nothing_is_lost_or_doubled_and_readyz_t
 def _newest(connection: Any) -> int:
     (value,) = connection.execute("SELECT value FROM meta WHERE key = 'changed'").fetchone()
     return int(value)
+
+
+def test_what_the_tills_said_stands_in_mariadb_once_the_day_has_closed(
+    tmp_path: Path, database: Database
+) -> None:
+    """From a message to a row that somebody else can ask: through everything that lies between."""
+    server = database.server
+    days, start_ms = 4, 1_760_000_000_000
+    usual = shop(tmp_path / "shop", None, clock="events")
+    config = msgspec.structs.replace(
+        usual,
+        mysql=Mysql(
+            enabled=True,
+            host=server.host,
+            port=server.port,
+            user="root",
+            database=database.name,
+            every_s=0.05,
+        ),
+    )
+    told: Counter[tuple[str, str]] = Counter()
+
+    async def main() -> None:
+        async with served(config) as (daemon, _):
+            for day in range(days + 1):
+                for line in range(5):
+                    at_ms = start_ms + day * 86_400_000 + line * 60_000
+                    event = {"document": f"R{day}", "line": line, "kind": "sale", "sku": f"S{line % 2}",
+                             "quantity": line + 1, "price_cents": 250, "at": at_ms}  # fmt: skip
+                    message = Message("rfid3/main/pos_line/t", msgspec.json.encode(event), at_ms)
+                    daemon.pipeline.inbox.put(message, 0)
+                    local = datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
+                    told[local, f"S{line % 2}"] += line + 1
+            closed = sorted({day for day, _ in told})[:days]
+
+            def asked_() -> dict[tuple[str, str], float]:
+                rows = database.ask("SELECT day, sku, sold_units FROM daily_sales")
+                return {(str(day), sku): units for day, sku, units in rows}
+
+            expected = {key: units for key, units in told.items() if key[0] in closed}
+            core = daemon.pipeline.core
+            await until(lambda: core.state.counters.get("events_admitted") == 5 * (days + 1))
+            copier: Any = daemon.beside["mysql"]
+            await until(lambda: copier.state.known)
+            await daemon.pipeline.flush()  # with time from events no quiet beat does
+            found: dict[tuple[str, str], float] = {}
+            for _ in range(200):
+                found = await asyncio.to_thread(asked_)
+                if len(found) >= len(expected):
+                    break
+                await asyncio.sleep(0.1)
+            assert found == expected
+            revenue = await asyncio.to_thread(
+                database.ask, "SELECT sum(revenue_cents) FROM daily_sales"
+            )
+            assert revenue[0][0] == sum(expected.values()) * 250
+
+    run(main)
