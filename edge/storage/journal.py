@@ -651,8 +651,12 @@ class Journal:
         are only there for others to ask in SQL, as far as a copy holds them. Predictions that wait
         for what happens and daily history go late, in this order, or first where they take the
         most: models are trained on history. Last go rows for SQL that no copy holds.
-        How many rows went; 0: nothing may go, as all is after ``keep_after_seq`` (take a snapshot).
+        Where the disk is full and not the journal's own limit, the oldest copy in ``backups`` goes
+        before anything else. How many rows (or copies) went; 0: nothing may go, as all is after
+        ``keep_after_seq`` (take a snapshot).
         """
+        if self._drop_backup():
+            return 1
         limit = DERIVED_SHARE * self._settings.journal_max_bytes
         removed = self.trim(1 << 62, keep_after_seq)
         if not removed and self._derived_bytes() > limit:
@@ -664,6 +668,17 @@ class Journal:
                 or self._give_up_tables(also_uncopied=True)
             )
         return removed
+
+    def _drop_backup(self) -> bool:
+        """Whether the oldest copy of an older version went, as the disk has no room."""
+        if self._free_bytes(self.directory) >= self._settings.disk_reserve_bytes:
+            return False
+        copies = migrations.backups(self.directory)
+        if not copies:
+            return False
+        copies[-1].unlink(missing_ok=True)
+        log.warning("backup_given_up", file=str(copies[-1]), reason="the disk is full")
+        return True
 
     def _give_up_tables(self, *, also_uncopied: bool) -> int:
         """Remove a slice of the rows that are only there to be asked in SQL; how many went."""

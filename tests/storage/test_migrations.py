@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edge.config import Storage
+from edge.records import Batch, Message
 from edge.storage import journal as journal_module
 from edge.storage import migrations
 from edge.storage.journal import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, Journal
@@ -156,6 +157,23 @@ def test_without_room_for_a_copy_the_store_is_brought_up_all_the_same(tmp_path: 
     assert migrations.backups(tmp_path) == []
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     assert migrations.version_of(connection) == SCHEMA_VERSION
+
+
+def test_on_a_full_disk_old_copies_go_before_any_history(tmp_path: Path) -> None:
+    old_journal(tmp_path)
+    free = 1 << 40
+    shop = Storage(disk_reserve_bytes=10_000_000)
+    journal = Journal.open(tmp_path, shop, free_bytes=lambda _: free)
+    assert len(migrations.backups(tmp_path)) == 1
+    journal.append(Batch(1, 0, 1, [Message("a", b"x", 1)]))
+    journal.append(Batch(2, 1, 2, [Message("a", b"x", 2)]))
+    free = 5_000_000
+    assert journal.make_room(1) == 1
+    assert migrations.backups(tmp_path) == []
+    assert journal.reader.oldest_seq() == 1
+    assert journal.make_room(1) == 1  # now the oldest batch
+    assert journal.reader.oldest_seq() == 2
+    journal.close()
 
 
 def test_only_the_newest_copies_are_kept(tmp_path: Path) -> None:
