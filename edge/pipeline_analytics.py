@@ -150,6 +150,7 @@ class Analytics:
             for version in list(registry.versions[service].values()):
                 if version.manifest is None:
                     continue
+                await asyncio.sleep(0)  # figures may take a millisecond to work out
                 figures = self._scores.scores(service, version.version) if self._scores else {}
                 news = (version.state, version.since_ms, repr(figures))
                 if self._told.get((service, version.version)) != news:
