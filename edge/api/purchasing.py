@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edge.api import purchasing_files
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
@@ -592,4 +593,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         statuses=STATUSES,
         problems=(*PROBLEMS, "unknown"),
     ),
+    *purchasing_files.ENDPOINTS,
 )

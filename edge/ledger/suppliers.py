@@ -6,10 +6,11 @@ those of ``sku`` ``*`` for every class that has none of its own.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edge.commands import Command, Done, Outcome, Refused, Told
 from edge.ledger.ledger import Deed, Ledger, Table
@@ -132,29 +133,83 @@ class DropSupply(Command, tag="drop_supply", kw_only=True):
     """Store; empty: those of all stores."""
 
 
+class PutPurchasing(Command, tag="put_purchasing", kw_only=True):
+    """Put many suppliers, or the terms of many classes: all or none."""
+
+    kind: Literal["supplier", "supply"]
+    """What the rows are."""
+    rows: list[dict[str, Any]]
+    """Fields of each row, its key among them; what is not named stays."""
+
+
+def put_many(ledger: Ledger, command: PutPurchasing, told: Told) -> Outcome:
+    """How many there are, how many changed, how many are new."""
+    made: dict[tuple[str, ...], Supplier | Supply] = {}
+    for number, fields in enumerate(command.rows, 1):
+        rest, own = dict(fields), {}
+        for name in KEYS[command.kind]:
+            own[name] = rest.pop(name, "")
+        if not all(isinstance(value, str) for value in own.values()):
+            return Refused("invalid", f"row {number}: {', '.join(own)} must be text")
+        row = _wanted(ledger, command.kind, own, rest, told)
+        if isinstance(row, Refused):
+            return Refused(row.code, f"row {number}: {row.detail}")
+        made[tuple(own.values())] = row
+    kind = Supplier if command.kind == "supplier" else Supply
+    new = [key for key in made if ledger.get(kind, *key) is None]
+    if len(new) > ledger.room(kind):
+        return Refused("limit", f"there is room for {ledger.room(kind)} more rows, not {len(new)}")
+    changed = 0
+    for key, row in made.items():
+        before = ledger.get(kind, *key)
+        if before is None or replace(before, updated_ms=0) != replace(row, updated_ms=0):
+            ledger.put(row)
+            changed += 1
+    return Done({"rows": len(made), "changed": changed, "new": len(new)})
+
+
+def _wanted(
+    ledger: Ledger, kind: str, own: dict[str, str], fields: dict[str, Any], told: Told
+) -> Any:
+    if kind == "supplier":
+        return _supplier(ledger, own["supplier"], fields, told)
+    return _supply(ledger, own["sku"], own["store"], fields, told)
+
+
+KEYS = {"supplier": ("supplier",), "supply": ("sku", "store")}
+
+
 def put_supplier(ledger: Ledger, command: PutSupplier, told: Told) -> Outcome:
     """The row as it is now."""
-    before = ledger.get(Supplier, command.supplier)
-    stays = msgspec.structs.asdict(before) if before else {"created_ms": told.at_ms}
-    row = _made(Supplier, stays, command.fields, {"supplier": command.supplier}, told)
+    row = _supplier(ledger, command.supplier, command.fields, told)
     if isinstance(row, Refused):
         return row
     ledger.put(row)
     return Done(row)
+
+
+def _supplier(ledger: Ledger, name: str, fields: dict[str, Any], told: Told) -> Any:
+    before = ledger.get(Supplier, name)
+    stays = msgspec.structs.asdict(before) if before else {"created_ms": told.at_ms}
+    return _made(Supplier, stays, fields, {"supplier": name}, told)
 
 
 def put_supply(ledger: Ledger, command: PutSupply, told: Told) -> Outcome:
     """The row as it is now."""
-    before = terms_of(ledger, command.sku, command.store)
-    stays = msgspec.structs.asdict(before) if before else {}
-    own = {"sku": command.sku, "store": command.store}
-    row = _made(Supply, stays, command.fields, own, told)
+    row = _supply(ledger, command.sku, command.store, command.fields, told)
     if isinstance(row, Refused):
         return row
-    if row.supplier and ledger.get(Supplier, row.supplier) is None:
-        return Refused("invalid", f"there is no supplier {row.supplier!r}: put it first")
     ledger.put(row)
     return Done(row)
+
+
+def _supply(ledger: Ledger, sku: str, store: str, fields: dict[str, Any], told: Told) -> Any:
+    before = terms_of(ledger, sku, store)
+    stays = msgspec.structs.asdict(before) if before else {}
+    row = _made(Supply, stays, fields, {"sku": sku, "store": store}, told)
+    if isinstance(row, Supply) and row.supplier and ledger.get(Supplier, row.supplier) is None:
+        return Refused("invalid", f"there is no supplier {row.supplier!r}: put it first")
+    return row
 
 
 def _made(
@@ -250,5 +305,6 @@ DEEDS: dict[type[Command], Deed] = {
     PutSupplier: put_supplier,
     DropSupplier: drop_supplier,
     PutSupply: put_supply,
+    PutPurchasing: put_many,
     DropSupply: drop_supply,
 }

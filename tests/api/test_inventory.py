@@ -223,6 +223,36 @@ def test_terms_move_the_reorder_point_at_once(tmp_path: Path) -> None:
     with_shop(tmp_path, case)
 
 
+def test_suppliers_and_terms_come_out_of_files_and_go_into_them(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Calendar) -> None:
+        csv_type = {"Content-Type": "text/csv"}
+        told = "supplier,name,lead_days,active\nS1,Smith & Sons,12,true\nS2,=Sum,,false\n"
+        report = await shop.ask("POST", "/api/suppliers/import", data=told, headers=csv_type)
+        assert (report["put"], report["new"], report["refused_count"]) == (2, 2, 0)
+        one = await shop.get("/api/suppliers/S1")
+        assert (one["name"], one["lead_days"], one["active"]) == ("Smith & Sons", 12.0, True)
+        terms = [{"sku": "NAIL", "supplier": "S1", "pack_units": 50}, {"sku": "*", "store": "main"}]
+        report = await shop.ask("POST", "/api/supply/import", json=terms)
+        assert report["put"] == 2
+        for path in ("/api/suppliers", "/api/supply"):
+            async with shop.client.get(path, headers={"Accept": "text/csv"}) as got:
+                text = await got.text()
+            again = await shop.ask("POST", f"{path}/import", data=text, headers=csv_type)
+            assert (again["put"], again["changed"]) == (2, 0), text
+        bad = [{"sku": "NAIL", "pack_units": 6}, {"sku": "ROPE", "supplier": "nobody"}]
+        report = await shop.ask("POST", "/api/supply/import", json=bad)
+        assert (report["put"], report["refused_count"]) == (0, 2)
+        assert "row 2: there is no supplier 'nobody'" in report["refused"][0]["detail"]
+        rows = await shop.get("/api/supply", sku="NAIL")
+        assert rows["supply"][0]["pack_units"] == 50  # all or none
+        wrong = await shop.ask(
+            "POST", "/api/supply/import", 400, data="sku,colour\nA,red\n", headers=csv_type
+        )
+        assert "colour" in wrong["detail"]
+
+    with_shop(tmp_path, case, days=1)
+
+
 def test_a_new_class_can_be_put_into_the_inventory(tmp_path: Path) -> None:
     async def case(shop: Shop, _: Calendar) -> None:
         told = {
