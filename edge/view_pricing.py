@@ -36,6 +36,8 @@ ADOPT_DAYS = 60
 """A tested price is proposed for so long after its test."""
 GROUPS_KEEP_MS = 60_000
 GROUPS_KEPT = 64
+SHOWN_KEPT = 4_000
+"""Rows of answers that are remembered."""
 GROUP_ROWS = 256
 NUMBERS = (
     "change", "price_cents", "confidence", "units", "units_now",
@@ -222,6 +224,7 @@ class PricingView:
         self._whose = np.zeros(size, np.uint64)
         self._by = np.zeros(size, np.int32)
         self._busy = False
+        self._shown: dict[int, tuple[int, PriceRow]] = {}
         self._groups: dict[tuple[str, str, str, int], tuple[int, list[ElasticityGroup]]] = {}
 
     # -- whose prices -------------------------------------------------------------------------------
@@ -293,6 +296,8 @@ class PricingView:
             self._numbers[f"now_{name}"][rows] = getattr(market, name)
         self._said[:, rows] = said.action, said.why, market.evidence
         self._at_ms[rows] = self._sources.now_ms
+        for row in rows.tolist():
+            self._shown.pop(row, None)
         self._whose[rows] = self._state.cls.keys.hashes[rows]
         self._by[rows] = self.columns.model_number
 
@@ -314,11 +319,23 @@ class PricingView:
         return self._numbers[column][rows]
 
     def told(self, rows: Ints, *, influences: bool = False) -> list[PriceRow]:
-        """What was worked out, for the rows of one page."""
+        """What was worked out, for the rows of one page; a row is made once until it is worked out anew."""
         rows = self._live(rows)
-        why: dict[str, Floats] = {}
-        if influences and len(rows):
-            why = pricing.influences(self.columns.gather(rows), self.rails())
+        if influences:
+            why = pricing.influences(self.columns.gather(rows), self.rails()) if len(rows) else {}
+            return self._made(rows, why)
+        asked = list(zip(rows.tolist(), self._at_ms[rows].tolist(), strict=True))
+        missing = [row for row, at_ms in asked if self._shown.get(row, (-1,))[0] != at_ms]
+        if missing:
+            if len(self._shown) > SHOWN_KEPT:
+                self._shown.clear()
+                missing = rows.tolist()
+            made = self._made(np.array(missing, np.int64), {})
+            for row, one in zip(missing, made, strict=True):
+                self._shown[row] = int(self._at_ms[row]), one
+        return [self._shown[row][1] for row, _ in asked]
+
+    def _made(self, rows: Ints, why: dict[str, Floats]) -> list[PriceRow]:
         shown = {name: values[rows].tolist() for name, values in self._numbers.items()}
         action, bits, evidence = (column[rows].tolist() for column in self._said)
         texts, made = self._state.cls.text["name"], []
