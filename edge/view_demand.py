@@ -43,7 +43,14 @@ FRESH_MS = 10_000
 KNOWN_ANSWERS = 256
 HISTORY_DAYS = 39
 """Closed days that influences are looked for in."""
-SUM_RULE = "means of classes add up, widths of their intervals like squares"
+PAST_DAYS = 200
+"""Closed days that the swings of a sum are taken from."""
+SUM_RULE = (
+    "means of classes add up; the interval is how far such sums were from their four weeks before"
+)
+SQUARES_RULE = (
+    "means of classes add up, widths of their intervals like squares: too little history for more"
+)
 
 
 class DayPoint(Struct, kw_only=True):
@@ -54,7 +61,7 @@ class DayPoint(Struct, kw_only=True):
     units: float | None
     """Units expected to go out: the sum of trend, season, holiday and influence."""
     low: float | None
-    """Lower end of the interval; null: told for 28 days only."""
+    """Lower end of the interval; null: of one class it is told for 28 days."""
     high: float | None
     """Upper end of the interval."""
     trend: float | None
@@ -189,9 +196,15 @@ class Summed:
     unknown: int = 0
     by_rule: int = 0
     oldest_ms: int = FAR_MS
+    past: Floats = field(default_factory=lambda: np.zeros(PAST_DAYS))
+    """Units of the closed days."""
+    blind: NDArray[np.bool_] = field(default_factory=lambda: np.ones(PAST_DAYS, np.bool_))
+    """Days on which nobody looked."""
+    swings: demand.Swings | None = None
 
-    def add(self, said: Said) -> None:
+    def add(self, said: Said, past: Floats, blind: NDArray[np.bool_]) -> None:
         """Some classes more."""
+        self.past, self.blind = self.past + past, self.blind & blind
         self.classes += len(said.mean)
         self.unknown += int(np.isnan(said.mean).all(axis=1).sum())
         self.by_rule += said.by_rule
@@ -205,9 +218,20 @@ class Summed:
         ):
             setattr(self, name, _plus(getattr(self, name), values))
 
+    def swing(self) -> None:
+        """All are summed up: learn how far such sums were from what came before."""
+        if self.classes > 1:
+            begun = np.flatnonzero(self.past > 0)
+            past = np.where(self.blind, np.nan, self.past)
+            self.swings = demand.swings(past[begun[0] :], WEEKS) if len(begun) else None
+
     def ahead(self, days: int) -> demand.Ahead:
         """The days ahead."""
         mean = self.mean[:days]
+        if self.swings is not None:
+            week = np.arange(days) // 7
+            told = self.swings
+            return demand.Ahead(mean, mean * told.day_low[week], mean * told.day_high[week])
         low = np.maximum(mean - np.sqrt(self.low[:days]), 0.0)
         return demand.Ahead(mean, low, mean + np.sqrt(self.high[:days]))
 
@@ -392,8 +416,11 @@ class DemandView:
         yield from self.filling(rows)
         made = Summed(stamp)
         for start in range(0, len(rows), SUM_ROWS):
-            made.add(self.said(rows[start : start + SUM_ROWS], HORIZON_DAYS))
+            part = rows[start : start + SUM_ROWS]
+            past, blind = self._moved(part, PAST_DAYS), self._blind(part, PAST_DAYS)
+            made.add(self.said(part, HORIZON_DAYS), past, blind)
             yield
+        made.swing()
         if len(self._summed) >= KNOWN_ANSWERS:
             self._summed.clear()
         self._summed[asked] = made
@@ -436,7 +463,9 @@ class DemandView:
         whole = demand.Ahead(ahead.mean * factor, ahead.low * factor, ahead.high * factor)
         measured = self.measured()
         return DemandForecast(
-            basis=self.basis(said.classes, said.by_rule, said.oldest_ms),
+            basis=self.basis(
+                said.classes, said.by_rule, said.oldest_ms, squares=said.swings is None
+            ),
             store=store,
             category=category,
             sku=sku,
@@ -456,14 +485,18 @@ class DemandView:
             nowcast=self._nowcast(rows, store, ahead),
         )
 
-    def basis(self, classes: int, by_rule: int, oldest_ms: int) -> Basis:
-        """Who spoke of these classes."""
+    def basis(
+        self, classes: int, by_rule: int, oldest_ms: int, *, squares: bool | None = None
+    ) -> Basis:
+        """Who spoke of these classes; ``squares``: how the interval of their sum was made, if it was."""
         made = self._sources.of_service("demand")
         made.as_of_ms = min(oldest_ms, self._sources.now_ms)
         made.stale = self._sources.now_ms - made.as_of_ms > (
             self._sources.config.models.feature_stale_h * HOUR_MS
         )
-        rules = [SUM_RULE] if classes > 1 else []
+        rules = []
+        if classes > 1 and squares is not None:
+            rules.append(SQUARES_RULE if squares else SUM_RULE)
         if by_rule:
             made.fallback = True
             rules.insert(0, f"{by_rule} of {classes} classes by the simple rule")
@@ -501,13 +534,17 @@ class DemandView:
             units = float(np.nansum(mean[days])) if known else None
             scale = float(factor[days].mean())
             told = units is not None and not np.isnan(below[i])
+            low, high = (units or 0.0) - below[i] * scale, (units or 0.0) + above[i] * scale
+            if said.swings is not None and units is not None:
+                told = True
+                low, high = units * said.swings.week_low[i], units * said.swings.week_high[i]
             made.append(
                 WeekPoint(
                     from_day=_date(today + 7 * i),
                     to_day=_date(today + 7 * i + 6),
                     units=_round(units),
-                    low=_round(max((units or 0.0) - below[i] * scale, 0.0)) if told else None,
-                    high=_round((units or 0.0) + above[i] * scale) if told else None,
+                    low=_round(max(low, 0.0)) if told else None,
+                    high=_round(high) if told else None,
                 )
             )
         return made
@@ -597,16 +634,24 @@ class DemandView:
 
     def _units(self, rows: Ints, days: int) -> Floats:
         """float64[days] units that went out on the closed days, these classes together."""
+        total, blind = self._moved(rows, days), self._blind(rows, days)
+        began = np.cumsum(total) > 0
+        return np.where(began & ~blind, total, np.nan)
+
+    def _moved(self, rows: Ints, days: int) -> Floats:
+        """float64[days] units of the closed days."""
         total = np.zeros(days)
-        today = self._state.today
-        numbers = np.arange(today - days, today)
+        numbers = np.arange(self._state.today - days, self._state.today)
         for name in at_edge.UNITS:
             ring = self._day_ring(name)
             total += ring.ring[numbers % ring.days][:, rows].sum(axis=1) / 1000
+        return total
+
+    def _blind(self, rows: Ints, days: int) -> NDArray[np.bool_]:
+        """bool[days]: closed days on which nobody looked at any of them."""
         unseen = self._day_ring("unseen")
-        blind = (unseen.ring[numbers % unseen.days][:, rows] > 0).all(axis=1)
-        began = np.cumsum(total) > 0
-        return np.where(began & ~blind, total, np.nan)
+        numbers = np.arange(self._state.today - days, self._state.today)
+        return np.asarray((unseen.ring[numbers % unseen.days][:, rows] > 0).all(axis=1))
 
     def _day_ring(self, name: str) -> DayRing:
         ring = self._state.cls.part[name]

@@ -23,6 +23,8 @@ Z = 1.2815515655446004
 """Of the normal distribution at ``HIGH``."""
 OPEN_FROM_H, OPEN_UNTIL_H = 8, 18
 """Hours in which a shop of which nothing is known yet does its business."""
+SWINGS_LEAST = 28
+"""Ratios known at least before they are told."""
 PRIOR_UNITS = 24.0
 """So many units moved by the hour are believed by half against that."""
 RATE_SPREAD = 0.3
@@ -64,6 +66,51 @@ def together(mean: Floats, low: Floats, high: Floats) -> Ahead:
         np.where(unknown, np.nan, np.maximum(total - below, 0.0)),
         np.where(unknown, np.nan, total + above),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Swings:
+    """How far sums were from what came before: ratios, float64[w] by weeks ahead, the first week first.
+
+    ``day`` of one day to the mean of the same weekday in four weeks, ``week`` of seven days alike.
+    """
+
+    day_low: Floats
+    day_high: Floats
+    week_low: Floats
+    week_high: Floats
+
+
+def swings(past: Floats, weeks: int) -> Swings | None:
+    """Of what some classes together brought on closed days, float64[d], the newest last.
+
+    ``None`` where too few days are known even for one week ahead. Where they are too few for a week
+    further ahead, the one before speaks for it.
+    """
+    found: list[tuple[float, ...]] = []
+    for ahead in range(1, weeks + 1):
+        ratios = [_ratios(past, ahead, span) for span in (1, 7)]
+        if min(len(told) for told in ratios) < SWINGS_LEAST:
+            break
+        # a sum may always be what it was
+        ends = [(min(np.quantile(r, LOW), 1.0), max(np.quantile(r, HIGH), 1.0)) for r in ratios]
+        found.append((*ends[0], *ends[1]))
+    if not found:
+        return None
+    found += [found[-1]] * (weeks - len(found))
+    return Swings(*np.array(found, np.float64).T)
+
+
+def _ratios(past: Floats, ahead: int, span: int) -> Floats:
+    """float64[n]: sums over ``span`` days, over the mean of four such sums ``ahead`` weeks and more ago."""
+    sums = np.convolve(past, np.ones(span), "valid")
+    first = 7 * (ahead + 3)
+    if len(sums) <= first:
+        return np.zeros(0)
+    at = np.arange(first, len(sums))
+    before = np.mean([sums[at - 7 * (ahead + k)] for k in range(4)], axis=0)
+    known = ~np.isnan(before) & ~np.isnan(sums[at]) & (before > 0)
+    return np.asarray(sums[at][known] / before[known], np.float64)
 
 
 @dataclass(frozen=True, slots=True)

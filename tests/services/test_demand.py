@@ -20,6 +20,40 @@ def test_means_add_up_and_widths_like_squares() -> None:
     assert np.isnan(found.high[1])
 
 
+def test_swings_hold_what_they_promise_though_classes_err_together() -> None:
+    rng = np.random.default_rng(5)
+    week = np.array([1.0, 1.0, 1.0, 1.2, 1.5, 2.0, 0.5])
+    held_day, held_week = [], []
+    for _ in range(60):
+        level = np.exp(rng.normal(0, 0.15, 60)).repeat(7)[
+            : 7 * 40
+        ]  # all classes alike, week by week
+        y = rng.poisson(100 * week[np.arange(280) % 7] * level).astype(float)
+        past, later = y[:200], y[200:]
+        found = demand.swings(past, 4)
+        assert found is not None
+        mean = past[-28:].reshape(4, 7).mean(axis=0)[(np.arange(28)) % 7]
+        for k in range(4):
+            days, said = later[7 * k : 7 * k + 7], mean[7 * k : 7 * k + 7]
+            low, high = found.day_low[k], found.day_high[k]
+            held_day += ((said * low <= days) & (days <= said * high)).tolist()
+            total = said.sum()
+            week_low, week_high = total * found.week_low[k], total * found.week_high[k]
+            held_week.append(week_low <= days.sum() <= week_high)
+    assert 0.68 < np.mean(held_day) < 0.88
+    assert 0.6 < np.mean(held_week) < 0.88
+
+
+def test_swings_need_some_weeks_and_pass_over_days_nobody_saw() -> None:
+    assert demand.swings(np.ones(50), 2) is None
+    past = np.ones(120)
+    past[60] = np.nan
+    found = demand.swings(past, 13)
+    assert found is not None
+    assert set(np.concatenate([found.day_low, found.week_high])) == {1.0}
+    assert len(found.day_low) == 13
+
+
 def test_bounds_hold_for_the_interval_too() -> None:
     ahead = demand.Ahead(np.array([5.0]), np.array([1.0]), np.array([9.0])).bounded(2.0, 6.0)
     assert (ahead.mean[0], ahead.low[0], ahead.high[0]) == (5.0, 2.0, 6.0)
