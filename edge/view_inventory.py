@@ -15,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.commands import Propose
+from edge.decisions.deeds import safeguards
 from edge.decisions.rows import Decision
 from edge.decisions.transitions import OPEN
 from edge.features.business import class_key
@@ -23,7 +24,7 @@ from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.suppliers import Supplier, Supply
 from edge.services import budget, inventory, lead_time, stock_position
 from edge.services.counts import Floats
-from edge.services.inventory import HIGH, MEDIUM, PRIORITIES, Plan, Terms, Worth
+from edge.services.inventory import MEDIUM, PRIORITIES, Plan, Terms, Worth
 from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
 from edge.services.stock_position import Position
 from edge.view_basis import Basis, Sources
@@ -667,41 +668,63 @@ class InventoryView:
         if work is not None:
             for _ in work[1]:
                 yield None
-        for row in self.told(self.needed(self.rows())):
-            if self._worth_proposing(row):
-                yield self.proposal(row)
-        yield None
+        needed = self.needed(self.rows())
+        for start in range(0, len(needed), FEW):
+            for row in self.told(needed[start : start + FEW]):
+                if self._worth_proposing(row):
+                    yield self.proposal(row, self.within_limit(row))
+            yield None
 
     @staticmethod
     def _worth_proposing(row: StockRow) -> bool:
         gains = row.expected_gain_cents is None or row.expected_gain_cents > 0
-        urgent = PRIORITIES.index(row.priority) >= (MEDIUM if row.kind == "sale" else HIGH)
+        urgent = PRIORITIES.index(row.priority) >= MEDIUM
         return gains and urgent and row.order_cents is not None
 
-    def proposal(self, row: StockRow, units: float | None = None) -> Propose:
-        """A restock of what a row suggests, or of ``units``."""
-        wanted_units = row.suggested_order_qty if units is None else units
+    def within_limit(self, row: StockRow) -> float:
+        """Units of the suggestion that one decision may commit: a larger order would be refused."""
+        limit = safeguards(self._ledger).restock_max_cents
+        cents, pack = row.unit_cost_cents or 0, self.of(row, "pack")
+        if not cents or row.suggested_order_qty * cents <= limit:
+            return row.suggested_order_qty
+        fits = math.floor(limit / cents / pack + 1e-9) * pack
+        return max(fits, min(pack, row.suggested_order_qty))
+
+    def proposal(self, row: StockRow, units: float) -> Propose:
+        """A restock of so many units."""
         cents = row.unit_cost_cents or 0
-        assumed = row.cost_source in ("assumed", "unknown")
-        data: dict[str, Any] = {"units": wanted_units, "supplier": row.supplier}
-        if not assumed:
+        confidence, gain_cents, words = row.confidence, row.expected_gain_cents, reasons(row)
+        if units != row.suggested_order_qty:
+            confidence, gain_cents = self._weigh(row, units)
+            words.append(
+                f"{row.suggested_order_qty:g} units would be right: this is a part of them"
+            )
+        data: dict[str, Any] = {"units": units, "supplier": row.supplier}
+        if row.cost_source not in ("assumed", "unknown"):
             data["cost_cents"] = cents
+        by_model = row.evidence == "model"
         return Propose(
             kind="restock",
             target=row.sku,
             store=row.store,
             period=self._week(),
-            confidence=row.confidence,
-            impact_cents=row.expected_gain_cents or 0,
-            value_cents=round(wanted_units * cents),
+            confidence=confidence,
+            impact_cents=gain_cents or 0,
+            value_cents=round(units * cents),
             data=data,
-            reasons=reasons(row),
+            reasons=words,
             service="inventory",
-            version=self._sources.of_service("inventory").version
-            if row.evidence == "model"
-            else "",
+            version=self._sources.of_service("inventory").version if by_model else "",
             fallback=row.evidence == "simple",
         )
+
+    def _weigh(self, row: StockRow, units: float) -> tuple[float, int | None]:
+        """(confidence, gain in cents) of another number of units than the suggested."""
+        rows = np.array([self.row(row.sku, row.store)], np.int64)
+        plan, terms, curve, owned = self.parts(rows)
+        now = position_of(self._state, rows, self.coming)
+        found = inventory.worth(plan, curve, terms, now, owned, np.array([units]))
+        return round(float(found.chance[0]), 4), whole_cents(float(found.gain[0]))
 
     def _week(self) -> str:
         """ISO week of today, such as ``2026-W47``."""

@@ -11,7 +11,8 @@ import pytest
 from edge.commands import Propose, Told
 from edge.config import Config
 from edge.core import Core
-from edge.decisions.deeds import decision_id
+from edge.decisions.deeds import SetSafeguards, decision_id
+from edge.decisions.rows import Safeguards
 from edge.features.business import class_key
 from edge.ledger import deeds
 from edge.ledger.orders import NewLine, PlaceOrder
@@ -155,6 +156,20 @@ def test_a_restock_is_proposed_once_a_week_with_what_it_takes(shop: Shop) -> Non
     shop.wait(7 * DAY_MS)
     (later,) = proposed()
     assert decision_id(later) != decision_id(one)
+
+
+def test_an_order_beyond_what_a_decision_may_commit_is_proposed_in_part(shop: Shop) -> None:
+    limits = Safeguards(restock_max_cents=5_000)
+    shop.do(SetSafeguards(safeguards=limits))
+    shop.do(PutSupply(sku="NAIL", fields={"pack_units": 10}))
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 10})
+    (one,) = [one for one in shop.view.proposals() if one is not None]
+    row = shop.row("NAIL")
+    assert row.suggested_order_qty > 25
+    assert one.data["units"] == 20  # two packs of ten at 2.00
+    assert one.value_cents == 4_000
+    assert 0 < one.impact_cents < row.expected_gain_cents
+    assert "would be right" in one.reasons[-1]
 
 
 def test_what_cannot_earn_is_not_proposed(shop: Shop) -> None:
