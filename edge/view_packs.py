@@ -22,7 +22,7 @@ from edge.features.windows import DayRing
 from edge.ledger.packs import Pack, PackPart, pack_id
 from edge.services import packs
 from edge.services.co_demand import Table
-from edge.services.packs import Advice, Effect, Offers, Stage
+from edge.services.packs import Advice, Effect, Life, Offers, Stage
 from edge.view_basis import Basis, Sources
 from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
 from edge.view_pricing import Range
@@ -38,7 +38,7 @@ KEEP_MS = 10_000
 """How packs do is worked out anew after so long, and whenever a pack changes."""
 KEPT = 16
 COULD_KEEP_MS = 60_000
-GROUPS_AT_ONCE = 8
+GROUPS_AT_ONCE = PACKS_AT_ONCE = 8
 STAGES = {
     Stage.UNKNOWN: "unknown", Stage.LAUNCH: "launch", Stage.GROWTH: "growth",
     Stage.STEADY: "steady", Stage.DECLINE: "decline", Stage.IDLE: "idle",
@@ -449,32 +449,66 @@ class PacksView:
 
     # -- packs that are ---------------------------------------------------------------------------------
 
+    def weighing(
+        self, store: str | None, status: str | None, saving_cents: float
+    ) -> Iterator[None]:
+        """Work out how packs do, if that is not known or some seconds old; some at each step."""
+        told = self._packs(store, status)
+        same = self._same(told, saving_cents)
+        known = self._known.get(same)
+        if known is not None and self._sources.now_ms - known[0] < KEEP_MS:
+            return
+        days, revenue = [], []
+        for start in range(0, len(told), PACKS_AT_ONCE):
+            units, money = self._daily(self._rows(told[start : start + PACKS_AT_ONCE]))
+            days.append(units)
+            revenue.append(money)
+            yield
+        made: list[PackRow] = []
+        if told:
+            age = np.array(
+                [(self._sources.now_ms - pack.created_ms) / (7 * DAY_MS) for pack in told]
+            )
+            weeks = np.concatenate(days).reshape(len(told), WEEKS, 7).sum(axis=2)
+            life = packs.lifecycle(weeks, np.maximum(age, 0.0), self._shop_weeks())
+            yield
+            for k, start in enumerate(range(0, len(told), PACKS_AT_ONCE)):
+                part = slice(start, start + PACKS_AT_ONCE)
+                some = Life(*(getattr(life, name)[part] for name in Life.__slots__))
+                made += self._performance(
+                    told[part], some, age[part], days[k], revenue[k], saving_cents
+                )
+                yield
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[same] = self._sources.now_ms, made
+
     def packs(self, store: str | None, status: str | None, saving_cents: float) -> list[PackRow]:
-        """How each pack does."""
-        rows = [pack for pack in self._sources.core.ledger.rows(Pack).values()
+        """How each pack does, after ``weighing``."""
+        known = self._known.get(self._same(self._packs(store, status), saving_cents))
+        return known[1] if known is not None else []
+
+    def _packs(self, store: str | None, status: str | None) -> list[Pack]:
+        return [pack for pack in self._sources.core.ledger.rows(Pack).values()
                 if (store is None or pack.store == store)
                 and (status is None or pack.status == status)]  # fmt: skip
-        if not rows:
-            return []
-        same = (saving_cents, self._state.today, tuple([(row.id, row.changed_ms) for row in rows]))
-        known = self._known.get(same)
-        if known is None or self._sources.now_ms - known[0] >= KEEP_MS:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            known = self._known[same] = self._sources.now_ms, self._performance(rows, saving_cents)
-        return known[1]
+
+    def _same(self, told: list[Pack], saving_cents: float) -> tuple[Any, ...]:
+        return saving_cents, self._state.today, tuple([(pack.id, pack.changed_ms) for pack in told])
+
+    def _rows(self, told: list[Pack]) -> Ints:
+        get = self._state.cls.keys.get
+        return np.array([get(class_key(pack.store, pack.sku)) for pack in told], np.int64)
 
     def pack(self, id_: str) -> Pack | None:
         """One pack."""
         return self._sources.core.ledger.get(Pack, id_)
 
-    def _performance(self, told: list[Pack], saving_cents: float) -> list[PackRow]:
-        keys = [class_key(pack.store, pack.sku) for pack in told]
-        rows = np.array([self._state.cls.keys.get(key) for key in keys], np.int64)
-        daily, revenue = self._daily(rows)
-        weeks = daily.reshape(len(told), WEEKS, 7).sum(axis=2)
-        age = np.array([(self._sources.now_ms - pack.created_ms) / (7 * DAY_MS) for pack in told])
-        life = packs.lifecycle(weeks, np.maximum(age, 0.0), self._shop_weeks())
+    def _performance(
+        self, told: list[Pack], life: Life, age: Floats, daily: Floats, revenue: Floats,
+        saving_cents: float,
+    ) -> list[PackRow]:  # fmt: skip
+        rows = self._rows(told)
         window = np.clip(age * 7, 7, WEEKS * 7)
         offers = self._offers(
             [pack.store for pack in told], [pack.parts for pack in told], daily.sum(axis=1), window,
@@ -583,6 +617,8 @@ class PacksView:
             yield None
         found = self.candidates(0.0)
         yield from (_to_create(one, period, basis) for one in found if one.action == "create")
+        for _ in self.weighing(None, "offered", 0.0):
+            yield None
         for row in self.packs(None, "offered", 0.0):
             if row.advice == "dissolve":
                 yield _to_dissolve(row, period)

@@ -186,10 +186,13 @@ PAIRS: Listing[PairRow] = Listing(
 )
 
 
-def performance(api: Api, call: Call[PerformanceQuery, Path]) -> PackPerformance:
+async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> PackPerformance:
     """How each pack does: units, trend, what it is worth."""
     view, query = api.view_of(PacksView), call.query
-    page = PACKS.page(query, view.packs(query.store, query.status, query.saving_cents))
+    asked = query.store, query.status, query.saving_cents
+    for _ in view.weighing(*asked):
+        await asyncio.sleep(0)
+    page = PACKS.page(query, view.packs(*asked))
     return PackPerformance(
         basis=view.performance_basis(), horizon_days=28, packs=page.rows,
         next_cursor=page.next_cursor,
@@ -203,6 +206,8 @@ async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRe
         await asyncio.sleep(0)
     found = view.candidates(query.saving_cents, query.store)
     page = CANDIDATES.page(query, found)
+    for _ in view.weighing(query.store, "offered", query.saving_cents):
+        await asyncio.sleep(0)
     rows = view.packs(query.store, "offered", query.saving_cents)
     return PackRecommendations(
         basis=view.candidates_basis(), horizon_days=28, counted_ms=view.counted_ms,
