@@ -144,29 +144,20 @@ def _day_ring(state: FeatureState, name: str) -> DayRing:
     return ring
 
 
-_FEW_DAYS = 29
-"""So many days of one row are faster added up in Python than by numpy."""
-
-
-def _day_cells(state: FeatureState, names: Names, name: str, days: int) -> list[str]:
-    """Expressions of a row's values in the newest ``days`` days, today first."""
+def _day_sum(state: FeatureState, names: Names, name: str, days: int) -> str:
+    """Expression of what a row's newest ``days`` days come to, in the unit they are kept in."""
     ring = _day_ring(state, name)
-    cells, of = names.column(ring.ring), names.thing(ring)
-    return [f"{cells}[({of}.today-{day})%{ring.days},r]" for day in range(days)]
-
-
-def _days_one(state: FeatureState, names: Names, name: str, days: int, scale: float) -> str:
-    return f"({'+'.join(_day_cells(state, names, name, days))})*{scale!r}"
+    if days in ring.sums:
+        return f"{names.column(ring.sums[days])}[r]"
+    assert days == 1, f"no sum of {days} days of {name} is kept"
+    return f"{names.column(ring.ring)}[{names.thing(ring)}.today%{ring.days},r]"
 
 
 def _days(name: str, days: int, scale: float) -> Read:
-    def read(state: FeatureState, rows: Ints) -> Floats:
-        return np.asarray(_day_ring(state, name).last(rows, days) * scale, np.float64)
-
-    def one(state: FeatureState, names: Names) -> str:
-        return _days_one(state, names, name, days, scale)
-
-    return Read(read, one if days <= _FEW_DAYS else None)
+    return Read(
+        lambda state, rows: np.asarray(_day_ring(state, name).last(rows, days) * scale, np.float64),
+        lambda state, names: f"{_day_sum(state, names, name, days)}*{scale!r}",
+    )
 
 
 def _log(name: str, window: int) -> Read:
@@ -353,40 +344,28 @@ def _price_mean(days: int) -> Read:
         return np.where(moved > 0, cents / np.where(moved > 0, moved, 1), np.nan)
 
     def one(state: FeatureState, names: Names) -> str:
-        cents = _days_one(state, names, "revenue_cents", days, 1.0)
-        moved = "+".join(_days_one(state, names, u, days, 0.001) for u in units)
+        cents = _day_sum(state, names, "revenue_cents", days)
+        moved = "+".join(f"{_day_sum(state, names, u, days)}*0.001" for u in units)
         return f"({cents}/moved if (moved:=0.0+{moved})>0 else nan)"
 
     return Read(read, one)
 
 
-def _stockout_days_rows(state: FeatureState, rows: Ints) -> Floats:
-    ring = _day_ring(state, "stockouts")
-    return np.asarray((ring.series(rows, 28) > 0).sum(axis=0), np.float64)
-
-
-def _stockout_days_one(state: FeatureState, names: Names) -> str:
-    return "+".join(f"({cell}>0)" for cell in _day_cells(state, names, "stockouts", 28))
-
-
-_stockout_days = Read(_stockout_days_rows, _stockout_days_one)
+_stockout_days = _days("stockouts", 28, 1.0)
 
 
 def _utilisation(days: int) -> Read:
+    """Closing levels: of today there is none yet, so it counts as nothing."""
+
     def read(state: FeatureState, rows: Ints) -> Floats:
-        on_rent, on_hand = (
-            _day_ring(state, name) for name in ("on_rent_close_milli", "on_hand_close_milli")
-        )
-        out = on_rent.last(rows, days + 1)  # closing levels: today has none yet
-        here = np.maximum(on_hand.series(rows, days + 1), 0).sum(axis=0)
-        both = out + here
+        out = _day_ring(state, "on_rent_close_milli").last(rows, days + 1)
+        both = out + _day_ring(state, "on_hand_close_milli").last(rows, days + 1)
         return np.where(both > 0, out / np.maximum(both, 1), np.nan)
 
     def one(state: FeatureState, names: Names) -> str:
-        out = "+".join(_day_cells(state, names, "on_rent_close_milli", days + 1))
-        closes = _day_cells(state, names, "on_hand_close_milli", days + 1)
-        here = "+".join(f"(h if (h:={cell})>0 else 0)" for cell in closes)
-        return f"(out/both if (both:=(out:={out})+{here})>0 else nan)"
+        out = _day_sum(state, names, "on_rent_close_milli", days + 1)
+        here = _day_sum(state, names, "on_hand_close_milli", days + 1)
+        return f"({out}/both if (both:={out}+{here})>0 else nan)"
 
     return Read(read, one)
 

@@ -5,6 +5,7 @@ The catalogue (``catalog.py``) says how features are read from these; nothing el
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,14 @@ from edge.features.decay import DecayedCount
 from edge.features.pool import WindowPool
 from edge.features.sketch import DistinctWindow, LogHistogram
 from edge.features.tables import Column, Part, Table
-from edge.features.windows import DayLog, DayRing, RingWindow
+from edge.features.windows import (
+    DayLog,
+    DayRing,
+    RingWindow,
+    above_zero,
+    days_above_zero,
+    each,
+)
 from edge.features.words import GROUPS, STATUSES
 
 MINUTE_MS = 60_000
@@ -129,6 +137,18 @@ CLASS_DAYS: dict[str, type[np.signedinteger]] = {
     "unseen": _I8,  # 1: nobody looked that day, so its zeros say nothing
 }
 
+CLOSE_DAYS = (8, 29)  # a week and four weeks of closes: today has none yet
+CLASS_DAY_SUMS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
+    **dict.fromkeys(
+        ("rented_milli", "sold_milli", "returned_milli", "revenue_cents", "scans_out", "scans_in"),
+        ((7, 28, 364), each),
+    ),
+    "stockouts": ((28,), days_above_zero),
+    "on_hand_close_milli": (CLOSE_DAYS, above_zero),
+    "on_rent_close_milli": (CLOSE_DAYS, each),
+}
+"""Lengths of the windows whose sums are kept ready, and how a day counts in them."""
+
 ZONE_COLUMNS = (
     Column("last_read_ms", _I64),
     Column("items_present", _I32, merge="sum"),
@@ -184,6 +204,12 @@ def _make_ring(buckets: int, width_ms: int, dtype: type, rows: int) -> RingWindo
     return RingWindow(rows, buckets, width_ms, dtype)
 
 
+def _make_days(
+    dtype: type, windows: tuple[int, ...], tally: Callable[[Any], Any], rows: int
+) -> DayRing:
+    return DayRing(rows, HISTORY_DAYS, dtype, windows, tally)
+
+
 _READS: dict[str, Make] = {
     "reads_5m": _ring(5, MINUTE_MS, _I64),
     "reads_1h": _ring(12, 5 * MINUTE_MS, _I64),
@@ -194,7 +220,7 @@ _READS: dict[str, Make] = {
 def tables(limits: Limits) -> dict[str, Table]:
     """Every table of the state, empty, in the order in which they refer to each other."""
     class_parts: dict[str, Make] = {
-        name: lambda rows, dtype=dtype: DayRing(rows, HISTORY_DAYS, dtype)  # type: ignore[misc]
+        name: partial(_make_days, dtype, *CLASS_DAY_SUMS.get(name, ((), each)))
         for name, dtype in CLASS_DAYS.items()
     }
     class_parts |= {

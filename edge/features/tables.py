@@ -99,7 +99,7 @@ class Table:
 
     def nbytes(self) -> int:
         """Bytes that columns and windows take when every row is used."""
-        arrays = [*self.col.values(), *(a for p in self.part.values() for a in _arrays(p).values())]
+        arrays = [*self.col.values(), *(a for p in self.part.values() for a in _arrays(p))]
         return sum(a.nbytes for a in arrays)
 
     # -- saving and loading ------------------------------------------------------------------
@@ -197,6 +197,8 @@ class Table:
                 array[where] = (
                     np.maximum(array[where], theirs) if greatest else array[where] + theirs
                 )
+            if isinstance(part, DayRing):
+                part.recount(self.keys.high)
             if isinstance(part, DayLog) and isinstance(source, DayLog):
                 _absorb_log(part, source, dict(zip(rows.tolist(), to.tolist(), strict=True)))
         for name, texts in self.text.items():
@@ -239,8 +241,10 @@ def _row_arrays(part: Part) -> dict[str, tuple[Array, int]]:
             return {"counts": (part.counts, 0)}
 
 
-def _arrays(part: Part) -> dict[str, Array]:
-    return {field: array for field, (array, _) in _row_arrays(part).items()}
+def _arrays(part: Part) -> list[Array]:
+    """Every array of a window, those that are made from others included."""
+    made = part.sums.values() if isinstance(part, DayRing) else ()
+    return [*(array for array, _ in _row_arrays(part).values()), *made]
 
 
 def _moment(part: Part) -> int:
@@ -282,6 +286,8 @@ def _load_part(part: Part, name: str, arrays: Mapping[str, Array], high: int) ->
     if isinstance(part, DayLog):
         part.load(arrays[f"part.{name}.log"].astype(np.int64))
     _set_moment(part, int(arrays[f"part.{name}.moment"][0]))
+    if isinstance(part, DayRing):
+        part.recount(high)
 
 
 def _ranked(values: Array, ranks: Ints) -> Ints:

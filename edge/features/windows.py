@@ -8,6 +8,7 @@ and any split into batches, as long as each bucket is still open when its events
 Only ``roll`` moves time; reading never does, or replay and live would differ.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -163,17 +164,46 @@ class RingWindow:
         return np.asarray(self.ring[numbers[:, None], rows].sum(axis=0), np.int64)
 
 
+def each(values: Any) -> Any:
+    """A day counts with its value."""
+    return values
+
+
+def above_zero(values: Any) -> Any:
+    """A day counts with its value, and one below zero not at all."""
+    return values * (values > 0)
+
+
+def days_above_zero(values: Any) -> Any:
+    """A day with a value above zero counts as one."""
+    return (values > 0) * 1
+
+
 class DayRing:
     """int[days, rows]: one value a row and local day, the newest ``days`` days.
 
-    ``today`` is the number of the newest day; ``day`` of an event must lie in the ring.
+    ``today`` is the number of the newest day; ``day`` of an event must lie in the ring. For each
+    length in ``windows``, ``sums[length]`` is int64[rows]: the sum of ``tally`` over the newest so
+    many days, today included, kept equal to that of the cells; whoever writes into ``ring`` from
+    outside says so (``recount``). Such a sum is read in a moment, whatever its length.
     """
 
-    def __init__(self, rows: int, days: int, dtype: Any = np.int32) -> None:
+    def __init__(
+        self,
+        rows: int,
+        days: int,
+        dtype: Any = np.int32,
+        windows: tuple[int, ...] = (),
+        tally: Callable[[Any], Any] = each,
+    ) -> None:
         assert days > 0, days
+        assert all(0 < length <= days for length in windows), windows
         self.days = days
         self.ring = np.zeros((days, rows), dtype)
+        self.tally = tally
+        self.sums = {length: np.zeros(rows, np.int64) for length in windows}
         self._cells = cells_of(self.ring)
+        self._sum_cells = [(length, cells_of(sums)) for length, sums in self.sums.items()]
         self.today = -(1 << 40)
         limits = np.iinfo(self.ring.dtype)
         most = min(int(limits.max), 1 << 53)  # so that the sum of all days fits, exact as a float
@@ -186,8 +216,13 @@ class DayRing:
             return
         if passed >= self.days:
             self.ring[:, :high] = 0
+            for sums in self.sums.values():
+                sums[:high] = 0
         else:
             for day in range(self.today + 1, today + 1):
+                for length, sums in self.sums.items():
+                    leaving = self.ring[(day - length) % self.days, :high]
+                    sums[:high] -= self.tally(leaving)
                 self.ring[day % self.days, :high] = 0
         self.today = today
 
@@ -198,11 +233,22 @@ class DayRing:
     def add(self, row: int, day: int, amount: int) -> None:
         """Add to one day's value; sums that leave the type's range stay at its end."""
         cell = (day % self.days, row)
-        self._cells[cell] = min(max(self._cells[cell] + amount, self._least), self._most)
+        before = self._cells[cell]
+        after = self._cells[cell] = min(max(before + amount, self._least), self._most)
+        added, age = self.tally(after) - self.tally(before), self.today - day
+        for length, sums in self._sum_cells:
+            if age < length:
+                sums[row] += added
 
     def put(self, day: int, values: NDArray[Any]) -> None:
         """Set one day's values of rows ``0 .. len(values)-1``."""
-        self.ring[day % self.days, : values.size] = self.bounded(values)
+        cells = self.ring[day % self.days, : values.size]
+        before = self.tally(cells.astype(np.int64))
+        cells[:] = self.bounded(values)
+        added = self.tally(cells.astype(np.int64)) - before
+        for length, sums in self.sums.items():
+            if self.today - day < length:
+                sums[: values.size] += added
 
     def bounded(self, values: NDArray[Any]) -> Ints:
         """int64[n]: values as a day keeps them, at the end of the range where they leave it."""
@@ -211,10 +257,22 @@ class DayRing:
     def clear(self, rows: Ints) -> None:
         """Forget these rows."""
         self.ring[:, rows] = 0
+        for sums in self.sums.values():
+            sums[rows] = 0
+
+    def recount(self, high: int) -> None:
+        """Make the sums of rows below ``high`` anew: their cells were written from outside."""
+        for length, sums in self.sums.items():
+            sums[:high] = 0
+            for day in range(self.today - length + 1, self.today + 1):
+                sums[:high] += self.tally(self.ring[day % self.days, :high])
 
     def last(self, rows: Ints, days: int) -> Ints:
-        """int64[n] sums over the newest ``days`` days, today included."""
-        return np.asarray(self.series(rows, days).sum(axis=0), np.int64)
+        """int64[n]: what ``tally`` gives, summed over the newest ``days`` days, today included."""
+        kept = self.sums.get(days)
+        if kept is not None:
+            return kept[rows]
+        return np.asarray(self.tally(self.series(rows, days)).sum(axis=0), np.int64)
 
     def series(self, rows: Ints, days: int) -> Ints:
         """int64[days, n], oldest day first, today last."""

@@ -16,7 +16,7 @@ COLUMNS = (
 )
 PARTS = {
     "ring": lambda rows: RingWindow(rows, 3, 10),
-    "days": lambda rows: DayRing(rows, 3),
+    "days": lambda rows: DayRing(rows, 3, windows=(2,)),
     "log": lambda rows: DayLog(rows, (2,), 100),
 }
 
@@ -86,10 +86,26 @@ def test_rows_of_two_parts_add_up_or_keep_the_greater_or_the_first() -> None:
     assert content["friend"] == [0, 1, 1]  # theirs pointed at b
 
 
+def test_sums_of_days_are_made_anew_after_a_load_and_a_merge() -> None:
+    told, again = filled("a", "b", amount=2), table()
+    arrays, blobs = told.save()
+    assert not any("sums" in name for name in arrays)
+    again.load(arrays, blobs)
+    b = again.keys.get("b")
+    assert again.part["days"].sums[2][b] == 2  # type: ignore[union-attr,call-overload,index]
+    other = filled("b", amount=3)
+    rows, to = other.keys.live(), np.array([b])
+    again.absorb(other, rows, to, {"own": np.zeros(4, np.int64)})
+    assert again.part["days"].sums[2][b] == 5  # type: ignore[union-attr,call-overload,index]
+    again.roll(1_000, 52)
+    assert again.part["days"].sums[2][b] == 0  # type: ignore[union-attr,call-overload,index]
+
+
 @pytest.mark.parametrize("limits", [Limits(), Limits(items_max=7, classes_max=3, zones_max=2)])
 def test_the_size_is_that_of_all_arrays(limits: Limits) -> None:
     for made in tables(limits).values():
         arrays = list(made.col.values())
         for part in made.part.values():
             arrays += [a for a in vars(part).values() if isinstance(a, np.ndarray)]
+            arrays += getattr(part, "sums", {}).values() if isinstance(part, DayRing) else []
         assert made.nbytes() == sum(a.nbytes for a in arrays)

@@ -1,13 +1,22 @@
 """Rings and logs of days against lists that remember everything."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.features.windows import DayLog, DayRing, RingWindow
+from edge.features.windows import (
+    DayLog,
+    DayRing,
+    RingWindow,
+    above_zero,
+    days_above_zero,
+    each,
+)
 
 ROWS, BUCKETS, WIDTH = 3, 4, 10
 adds = st.lists(
@@ -88,6 +97,58 @@ def test_a_ring_of_days_remembers_each_day_until_it_leaves(
         assert ring.series(np.array([1]), 6)[:, 0].tolist() == series
         assert ring.last(np.array([1]), 3)[0] == sum(series[-3:])
         assert not ring.series(np.array([0]), 6).any()
+
+
+TALLIES = {
+    each: lambda v: v,
+    above_zero: lambda v: max(v, 0),
+    days_above_zero: lambda v: int(v > 0),
+}
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([0, 0, 0, 1, 2, 7]), st.integers(0, 7), st.integers(-5, 9)),
+        max_size=40,
+    ),
+    tally=st.sampled_from(list(TALLIES)),
+    put=st.booleans(),
+)
+def test_the_sums_kept_of_days_are_those_of_their_cells(
+    steps: list[tuple[int, int, int]], tally: Callable[[Any], Any], put: bool
+) -> None:
+    ring, days, today = DayRing(3, 6, np.int16, (1, 3, 6), tally), defaultdict[int, int](int), 90
+    ring.roll(today, 3)
+    for passes, age, amount in steps:
+        today += passes
+        ring.roll(today, 3)
+        if ring.holds(today - age) and put:
+            ring.put(today - age, np.array([0, amount]))
+            days[today - age] = amount
+        elif ring.holds(today - age):
+            ring.add(1, today - age, amount)
+            days[today - age] += amount
+        rows = np.array([0, 1, 2])
+        for length in (1, 2, 3, 6):  # of 2 days no sum is kept
+            found = sum(TALLIES[tally](days[today - back]) for back in range(length))
+            assert ring.last(rows, length).tolist() == [0, found, 0]
+    kept = {length: sums.tolist() for length, sums in ring.sums.items()}
+    ring.sums[3][:] = 77
+    ring.recount(3)
+    assert {length: sums.tolist() for length, sums in ring.sums.items()} == kept
+    ring.clear(np.array([1]))
+    assert not any(sums.any() for sums in ring.sums.values())
+
+
+def test_a_day_at_the_end_of_its_range_adds_to_the_sum_what_it_holds() -> None:
+    ring = DayRing(1, 4, np.int16, (2,))
+    ring.roll(0, 1)
+    ring.add(0, 0, 10**6)
+    ring.roll(1, 1)
+    ring.put(1, np.array([-(10**6)]))
+    assert ring.sums[2].tolist() == [0]
+    ring.roll(2, 1)
+    assert ring.sums[2].tolist() == [-(2**15 - 1)]
 
 
 def test_a_day_stays_at_the_end_of_its_range() -> None:
