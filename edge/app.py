@@ -249,6 +249,7 @@ def _assemble(
     view = LiveView(recovered.core, config, counters)
     scorer = scoring.scorer if scoring is not None else None
     views = Views(Sources(recovered.core, config, models, scorer))
+    tables.correlations = views.of(CorrelationsView)
     proposals = Proposals(
         recovered.core,
         [views.of(kind) for kind in PROPOSERS],

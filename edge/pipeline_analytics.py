@@ -21,10 +21,12 @@ from edge.inference.field import JUDGED, Kept, Question, questions
 from edge.inference.manifest import SERVICES, Service
 from edge.inference.registry import Registry
 from edge.pipeline_scores import Figures
+from edge.services.correlation import FDR
 from edge.storage import analytics, changes
 from edge.storage.analytics import Ages, Floats, Place, Rows, Said, moment
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
+from edge.view_correlations import CorrelationRow, CorrelationsView
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ SLICE_BYTES = 262_144
 EVERYTHING = 1 << 62
 """As if a copy held all: nobody waits for one."""
 DAY_MS = 86_400_000
+FACTOR_TYPES = frozenset({"weather", "economic", "seasonal", "market", "events"})
 DEFAULT_FEATURES = ("class.utilisation_28d", "class.rented_units_28d")
 SHOWN = frozenset({"shown", "beside"})
 """Roles whose predictions are written; the simple rule can be worked out again from the sales."""
@@ -92,6 +95,8 @@ class Analytics:
         self._scores = scores
         self._copy = copy
         self._place = Place(config.shop.store, core.state.days.end_ms, chosen(config.tables))
+        self.correlations: CorrelationsView | None = None
+        self._looked_ms = 0
         self._told: dict[tuple[str, str], tuple[object, ...]] = {}
         self._trimmed_at = float("-inf")
         self._waits = ""
@@ -120,6 +125,7 @@ class Analytics:
             try:
                 await self.read_history()
                 await self.write_models()
+                await self.write_strengths()
                 if self._state.now_ms and loop.time() - self._trimmed_at > TRIM_EVERY_S:
                     await self.trim()
                     self._trimmed_at = loop.time()
@@ -169,6 +175,16 @@ class Analytics:
         except JournalFull:
             self._told.clear()
             raise
+
+    async def write_strengths(self) -> None:
+        """Write how strong influences were found to be, once for each look at them."""
+        view = self.correlations
+        if view is None or view.looked_ms == self._looked_ms:
+            return
+        looked_ms = view.looked_ms
+        rows = strengths(view.rows(FDR, False))
+        await self._run(partial(analytics.write_strengths, rows=rows))
+        self._looked_ms = looked_ms
 
     # -- what the field's record tells ------------------------------------------------------------
 
@@ -285,6 +301,23 @@ def chosen(settings: Tables) -> frozenset[str]:
                 " class and item, such as class.utilisation_28d"
             )
     return frozenset(names)
+
+
+def strengths(rows: Sequence[CorrelationRow]) -> list[analytics.Row]:
+    """(strongest correlation, share of the classes that move with it, type, name) by influence.
+
+    ``rows`` are those believed; seasons and prices are no influences from outside.
+    """
+    classes = {(row.store, row.sku) for row in rows}
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        kind, _, name = row.factor.partition(".")
+        if row.r is not None and kind in FACTOR_TYPES:
+            found.setdefault((kind, name), []).append(row.r)
+    return [
+        (max(told, key=abs), round(len(told) / len(classes), 4), kind, name)
+        for (kind, name), told in sorted(found.items())
+    ]
 
 
 def _service(name: str) -> Service:

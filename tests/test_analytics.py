@@ -16,7 +16,7 @@ from edge.config import Config, Tables
 from edge.core import Core
 from edge.errors import ConfigError
 from edge.inference.scorer import Scorer
-from edge.pipeline_analytics import EVERYTHING, Analytics, chosen
+from edge.pipeline_analytics import EVERYTHING, Analytics, chosen, strengths
 from edge.pipeline_field import FieldRecord
 from edge.records import Batch, Effects, Message
 from edge.storage import analytics, changes
@@ -24,6 +24,7 @@ from edge.storage.analytics import moment
 from edge.storage.history import HistoryReader
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
+from edge.view_correlations import CorrelationRow
 from tests.corridor import run
 from tests.inference import models
 from tests.streams import DAY, HOUR, START_MS, config
@@ -375,6 +376,38 @@ def test_models_are_told_once_and_again_when_something_is_new(tmp_path: Path) ->
             await told.write_models()
             (row,) = shop.ask(asked)
             assert row == ("maintenance", manifest.version, 0, 1, 2)
+
+    run(main)
+
+
+def test_how_strong_an_influence_was_found_to_be_stands_at_its_newest_day(tmp_path: Path) -> None:
+    def row(sku: str, factor: str, r: float | None) -> CorrelationRow:
+        return CorrelationRow(
+            sku=sku, store="main", name="", factor=factor, lag_days=0, effect=None, effect_low=None,
+            effect_high=None, r=r, explained=None, days=90, p=0.0, q=0.0, q_careful=0.0,
+        )  # fmt: skip
+
+    rows = [
+        row("S0", "weather.temperature_c", 0.3),
+        row("S1", "weather.temperature_c", -0.6),
+        row("S1", "price", -0.9),
+        row("S2", "season.weekday", None),
+    ]
+    told = strengths(rows)
+    assert told == [(-0.6, 0.6667, "weather", "temperature_c")]
+
+    async def main() -> None:
+        async with days(tmp_path) as shop:
+            sell(shop, 3)
+            await Analytics(shop.config, shop.core, shop.writer).read_history()
+            before = shop.ask("SELECT max(changed) FROM external_data_factors")[0][0]
+            for _ in range(2):
+                shop.journal.write_field(lambda c: analytics.write_strengths(c, told))
+            found = shop.ask(
+                "SELECT correlation_strength, business_relevance_score, changed > ?"
+                " FROM external_data_factors ORDER BY measurement_date", before
+            )  # fmt: skip
+            assert found == [(None, None, 0), (None, None, 0), (-0.6, 0.6667, 1)]
 
     run(main)
 

@@ -485,6 +485,36 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
+# -- what moves what ------------------------------------------------------------------------------------
+
+_STRENGTH = """
+UPDATE external_data_factors AS f SET
+    correlation_strength = ?1, business_relevance_score = ?2, changed = ?5
+WHERE factor_type = ?3 AND factor_name = ?4 AND measurement_date = (
+        SELECT max(measurement_date) FROM external_data_factors
+        WHERE factor_type = ?3 AND factor_name = ?4 AND factor_store = f.factor_store)
+    AND (correlation_strength, business_relevance_score) IS NOT (?1, ?2)
+"""
+
+
+def write_strengths(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Note at each influence's newest day how strong it was found to be.
+
+    ``rows``: (strength, relevance, type, name). Inside the caller's transaction.
+    """
+    for row in rows:
+        # one number for each store's row, so that no two rows have the same
+        first = changes.reserve(connection, 1)
+        stores = connection.execute(
+            "SELECT DISTINCT factor_store FROM external_data_factors"
+            " WHERE factor_type = ? AND factor_name = ?",
+            row[2:],
+        ).fetchall()
+        for number, (store,) in enumerate(stores):
+            changed = first if not number else changes.reserve(connection, 1)
+            connection.execute(f"{_STRENGTH} AND factor_store = ?6", (*row, changed, store))
+
+
 # -- letting go -----------------------------------------------------------------------------------------
 
 
