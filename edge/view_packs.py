@@ -16,6 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.commands import Propose
+from edge.decisions.rows import Decision
 from edge.features import catalog
 from edge.features.business import class_key
 from edge.features.windows import DayRing
@@ -37,6 +38,8 @@ TRIPLES_LOOKED_AT = 50
 KEEP_MS = 10_000
 """How packs do is worked out anew after so long, and whenever a pack changes."""
 KEPT = 16
+PROPOSED_A_WEEK = 10
+"""Packs proposed to be made within any seven days, the most valuable."""
 COULD_KEEP_MS = 60_000
 GROUPS_AT_ONCE = PACKS_AT_ONCE = 8
 STAGES = {
@@ -609,6 +612,13 @@ class PacksView:
         made.as_of_ms = self._table_ms or made.as_of_ms
         return made
 
+    def _room(self) -> int:
+        """How many more packs may be proposed this week."""
+        week_ms = self._sources.now_ms - 7 * DAY_MS
+        decisions = self._sources.core.ledger.rows(Decision).values()
+        lately = sum(d.kind == "pack_create" and d.created_ms > week_ms for d in decisions)
+        return max(PROPOSED_A_WEEK - lately, 0)
+
     def proposals(self) -> Iterator[Propose | None]:
         """Packs worth making or taking apart now; ``None`` lets others work."""
         period = datetime.fromtimestamp(self._state.today * DAY_MS / 1_000, UTC).strftime("%Y-%m")
@@ -616,13 +626,18 @@ class PacksView:
         for _ in self.looking(0.0):
             yield None
         found = self.candidates(0.0)
-        yield from (_to_create(one, period, basis) for one in found if one.action == "create")
+        worth = [one for one in found if one.action == "create"]
+        worth.sort(key=lambda one: (-(one.effect_cents.value or 0.0) * (one.chance or 0.0), one.id))
+        yield from (_to_create(one, period, basis) for one in worth[: self._room()])
         for _ in self.weighing(None, "offered", 0.0):
             yield None
         for row in self.packs(None, "offered", 0.0):
             if row.advice == "dissolve":
                 yield _to_dissolve(row, period)
         yield None
+
+
+# -- rows of answers and proposals ---------------------------------------------------------------------
 
 
 def _to_create(one: Candidate, period: str, basis: Basis) -> Propose:

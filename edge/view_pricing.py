@@ -32,6 +32,8 @@ SLICE_ROWS = 32
 KEEP_MS = 300_000
 """A recommendation is worked out anew after so long."""
 IMPACT_WHY = "takings of 28 days after, against 28 before at the pace of the rest of the store"
+PROPOSED_A_WEEK = 50
+"""Prices proposed within any seven days, the most valuable: what came of them is not known sooner."""
 ADOPT_DAYS = 60
 """A tested price is proposed for so long after its test."""
 GROUPS_KEEP_MS = 60_000
@@ -484,6 +486,8 @@ class PricingView:
             yield None
         found = self.of_action(rows, "change")
         basis = self.columns.basis()
+        worth = self.sorting(found, "gain_cents") * self.sorting(found, "confidence")
+        found = found[np.argsort(-worth, kind="stable")][: self._room()]
         for start in range(0, len(found), SLICE_ROWS):
             part = found[start : start + SLICE_ROWS]
             yield from (self._proposal(row, basis) for row in self.told(part))
@@ -492,6 +496,13 @@ class PricingView:
             recent = self._sources.now_ms - test.ended_ms < ADOPT_DAYS * DAY_MS
             if test.verdict == "better" and recent:
                 yield from self._adopt(test)
+
+    def _room(self) -> int:
+        """How many more prices may be proposed this week; those of the week count, whatever became of them."""
+        week_ms = self._sources.now_ms - 7 * DAY_MS
+        decisions = self._sources.core.ledger.rows(Decision).values()
+        lately = sum(d.kind == "pricing" and d.created_ms > week_ms for d in decisions)
+        return max(PROPOSED_A_WEEK - lately, 0)
 
     def _proposal(self, row: PriceRow, basis: Basis) -> Propose | None:
         new, gain, sure = row.recommended_cents, row.gain_cents.value, row.confidence

@@ -158,6 +158,8 @@ def test_proposals_are_decisions_and_approved_ones_change_the_price(tmp_path: Pa
         while not decisions:
             decisions = (await shop.get("/api/decisions", kind="pricing"))["decisions"]
         assert decisions[0]["data"]["price_cents"] == 10_800
+        room = view._room()
+        assert room == 49
         assert decisions[0]["dry_run"]  # the default of a fresh install: nothing changes
         table = by_sku(await shop.get(f"{BASE}/elasticity-analysis"), "elasticities")
         assert table["CUP"]["kind"] == "elastic"
