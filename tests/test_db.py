@@ -1,6 +1,7 @@
 """``rfid3 db`` and what ``doctor`` says of the store and its copy."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from edge.__main__ import main
 from edge.checks import Case, store
 from edge.config import Config, Mysql, Storage
+from edge.storage import figures
 from edge.storage.journal import Journal
 from tests.databases import Database
 from tests.storage.test_migrations import old_journal
@@ -60,6 +62,19 @@ def test_an_older_store_is_copied_and_brought_up(
     assert code == 0
     assert "journal-v3.db" in text
     assert "already" in said(capsys, "db", "upgrade", "-c", config)[1]
+
+
+def test_a_table_that_takes_too_long_is_not_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.open(tmp_path / "shop", Storage(disk_reserve_bytes=0))
+    sale(journal, *(("2026-01-01", f"c{i}", 1.0) for i in range(2_000)))
+    journal.close()
+    monkeypatch.setattr(figures, "COUNT_S", -1.0)
+    monkeypatch.setattr(figures, "LOOK_EVERY", 100)
+    code, text = said(capsys, "db", "status", "-c", written(tmp_path))
+    assert code == 0
+    assert re.search(r"daily_sales +uncounted rows", text)
 
 
 def test_status_says_how_far_the_copy_is(

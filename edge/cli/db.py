@@ -122,10 +122,11 @@ def _show_sizes(sizes: Sequence["Size"]) -> None:
     from edge.storage.figures import total
 
     for one in sizes[:SHOWN]:
-        print(f"  {one.table:<28} {one.rows:>12,} rows {size(one.bytes):>10}")
+        rows = f"{one.rows:,}" if one.rows >= 0 else "uncounted"
+        print(f"  {one.table:<28} {rows:>12} rows {size(one.bytes):>10}")
     if len(sizes) > SHOWN:
         rest = sizes[SHOWN:]
-        print(f"  {f'{len(rest)} others':<28} {sum(s.rows for s in rest):>12,} rows"
+        print(f"  {f'{len(rest)} others':<28} {sum(max(0, s.rows) for s in rest):>12,} rows"
               f" {size(total(rest)):>10}")  # fmt: skip
 
 

@@ -6,6 +6,7 @@ rows, indexes included; MySQL's own figures are estimates as well.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from edge.storage import changes, migrations
 from edge.storage.journal import FILE_NAME, SCHEMA_VERSION, connect_readonly
 
 SAMPLE_ROWS = 100
+COUNT_S = 3.0
+"""A table that takes longer to count is not counted: on a slow card that may take minutes."""
+LOOK_EVERY = 100_000
+"""Steps of SQLite between two looks at the clock."""
+UNCOUNTED = -1
 OWN_TABLES = ("batch", "history", "timeline", "dead_letter", "gap", "field_kept", "field_score")
 """Of the local store alone."""
 
@@ -25,7 +31,9 @@ class Size(Struct, frozen=True):
 
     table: str
     rows: int
+    """-1: too many to count in time."""
     bytes: int
+    """0 where they were not counted."""
 
 
 class LocalFigures(Struct, frozen=True):
@@ -87,6 +95,19 @@ def _falling(size: Size) -> tuple[int, str]:
 
 def size_of(connection: sqlite3.Connection, table: str) -> Size:
     """Rows of a table and about how many bytes they take; no rows where there is no such table."""
+    until = time.monotonic() + COUNT_S
+    connection.set_progress_handler(lambda: int(time.monotonic() > until), LOOK_EVERY)
+    try:
+        return _size_of(connection, table)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return Size(table, UNCOUNTED, 0)
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _size_of(connection: sqlite3.Connection, table: str) -> Size:
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
     if not names:
         return Size(table, 0, 0)
