@@ -707,7 +707,7 @@ class InventoryView:
             kind="restock",
             target=row.sku,
             store=row.store,
-            period=self._week(),
+            period=self._period(row.sku, row.store),
             confidence=confidence,
             impact_cents=gain_cents or 0,
             value_cents=round(units * cents),
@@ -725,6 +725,19 @@ class InventoryView:
         now = position_of(self._state, rows, self.coming)
         found = inventory.worth(plan, curve, terms, now, owned, np.array([units]))
         return round(float(found.chance[0]), 4), whole_cents(float(found.gain[0]))
+
+    def _period(self, sku: str, store: str) -> str:
+        """This week; with a number once a restock of the week was carried out, so that what is still
+        short can be proposed too."""
+        week = self._week()
+        done = [
+            one
+            for one in self._ledger.by(Decision, "target", sku)
+            if (one.kind, one.store, one.status) == ("restock", store, "executed")
+            and not one.dry_run
+            and one.period.startswith(week)
+        ]
+        return f"{week}/{len(done) + 1}" if done else week
 
     def _week(self) -> str:
         """ISO week of today, such as ``2026-W47``."""

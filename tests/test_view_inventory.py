@@ -12,7 +12,7 @@ from edge.commands import Propose, Told
 from edge.config import Config
 from edge.core import Core
 from edge.decisions.deeds import SetSafeguards, decision_id
-from edge.decisions.rows import Safeguards
+from edge.decisions.rows import Decision, Safeguards
 from edge.features.business import class_key
 from edge.ledger import deeds
 from edge.ledger.orders import NewLine, PlaceOrder
@@ -170,6 +170,13 @@ def test_an_order_beyond_what_a_decision_may_commit_is_proposed_in_part(shop: Sh
     assert one.value_cents == 4_000
     assert 0 < one.impact_cents < row.expected_gain_cents
     assert "would be right" in one.reasons[-1]
+    shop.do(SetSafeguards(safeguards=msgspec.structs.replace(limits, dry_run=False)))
+    shop.do(one)
+    (decided,) = shop.core.ledger.rows(Decision).values()
+    assert decided.status == "executed"  # sure and small: nobody had to be asked
+    (rest,) = [one for one in shop.view.proposals() if one is not None]
+    assert rest.period == f"{one.period}/2"
+    assert shop.row("NAIL").on_order == 20
 
 
 def test_what_cannot_earn_is_not_proposed(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """What people change of stock through the API: classes put in, counted, their terms; restocks approved."""
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -178,7 +179,8 @@ def _proposal(api: Api, call: Call[Any, Any], view: InventoryView, stock: StockR
     made = view.proposal(stock, units)
     made.by, made.why, made.key = told.by, told.why, _part(call, "propose")
     if told.units is not None:  # another wish in the same week is another decision
-        made.period = f"{made.period}/{told.units:g}/{made.key or api.view.now_ms}"
+        asked = hashlib.sha256(f"{made.key or api.view.now_ms}".encode()).hexdigest()[:12]
+        made.period = f"{made.period}/{told.units:g}/{asked}"
     return made
 
 

@@ -161,6 +161,9 @@ def _wrong(ledger: Ledger, command: PlaceOrder, id_: str) -> Refused | None:
             return Refused(
                 "invalid", f"line of {line.sku!r}: units must be above 0, cost at least 0"
             )
+    names = [command.store, command.supplier, *(line.sku for line in command.lines)]
+    if max(map(len, names)) > 255:
+        return Refused("invalid", "a name is longer than 255 characters")
     if len(id_) > 64:
         return Refused("invalid", "id is longer than 64 characters")
     if ledger.get(PurchaseOrder, id_) is not None:

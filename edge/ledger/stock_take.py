@@ -123,6 +123,8 @@ def begin(ledger: Ledger, command: BeginStockTake, told: Told) -> Outcome:
     """The stock-take as it is now."""
     if bool(command.zone) == bool(command.bin):
         return Refused("invalid", "name a zone or a bin")
+    if max(map(len, (command.store, command.zone, command.bin, *command.epcs))) > 255:
+        return Refused("invalid", "a name is longer than 255 characters")
     if len(command.epcs) > ITEMS_MAX:
         return Refused("limit", f"{len(command.epcs)} items are there: at most {ITEMS_MAX} at once")
     for other in ledger.rows(StockTake).values():
@@ -151,6 +153,9 @@ def end(ledger: Ledger, command: EndStockTake, told: Told) -> Outcome:
         return Refused("unknown", f"there is no open stock-take {command.id!r}")
     if len(command.found) > 2 * ITEMS_MAX:
         return Refused("limit", f"{len(command.found)} items were found: at most {2 * ITEMS_MAX}")
+    told_of = [*command.found, *command.missing]
+    if any(max(len(i.epc), len(i.sku), len(i.elsewhere)) > 255 for i in told_of):
+        return Refused("invalid", "a name is longer than 255 characters")
     note = command.note or row.note
     if command.cancel:
         ended = replace(row, state="cancelled", ended_ms=told.at_ms, epcs=[], note=note)

@@ -249,6 +249,7 @@ def test_a_cancelled_order_brings_nothing_more(story: Story) -> None:
         ([NewLine(sku="", units=1)], "invalid"),
         ([NewLine(sku="A", units=1), NewLine(sku="A", units=2)], "invalid"),
         ([NewLine(sku="A", units=1, cost_cents=-1)], "invalid"),
+        ([NewLine(sku="A" * 256, units=1)], "invalid"),
         ([NewLine(sku=str(n), units=1) for n in range(orders.LINES_MAX + 1)], "invalid"),
     ],
 )
@@ -334,6 +335,10 @@ def test_one_stock_take_a_place_and_one_place_a_stock_take(story: Story) -> None
     many = [f"E{n}" for n in range(5_001)]
     assert story.do(BeginStockTake(store="main", bin="B1", epcs=many))[0] == "limit"
     assert story.do(EndStockTake(id="st-none", found=[]))[0] == "unknown"
+    assert story.do(BeginStockTake(store="main", bin="B1", epcs=["E" * 256]))[0] == "invalid"
+    (open_one, _) = story.ledger.rows(StockTake).values()
+    long = [SeenItem(epc="E" * 256)]
+    assert story.do(EndStockTake(id=open_one.id, found=long))[0] == "invalid"
 
 
 def test_a_cancelled_stock_take_counts_nothing(story: Story) -> None:
