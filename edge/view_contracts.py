@@ -157,7 +157,7 @@ class ContractsView:
         self._settings: Contracts = sources.config.contracts
 
     def rows(self) -> Iterable[Contract]:
-        """Contracts that are not closed."""
+        """Contracts in memory: those not closed, and those closed lately."""
         return self._ledger.rows(Contract).values()
 
     def overdue(self, contract: Contract) -> bool:
@@ -184,9 +184,9 @@ class ContractsView:
         )
 
     def one(self, number: str) -> ContractAnswer | None:
-        """A contract in memory at check-in; ``None``: it is not there."""
+        """A contract at check-in; ``None``: its items are in the store alone, or it is not known."""
         contract = self._ledger.get(Contract, number)
-        if contract is None:
+        if contract is None or contract.state == "closed":
             return None
         items = self._ledger.by(ContractItem, "contract", number)
         return self.judged(contract, items, self._ledger.by(ContractLine, "contract", number))

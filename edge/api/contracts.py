@@ -101,8 +101,13 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
     rows: Iterable[Contract] = view.rows()
     if closed:  # one that was closed a moment ago may stand in both
         rows = {row.contract: row for row in (*closed, *rows)}.values()
-    wanted = call.query.overdue
-    found = [row for row in rows if wanted is None or view.overdue(row) == wanted]
+    wanted, state = call.query.overdue, call.query.state
+    found = [
+        row
+        for row in rows
+        if (state == "all" or (row.state == state if state else row.state != "closed"))
+        and (wanted is None or view.overdue(row) == wanted)
+    ]
     found.reverse()  # the newest first: the page is soon full of what belongs there
     page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]

@@ -2,8 +2,8 @@
 
 Rows come from scans that name a contract (or of items that are out under one), and from lines of
 rentals and their returns. What is charged for what is missing or damaged is not decided here. A
-contract closes by itself some days after everything came back, or by command; closed rows live in
-the store alone.
+contract closes by itself some days after everything came back, or by command; then its items and
+lines live in the store alone, and some months later it does too.
 """
 
 import hashlib
@@ -19,6 +19,8 @@ from edge.ledger.ledger import Deed, Hook, Key, Ledger, Table, Wake
 DAY_MS = 86_400_000
 GRACE_MS = 7 * DAY_MS
 """So long after the last return a contract stays open: inspections come later."""
+KNOWN_MS = 90 * DAY_MS
+"""So long a closed contract is remembered: what was lost may be found."""
 ITEMS_MAX = 10_000
 LINES_MAX = 2_000
 """Of one contract; where everything is scanned under one number, that is no contract."""
@@ -146,9 +148,7 @@ TABLES = (
         "contracts",
         Contract,
         ("contract",),
-        20_000,
-        kept="open",
-        is_open=lambda row: row.state != "closed",
+        50_000,
     ),
     Table(
         "contract_items",
@@ -201,7 +201,7 @@ def scanned(ledger: Ledger, event: ItemScan, told: Told) -> None:
     before = _item_of(ledger, event.contract, event.epc)
     item = before
     if item is None and event.contract and event.scan_type == "Return":
-        _touch(ledger, event.contract, event.store, event.customer, at_ms, 0)
+        _touch(ledger, event.contract, event.store, event.customer, at_ms, 0, out=False)
         item = ContractItem(contract=event.contract, epc=event.epc)
     if item is None:
         return
@@ -221,7 +221,7 @@ def scanned(ledger: Ledger, event: ItemScan, told: Told) -> None:
 
 def _goes_out(ledger: Ledger, event: ItemScan, at_ms: int) -> None:
     before = ledger.get(ContractItem, event.contract, event.epc)
-    _touch(ledger, event.contract, event.store, event.customer, at_ms, 0)
+    _touch(ledger, event.contract, event.store, event.customer, at_ms, 0, out=True)
     first_ms = before.out_ms if before is not None and before.state == "out" else 0
     item = ContractItem(
         contract=event.contract,
@@ -245,7 +245,8 @@ def told_line(ledger: Ledger, event: PosLine, told: Told) -> None:
         return
     if event.kind == "return" and ledger.get(Contract, event.document) is None:
         return  # goods that were sold
-    _touch(ledger, event.document, event.store, event.customer, at_ms, due_ms)
+    out = event.kind == "rental"
+    _touch(ledger, event.document, event.store, event.customer, at_ms, due_ms, out=out)
     line = -1 if event.line is None else event.line
     known = f"{event.document}\x1f{event.kind}\x1f{line}\x1f{event.sku}"
     id_ = hashlib.sha256(known.encode()).hexdigest()[:24]
@@ -331,6 +332,9 @@ def _put_item(
     contract = ledger.get(Contract, known.contract)
     if contract is None or (before is None and contract.items >= ITEMS_MAX):
         return
+    if contract.state == "closed":  # found after all; its other items are not in memory any more
+        ledger.put(msgspec.structs.replace(known, closed=True))
+        return
     if after is None:
         ledger.drop(ContractItem, known.contract, known.epc)
     else:
@@ -351,6 +355,9 @@ def _put_line(
     assert known is not None
     contract = ledger.get(Contract, known.contract)
     if contract is None:
+        return
+    if contract.state == "closed":
+        ledger.put(msgspec.structs.replace(known, closed=True))
         return
     room = before is not None or contract.lines_known < LINES_MAX
     if after is None:
@@ -397,11 +404,16 @@ def _item_of(ledger: Ledger, contract: str, epc: str) -> ContractItem | None:
 
 
 def _touch(
-    ledger: Ledger, contract: str, store: str, customer: str, at_ms: int, due_ms: int
+    ledger: Ledger, contract: str, store: str, customer: str, at_ms: int, due_ms: int, *, out: bool
 ) -> None:
+    """Begin a contract, or go on with it; ``out``: something goes out, so that a closed one opens anew."""
     before = ledger.get(Contract, contract)
     if before is None:
         before = Contract(contract=contract, store=store, opened_ms=at_ms, last_ms=at_ms)
+    elif before.state == "closed" and out:
+        before = msgspec.structs.replace(
+            before, state="open", returned_ms=0, closed_ms=0, closed_by="", note=""
+        )
     ledger.put(
         msgspec.structs.replace(
             before,
@@ -438,6 +450,7 @@ def _close(ledger: Ledger, row: Contract, at_ms: int, by: str, note: str) -> Con
         for one in ledger.by(kind, "contract", row.contract):
             ledger.put(msgspec.structs.replace(one, closed=True))
     ledger.put(made)
+    ledger.wake(at_ms + KNOWN_MS, "contract_closed", (row.contract,))
     return made
 
 
@@ -445,8 +458,12 @@ def close(ledger: Ledger, command: CloseContract, told: Told) -> Outcome:
     """The contract as it is now."""
     row = ledger.get(Contract, command.contract)
     if row is None:
-        words = f"no contract {command.contract!r} is open: it was never told of, or is closed"
+        words = (
+            f"no contract {command.contract!r} is known: it was never told of, or closed long ago"
+        )
         return Refused("unknown", words)
+    if row.state == "closed":
+        return Refused("conflict", f"contract {command.contract!r} is closed already")
     return Done(_close(ledger, row, told.at_ms, command.by, command.note))
 
 
@@ -457,6 +474,13 @@ def ripe(ledger: Ledger, key: Key, told: Told) -> None:
         _close(ledger, row, told.at_ms, "", "")
 
 
+def forgotten(ledger: Ledger, key: Key, told: Told) -> None:
+    """Closed for months: the store knows it still."""
+    row = ledger.get(Contract, *key)
+    if row is not None and row.state == "closed" and row.closed_ms + KNOWN_MS <= told.at_ms:
+        ledger.release(Contract, *key)
+
+
 DEEDS: dict[type[Command], Deed] = {CloseContract: close}
 HOOKS: dict[type[Event], tuple[Hook, ...]] = {
     ItemScan: (scanned,),
@@ -464,4 +488,4 @@ HOOKS: dict[type[Event], tuple[Hook, ...]] = {
     Correction: (corrected,),
     Maintenance: (maintained,),
 }
-WAKES: dict[str, Wake] = {"contract": ripe}
+WAKES: dict[str, Wake] = {"contract": ripe, "contract_closed": forgotten}

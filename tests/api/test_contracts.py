@@ -123,8 +123,17 @@ def test_closing_a_contract_takes_what_is_out_for_lost(tmp_path: Path) -> None:
         found = await shop.get("/api/contracts/C1")
         assert (found["missing"], found["charges_cents"]) == (2, 20_000)
         assert (found["note"], found["closed_by"]) == ("two tents burnt", "jo")
-        again = await shop.ask("POST", "/api/contracts/C1/close", 404)
-        assert again["type"].endswith(":unknown")
+        again = await shop.ask("POST", "/api/contracts/C1/close", 409)
+        assert again["type"].endswith(":conflict")
+        assert (await shop.ask("POST", "/api/contracts/C9/close", 404))["status"] == 404
+        later(clock, 3)
+        await shop.events(scan(2, "Return"))  # found after all
+        found = await shop.get("/api/contracts/C1")
+        assert (found["row"]["state"], found["missing"]) == ("closed", 1)
+        assert found["note"] == "two tents burnt"
+        await shop.events(scan(3, "Rental"))  # the number is used again
+        found = await shop.get("/api/contracts/C1")
+        assert (found["row"]["state"], found["row"]["closed_ms"]) == ("open", 0)
         assert (await shop.get("/api/contracts/NONE", 404))["type"].endswith(":unknown")
 
     run(tmp_path, case)

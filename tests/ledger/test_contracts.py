@@ -10,6 +10,7 @@ from edge.events import Correction, Event, ItemScan, Maintenance, PosLine
 from edge.ledger import contracts, deeds
 from edge.ledger.contracts import (
     GRACE_MS,
+    KNOWN_MS,
     CloseContract,
     Contract,
     ContractItem,
@@ -105,13 +106,16 @@ def test_what_is_back_for_a_week_closes_and_leaves_memory(events: list[Event]) -
     for due_ms, kind, key in ledger.due(now_ms):
         deeds.WAKES[kind](ledger, key, Told(due_ms, 0))
     for number in returned:
-        assert ledger.get(Contract, number) is None
-        row = ledger.into["contracts", (number,)]
+        row = ledger.get(Contract, number)
         assert isinstance(row, Contract)
         assert (row.state, row.closed_by) == ("closed", "")
         assert not ledger.by(ContractItem, "contract", number)
         assert not ledger.by(ContractLine, "contract", number)
-    assert all(c.state == "open" for c in ledger.rows(Contract).values())
+        assert ledger.into["contracts", (number,)] == row
+    assert all(c.state == "open" for c in ledger.rows(Contract).values() if not c.closed_ms)
+    for due_ms, kind, key in ledger.due(now_ms + KNOWN_MS):
+        deeds.WAKES[kind](ledger, key, Told(due_ms, 0))
+    assert not set(returned) & {number for (number,) in ledger.rows(Contract)}
 
 
 def test_an_item_that_goes_out_again_before_the_week_is_over_keeps_its_contract_open() -> None:
@@ -144,7 +148,8 @@ def test_closing_twice_is_refused_and_a_key_is_answered_alike() -> None:
     assert first[0] == "done"
     assert msgspec.json.decode(first[1])["state"] == "closed"
     assert deeds.do(ledger, CloseContract(contract="C1", key="k"), Told(3_000, 2)) == first
-    assert deeds.do(ledger, CloseContract(contract="C1"), Told(3_000, 3))[0] == "unknown"
+    assert deeds.do(ledger, CloseContract(contract="C1"), Told(3_000, 3))[0] == "conflict"
+    assert deeds.do(ledger, CloseContract(contract="C2"), Told(3_000, 4))[0] == "unknown"
 
 
 def test_a_number_under_which_everything_is_scanned_stays_bounded(
