@@ -16,6 +16,7 @@ from edge.decisions.rows import Decision
 from edge.ledger.ledger import Deed, Ledger, Table
 
 PACKS_MAX = 5_000
+CENTS_MAX, NAME_MAX, WORDS_MAX = 10**12, 255, 2_000
 PARTS_MAX = 8
 """Most classes of a pack."""
 
@@ -124,8 +125,12 @@ def made(
         return Refused("invalid", "parts: name each class once")
     if not all(0 < part.units < 1e6 for part in asked.parts):
         return Refused("invalid", "parts: units above 0 are needed")
-    if asked.price_cents <= 0 or not asked.name:
-        return Refused("invalid", "a name and a price above 0 are needed")
+    if not 0 < asked.price_cents <= CENTS_MAX or not 0 <= asked.separate_cents <= CENTS_MAX:
+        return Refused("invalid", "a price above 0 (and below 10^12 cents) is needed")
+    if not 0 < len(asked.name) <= WORDS_MAX:
+        return Refused("invalid", f"a name of at most {WORDS_MAX} characters is needed")
+    if max(map(len, (asked.store, asked.sku, *skus))) > NAME_MAX:
+        return Refused("invalid", f"a store or SKU is longer than {NAME_MAX} characters")
     id_ = pack_id(asked.store, asked.parts)
     old = ledger.get(Pack, id_)
     if old is not None and old.status == "offered":
@@ -140,7 +145,7 @@ def made(
             return Refused("conflict", f"the pack {other.id} is handed out as {sku!r} already")
     return replace(
         asked, id=id_, sku=sku, status="offered", created_ms=told.at_ms, created_by=by,
-        created_why=why, decision=decision, dissolved_ms=0, dissolved_by="", dissolved_why="",
+        created_why=why[:WORDS_MAX], decision=decision, dissolved_ms=0, dissolved_by="", dissolved_why="",
         changed_ms=told.at_ms,
     )  # fmt: skip
 
@@ -162,7 +167,7 @@ def take_apart(
         return Refused("conflict", f"the pack {id_} is taken apart already")
     ledger.put(
         replace(row, status="dissolved", dissolved_ms=told.at_ms, dissolved_by=by,
-                dissolved_why=why, decision=decision, changed_ms=told.at_ms)
+                dissolved_why=why[:WORDS_MAX], decision=decision, changed_ms=told.at_ms)
     )  # fmt: skip
     return None
 

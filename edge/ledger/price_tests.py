@@ -19,6 +19,7 @@ from edge.ledger.ledger import Deed, Ledger, Table
 from edge.services.price_test import Design, Layout, Rule, Stop, Verdict, judge, scale_for
 
 TESTS_MAX = 2_000
+CENTS_MAX, NAME_MAX, WORDS_MAX = 10**12, 255, 2_000
 RUNNING_MAX = 100
 """Tests under way at once."""
 APART_MOST = 0.5
@@ -199,6 +200,12 @@ def _wrong(ledger: Ledger, asked: PriceTest) -> Refused | None:
         or asked.control_cents == asked.tested_cents
     ):
         return Refused("invalid", "two different prices above 0 are needed")
+    if max(asked.control_cents, asked.tested_cents, asked.loss_most_cents) > CENTS_MAX:
+        return Refused("invalid", "prices and losses are below 10^12 cents")
+    if max(map(len, (asked.sku, *asked.stores))) > NAME_MAX or len(asked.name) > WORDS_MAX:
+        return Refused(
+            "invalid", f"a SKU or store is longer than {NAME_MAX} characters, or a name than 2,000"
+        )
     if abs(asked.tested_cents / asked.control_cents - 1) > APART_MOST:
         return Refused("invalid", f"the prices are further apart than {APART_MOST:.0%}")
     if not (0 < asked.alpha < 0.5 and asked.effect_least > 0 and 0 < asked.sd < math.inf):
@@ -266,7 +273,7 @@ def stop(ledger: Ledger, command: StopPriceTest, told: Told) -> Outcome:
         return Refused("unknown", f"there is no price test {command.id!r}")
     if test.status == "ended":
         return Refused("conflict", f"the price test {test.id} has ended: {test.stop}")
-    row = replace(test, status="ended", stop="asked", stop_why=command.why, changed_ms=told.at_ms,
+    row = replace(test, status="ended", stop="asked", stop_why=command.why[:WORDS_MAX], changed_ms=told.at_ms,
                   ended_ms=told.at_ms)  # fmt: skip
     ledger.put(row)
     return Done(row)

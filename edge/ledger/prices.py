@@ -16,6 +16,7 @@ from edge.ledger.ledger import Deed, Hook, Ledger, Table
 
 PRICES_MAX = 20_000
 COMPETITORS_MAX = 50_000
+CENTS_MAX, NAME_MAX, WORDS_MAX = 10**12, 255, 2_000
 SAME = 0.005
 """Prices that differ by less than this share are the same one, rounded."""
 
@@ -122,8 +123,10 @@ class DropCompetitorPrice(Command, tag="drop_competitor_price", kw_only=True):
 
 def set_price(ledger: Ledger, command: SetPrice, told: Told) -> Outcome:
     """The price as it is now."""
-    if command.price_cents <= 0 or not command.sku:
-        return Refused("invalid", "sku and a price above 0 are needed")
+    if not 0 < command.price_cents <= CENTS_MAX or not 0 < len(command.sku) <= NAME_MAX:
+        return Refused("invalid", "sku and a price above 0 (and below 10^12 cents) are needed")
+    if len(command.store) > NAME_MAX:
+        return Refused("invalid", f"store is longer than {NAME_MAX} characters")
     row = _by_people(ledger, command.sku, command.store, command.price_cents, told, told.at_ms,
                      command.by, command.why)  # fmt: skip
     return Done(row)
@@ -144,7 +147,7 @@ def _note(ledger: Ledger, row: Price, told: Told, why: str) -> None:
     ledger.put(
         PriceChange(sku=row.sku, store=row.store, at_ms=row.since_ms, ordinal=told.ordinal,
                     price_cents=row.price_cents, before_cents=row.before_cents,
-                    decision=row.decision, asked_by=row.asked_by, why=why)
+                    decision=row.decision, asked_by=row.asked_by, why=why[:WORDS_MAX])
     )  # fmt: skip
 
 
@@ -153,8 +156,8 @@ def decide(
     why: str,
 ) -> str:  # fmt: skip
     """Carry a decision out: the price changes, its baseline stays. Why not, or empty."""
-    if cents <= 0:
-        return "the price to set is not above 0"
+    if not 0 < cents <= CENTS_MAX or not 0 <= baseline_cents <= CENTS_MAX:
+        return "price_cents and baseline_cents must be above 0 and below 10^12"
     if price_tests.running(ledger, sku, store):
         return f"a test of the price of {sku!r} is running: stop it first"
     old = ledger.get(Price, sku, store)

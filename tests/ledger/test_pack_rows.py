@@ -63,6 +63,12 @@ def test_a_pack_is_made_once_taken_apart_once_and_can_come_back() -> None:
         {"price_cents": 0},
         {"name": ""},
         {"sku": "TENT"},
+        {"sku": "x" * 300},
+        {"store": "x" * 300},
+        {"name": "x" * 3_000},
+        {"price_cents": 2**63},
+        {"separate_cents": 2**63},
+        {"parts": [PackPart("TENT"), PackPart("x" * 300)]},
     ],
 )
 def test_a_pack_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:

@@ -113,6 +113,22 @@ def test_the_newest_price_of_each_competitor_is_kept() -> None:
     assert book.do(drop)[0] == "unknown"
 
 
+def test_numbers_and_names_that_no_table_holds_are_refused() -> None:
+    book = Book()
+    assert book.do(SetPrice(sku="TENT", store="main", price_cents=2**70))[0] == "invalid"
+    assert book.do(SetPrice(sku="T" * 300, store="main", price_cents=1))[0] == "invalid"
+    assert book.do(SetPrice(sku="TENT", store="s" * 300, price_cents=1))[0] == "invalid"
+    wild = Propose(kind="pricing", target="TENT", store="main", period="P", confidence=0.9,
+                   impact_cents=1, data={"price_cents": 2**63, "baseline_cents": 1_000})  # fmt: skip
+    book.do(wild)
+    (decision,) = book.ledger.rows(Decision).values()
+    assert decision.status == "failed"
+    assert book.ledger.count(Price) == 0
+    for other in ({"control_cents": 2**62, "tested_cents": 2**62 + 2**59}, {"sku": "T" * 300},
+                  {"name": "x" * 3_000}, {"loss_most_cents": 2**64}):  # fmt: skip
+        assert book.do(StartPriceTest(test=plan(**other)))[0] == "invalid"
+
+
 # -- tests of prices ----------------------------------------------------------------------------------
 
 
