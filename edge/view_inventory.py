@@ -157,6 +157,10 @@ class InventoryView:
         """Whether somebody is planning."""
         self.ready = False
         """Whether every class had a plan once."""
+        self.by_command = False
+        """Whether what was due last was due because somebody changed terms or orders."""
+        self.asked_ms = 0
+        """When plans were last asked for; kept by who asks."""
 
     # -- planning -------------------------------------------------------------------------------
 
@@ -169,10 +173,10 @@ class InventoryView:
         if self._version != self._ledger.version:
             self._version = self._ledger.version
             self._look_at_ledger()
-        told = self._all_dirty or self._dirty  # terms and orders: whoever changed them looks next
+        told = bool(self._all_dirty or self._dirty)  # terms and orders: who changed them looks next
         if self.ready and not told and now_ms < self._checked_ms + CHECK_MS:
             return None
-        self._checked_ms = now_ms
+        self._checked_ms, self.by_command = now_ms, told
         rows = self.changed()
         if not len(rows):
             self._dirty.clear()  # of classes that are gone
@@ -514,6 +518,11 @@ class InventoryView:
     def counted(self) -> Basis:
         """The basis of rows that people put here."""
         return self._sources.counted()
+
+    @property
+    def now_ms(self) -> int:
+        """The moment the state stands for."""
+        return self._sources.now_ms
 
     def rows_of(self, kind: type[R]) -> list[R]:
         """Rows of the ledger that are in memory."""

@@ -1,6 +1,6 @@
 """Plans of stock, brought up to date by whoever asks: what the endpoints of inventory share.
 
-An answer waits for the first plan of all and for a few changed classes, never for more.
+See ``planned`` for what an answer waits for.
 """
 
 import asyncio
@@ -28,15 +28,23 @@ class StockPath(Path):
 
 
 async def planned(api: Api) -> InventoryView:
-    """The view, its plans brought up to date as far as an answer may wait for it."""
+    """The view, its plans brought up to date as far as an answer may wait for it.
+
+    It waits for the first plans of all; for what a command changed, so that who changed it sees it;
+    and for a few classes whose stock changed, where nobody asked for a while. Under load plans are
+    made beside the answers.
+    """
     view = api.view_of(InventoryView)
+    quiet = view.now_ms - view.asked_ms >= QUIET_MS
+    view.asked_ms = view.now_ms
     work = view.due()
     if work is not None:
         classes, slices = work
-        if view.ready and classes > FEW:
-            _beside(api, slices)
-        else:
+        waits = classes <= FEW and (quiet or view.by_command)
+        if waits or not view.ready:
             await walked(slices)
+        else:
+            _beside(slices)
     while not view.ready:  # somebody else makes the first plan
         await asyncio.sleep(0.005)
         if not view.busy and (work := view.due()) is not None:
@@ -44,8 +52,13 @@ async def planned(api: Api) -> InventoryView:
     return view
 
 
-def _beside(api: Api, slices: Iterator[None]) -> None:
+QUIET_MS = 2_000
+"""Without a question for so long, the next one may wait a little, milliseconds."""
+
+
+def _beside(slices: Iterator[None]) -> None:
     """Let the plans be made while answers go on with those that stand."""
+    next(slices, None)  # from now on it is known that somebody is at it
     task = asyncio.create_task(walked(slices, REST_S), name="inventory plans")
     _TASKS.add(task)
     task.add_done_callback(_TASKS.discard)
