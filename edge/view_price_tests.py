@@ -258,6 +258,9 @@ class PriceTestsView:
 
     def gathered(self, wish: Wish) -> Gathered | str:
         """What a plan needs; or what is missing, in words."""
+        complaint = _laid(wish, self._state.today + 1).complaint()
+        if complaint:
+            return complaint
         rows = [self._state.cls.keys.get(class_key(store, wish.sku)) for store in wish.stores]
         for store, row in zip(wish.stores, rows, strict=True):
             if row < 0:
@@ -374,16 +377,19 @@ class PriceTestsView:
 # -- plans, in a thread --------------------------------------------------------------------------------
 
 
+def _laid(wish: Wish, first_day: int) -> Layout:
+    """As it would be laid out, of any length."""
+    return Layout("plan", wish.design, wish.stores, first_day, wish.period_days, 2,
+                  wish.washout_days)  # fmt: skip
+
+
 def planned(gathered: Gathered) -> tuple[PriceTest, PricePlan]:
     """The test as it would be asked for, and what it takes. Some tens of milliseconds."""
     wish = gathered.wish
-    laid = Layout("plan", wish.design, wish.stores, gathered.first_day, wish.period_days, 2,
-                  wish.washout_days)  # fmt: skip
+    laid = _laid(wish, gathered.first_day)
     units_day = float(np.nansum(np.nanmean(gathered.units[:, -USUAL_DAYS:], axis=1))) if (
         gathered.units.size) else 0.0  # fmt: skip
-    scatter = judge.Spread(math.inf, 0, math.inf)
-    if not laid.complaint():
-        scatter = judge.spread(laid, gathered.past, gathered.last_day, units_day)
+    scatter = judge.spread(laid, gathered.past, gathered.last_day, units_day)
     needed = judge.blocks_needed(wish.effect_least, scatter.careful_sd, wish.alpha, wish.power)
     blocks = wish.blocks or needed or 0
     power = 0.0

@@ -400,7 +400,7 @@ async def start_test(api: Api, call: Call[Query, Path]) -> Answer:
     """Plan a test of a price and begin it."""
     asked: NewPriceTest = call.body
     test, plan = await _planned(api, asked)
-    if not plan.blocks:
+    if not plan.blocks or plan.sd is None:
         raise Problem("invalid", _too_long(plan), cure=_SOONER)
     told = StartPriceTest(test=replace(test, name=asked.name), by=asked.by)
     return await command(api, call, told, created=True)

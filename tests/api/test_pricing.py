@@ -306,6 +306,12 @@ def test_a_price_test_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) ->
         assert "allowed" in await refused(422, change=0.3)
         assert "nothing is known" in await refused(422, tested_cents=550, stores=["moon"])
         assert "NEW" in await refused(422, sku="NEW", tested_cents=550, control_cents=500)
+        assert "moved" in await refused(
+            422, sku="NEW", tested_cents=105, control_cents=100, blocks=4
+        )
+        assert "store" in await refused(422, change=0.1, stores=["main", "main"])
+        assert "store" in await refused(422, change=0.1, design="store")
+        assert "washout" in await refused(422, change=0.1, washout_days=7)
         assert "scatter" in await refused(422, sku="TENT", change=0.1, effect_least=0.01)
         await refused(422, sku="CUP", change=0.1, periods=3)
         made = await shop.ask("POST", path, 201, json={"sku": "CUP", "change": -0.1, "blocks": 4})
