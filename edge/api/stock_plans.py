@@ -7,12 +7,15 @@ import asyncio
 from collections.abc import Generator, Iterator
 from typing import Annotated, TypeVar
 
+import structlog
 from msgspec import Meta
 
 from edge.api.endpoint import Api, Path
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.view_inventory import FEW, InventoryView
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -61,7 +64,15 @@ def _beside(slices: Iterator[None]) -> None:
     next(slices, None)  # from now on it is known that somebody is at it
     task = asyncio.create_task(walked(slices, REST_S), name="inventory plans")
     _TASKS.add(task)
-    task.add_done_callback(_TASKS.discard)
+    task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """A mistake in planning is logged; the plans that stand go on, and the next question tries again."""
+    _TASKS.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("inventory_plans_mistake", error=repr(error), exc_info=error)
 
 
 _TASKS: set[asyncio.Task[None]] = set()
