@@ -432,7 +432,12 @@ def rate(ledger: Ledger, command: Rate, told: Told) -> Outcome:
     decision = _known(ledger, command.id)
     if isinstance(decision, Refused):
         return decision
-    rated = replace(decision, feedback_score=command.score, feedback_note=command.note)
+    rated = replace(
+        decision,
+        feedback_score=command.score,
+        feedback_note=command.note,
+        feedback_ms=told.at_ms,
+    )
     ledger.put(rated)
     return _told(rated)
 

@@ -122,6 +122,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     """How good people found it, 1 (bad) to 5 (good)."""
     feedback_note: str = ""
     """Their words."""
+    feedback_ms: int = 0
+    """When they said so; 0: nobody has."""
     failure: str = ""
     """Why carrying it out failed."""
 

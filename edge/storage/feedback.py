@@ -1,7 +1,7 @@
 """What people thought of predictions, as far as the trainer asks: low ratings by service. Reads only.
 
-Rows of the table ``feedback`` of the local store: entity, service, rating (1 to 5), at_ms, note. A store
-without that table has had no feedback.
+Rows of the view ``feedback`` of the local store: entity, service, rating (1 to 5), at_ms, note; a decision
+counts once, by its newest rating. A store without that view has had no feedback.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ LOW_RATING = 2
 def low_ratings(store: Path, since_ms: Mapping[str, int]) -> dict[str, int]:
     """Service -> low ratings after its moment in epoch milliseconds; services without any are left out.
 
-    ``store``: a ``journal.db``. Empty where there is no such file, no such table, or another program
+    ``store``: a ``journal.db``. Empty where there is no such file, no such view, or another program
     holds it: feedback is one reason among others, and not worth a failed night.
     """
     if not store.exists():

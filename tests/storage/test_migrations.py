@@ -116,7 +116,8 @@ def old_journal(directory: Path) -> None:
     known = sqlite3.connect(":memory:", isolation_level=None)
     for step in migrations.steps()[:3]:
         known.executescript(step.local)
-    connection.execute("DROP VIEW automated_decisions")
+    for view in ("automated_decisions", "feedback"):
+        connection.execute(f"DROP VIEW {view}")
     for name in set(tables(connection)) - set(tables(known)):
         connection.execute(f"DROP TABLE {name}")
     connection.execute("DELETE FROM meta WHERE key = 'changed'")

@@ -52,6 +52,7 @@ CREATE TABLE decision (
     actual_impact_cents BIGINT,
     feedback_score SMALLINT,
     feedback_note TEXT NOT NULL,
+    feedback_ms BIGINT NOT NULL,
     failure TEXT NOT NULL,
     changed BIGINT NOT NULL
 );
