@@ -35,6 +35,9 @@ from edge.storage.mysql_schema import COPY, Connection, SchemaTooNew, ask
 log = structlog.get_logger(__name__)
 
 CONNECT_S = 10.0
+CLOSE_S = 1.0
+CLAIM_S = 2
+"""The server may take a moment to see that the one before has gone."""
 ANSWER_S = 120.0
 """A statement that takes longer is given up, and the connection with it."""
 DEFINE_S = 1_800.0
@@ -228,7 +231,8 @@ class Copier:
     async def _claim(self, connection: Connection) -> None:
         """Be the only one that copies into this database, for as long as the connection lives."""
         name = f"rfid3_copy.{self._settings.database}"[:64]
-        if await ask(connection, "SELECT GET_LOCK(%s, 0)", (name,)) != [(1,)]:
+        asked = await ask(connection, "SELECT GET_LOCK(%s, %s)", (name, CLAIM_S))
+        if asked != [(1,)]:
             raise AnotherCopier(_ANOTHER)
 
     async def _settle(self, connection: Connection, local: sqlite3.Connection) -> int:
@@ -392,6 +396,10 @@ def _tls(settings: Mysql) -> SSLContext | None:
 
 
 async def _close(connection: Connection) -> None:
+    """Say goodbye, so that the lock is free at once; a server that does not listen is left."""
+    with suppress(*TROUBLE, RuntimeError, AttributeError):
+        async with asyncio.timeout(CLOSE_S):
+            await connection.ensure_closed()
     with suppress(*TROUBLE, RuntimeError, AttributeError):
         connection.close()
 
