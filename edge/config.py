@@ -413,10 +413,10 @@ class Maintenance(Settings, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a failure costs besides repair and missed rentals: a trip, a discount, cents."""
     failure_days: float = 3.0
     """Days that an item is away after a failure."""
-    effect: float = 0.6
-    """Share of the rate of failures that a service takes away."""
+    effect: float = 0.3
+    """Share of the rate of failures that a service takes away at first, where no model tells it."""
     effect_days: int = 90
-    """Days over which a service is weighed: so long its effect counts."""
+    """Days after which that share has faded to nothing, evenly."""
     interval_days: float = 90.0
     """Days between services by the calendar, which plans are compared with."""
     crew_hours: float = 8.0
@@ -492,7 +492,15 @@ class Contracts(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Defect flags that cost cleaning."""
     damage_defects: list[str] = field(
         default_factory=lambda: [
-            *("oil", "oxidation", "rip_or_tear", "sewing_repair_needed", "grommet", "rope", "buckle"),
+            *(
+                "oil",
+                "oxidation",
+                "rip_or_tear",
+                "sewing_repair_needed",
+                "grommet",
+                "rope",
+                "buckle",
+            ),
         ]
     )
     """Defect flags that are damage."""

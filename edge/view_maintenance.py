@@ -4,10 +4,9 @@ Gathers columns and hands them to ``edge.services``; a plan is made in slices (`
 ``planning``, which a thread may do) and kept for an hour, for what it says changes by the day.
 """
 
-import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,6 +205,9 @@ class MaintenanceView:
             saves_cents=round(float(plan.saves[row])),
             probability=round(float(plan.failing[row]), 6),
             avoids=round(float(plan.avoided[row]), 6),
+            effect=effect_of(inputs, row),
+            effect_by=effect_by(inputs, row),
+            confidence=round(float(plan.beats[row]), 6),
             approved=bool(inputs.pinned_day[row] == plan.day[row]),
             fallback=not bool(found.by_model[row]),
         )
@@ -313,15 +315,17 @@ class MaintenanceView:
         money = drained(class_money(self._sources, found.class_rows, worth))
         inputs = drained(plan_inputs(self._sources, found, money, DAYS))
         rates = maintenance.hazards(chances, HORIZONS)
-        seen = maintenance.outlook(rates, HORIZONS, inputs.costs, DAYS)
+        seen = maintenance.outlook(rates, HORIZONS, inputs.fresh, inputs.costs, DAYS)
         gain = np.where(np.arange(DAYS) < inputs.earliest[0], -np.inf, seen.gain[0])
         best = int(gain.argmax())
-        pays = bool(gain[best] > 0)
+        pays = bool(gain[best] >= inputs.margin_cents[0])
         book = self.book(DAYS)
         planned = _planned(book, found.keys[0]) if book else None
         return Advice(
             failure_cents=round(float(inputs.costs.failed_cents()[0])),
             service_cents=round(float(inputs.costs.service_cents[0])),
+            effect=effect_of(inputs, 0),
+            effect_by=effect_by(inputs, 0),
             never_cents=round(float(seen.never[0])),
             best_cents=round(float(seen.service_on[0, best] if pays else seen.never[0])),
             best_day=date_of(inputs.first_day + best) if pays else "",
@@ -469,14 +473,16 @@ class MaintenanceView:
             target=row.epc,
             store=row.store,
             period=f"{week[0]}-W{week[1]:02d}",
-            confidence=round(-math.expm1(-row.avoids), 6),
+            confidence=row.confidence,
             impact_cents=row.saves_cents,
             value_cents=row.cost_cents,
             data={"day": row.day, "crew": row.crew, "hours": row.hours, "sku": row.sku},
             reasons=[
                 f"fails or needs a repair within {book.plan.days} days with probability "
                 f"{probability:.0%}",
-                f"a service on {row.day} saves {row.saves_cents / 100:.2f} on average",
+                f"a service on {row.day} saves {row.saves_cents / 100:.2f} on average over "
+                f"{book.weighed_days} days, its own {row.cost_cents / 100:.2f} taken off",
+                _EFFECT_WORDS[row.effect_by].format(row.effect),
             ],
             service="maintenance",
             version=book.version if not row.fallback else "",
@@ -485,7 +491,22 @@ class MaintenanceView:
         )
 
 
+_EFFECT_WORDS = {
+    "model": "the model says that the item just served fails {:.0%} less often at first",
+    "configured": "no model speaks of it: a service is taken to avert {:.0%} at first, as configured",
+}
 _EVER = ("repairs_total", "repair_cost_cents_total", "revenue_cents_total")
+
+
+def effect_of(inputs: Inputs, row: int) -> float:
+    """Share of the item's rate of failures that is gone right after a service."""
+    worn = float(maintenance.hazards(inputs.chances[row : row + 1], inputs.horizons)[0, -1])
+    return round(max(1.0 - float(inputs.fresh.rate[row]) / worn, 0.0), 4) if worn > 0 else 0.0
+
+
+def effect_by(inputs: Inputs, row: int) -> Literal["model", "configured"]:
+    """Who tells that share."""
+    return "model" if inputs.effect_by_model[row] else "configured"
 
 
 def _served_days(found: Items, rows: Ints) -> list[int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edge.config import Config, Crew
 from edge.config_rules import WEEKDAYS
 from edge.decisions.rows import Decision
-from edge.services.maintenance import Costs
+from edge.services.maintenance import Costs, Fresh, compared, hazards, lessened
 from edge.services.planning import Inputs
 from edge.view_basis import Sources
 from edge.view_fleet import (
@@ -23,7 +23,16 @@ from edge.view_fleet import (
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
+RENEWED = {"days_since_repair": 0.0, "days_since_maintenance": 0.0, "defects_count_last": 0.0}
+"""Features as they stand right after a service. Counts of repairs stay: more of them mark an item
+that fails often, they do not make it one; and the status tells where it is, not how worn."""
+WINDOW_DAYS = 180
+"""Days over which a service is weighed: about two renewals of what fails often."""
+MARGIN = 0.25
+"""A service has to save this share of what it costs beyond its cost: the largest of many uncertain
+gains are partly luck."""
 EVERYBODY = "workshop"
 """Name of the crew where none is configured."""
 
@@ -55,16 +64,19 @@ def plan_inputs(
         failure_cents=cents * settings.emergency_factor + settings.failure_cents,
         service_days=np.full(n, settings.service_days),
         failure_days=np.full(n, settings.failure_days),
-        effect=np.full(n, settings.effect),
         cls=found.cls,
-        lost_cents=lost_cents(money, first_day, max(settings.effect_days, days)),
+        lost_cents=lost_cents(money, first_day, WINDOW_DAYS),
     )
+    fresh, by_model = yield from renewed(sources, found)
     return Inputs(
         first_day=first_day,
         days=days,
         chances=found.chances,
         horizons=HORIZONS,
         costs=costs,
+        fresh=fresh,
+        effect_by_model=by_model,
+        margin_cents=MARGIN * costs.service_cents,
         hours=np.full(n, settings.service_hours),
         may=may[found.cls],
         crews=[crew.name for crew in crews],
@@ -77,6 +89,39 @@ def plan_inputs(
         pinned_crew=promises.crew,
         barred=promises.barred,
     )
+
+
+def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh, Mask]]:
+    """(what a service leaves of each item's rate, bool[n] whether the model told it), in slices.
+
+    The model is asked for every item it spoke of, as if it came out of a service now. For the others
+    the configured effect fades over ``effect_days``: it is not known how worn they are.
+    """
+    settings, scorer, n = sources.config.maintenance, sources.scorer, len(found)
+    worn = hazards(found.chances, HORIZONS)[:, -1]
+    usual = lessened(worn, np.full(n, settings.effect), np.full(n, float(settings.effect_days)))
+    chances, told = np.zeros_like(found.chances), np.zeros(n, np.bool_)
+    asked = np.flatnonzero(found.by_model) if scorer is not None else np.zeros(0, np.int64)
+    start = 0
+    while start < len(asked) and scorer is not None:
+        slot = scorer.slots["maintenance"]
+        few = asked[start : start + slot.size]
+        start += len(few)
+        names = [c.name for c in slot.active.manifest.columns] if slot.active else []
+        wanted = [f"p_event_{days:g}d" for days in HORIZONS]
+        answers = scorer.instead("maintenance", found.rows[few], RENEWED)
+        if answers is not None and set(wanted) <= set(names):
+            chances[few] = answers[:, [names.index(name) for name in wanted]]
+            told[few] = np.isfinite(chances[few]).all(axis=1)
+        yield
+    age = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0)
+    model = compared(chances, HORIZONS, age)
+    fresh = Fresh(
+        rate=np.where(told, model.rate, usual.rate),
+        from_days=np.where(told, model.from_days, usual.from_days),
+        worn_days=np.where(told, model.worn_days, usual.worn_days),
+    )
+    return fresh, told
 
 
 class Promises:

@@ -32,6 +32,12 @@ class ServiceRow(Struct, kw_only=True):
     """Of a failure or repair within the plan's days without it."""
     avoids: float
     """Failures that it is expected to avoid over the days that services are weighed by."""
+    effect: float
+    """Share of the rate of failures that is gone right after it."""
+    effect_by: Literal["model", "configured"]
+    """Who says so: the model of the same item just served, or ``maintenance.effect``."""
+    confidence: float
+    """Chance that the item costs less with the service than without, over the same days."""
     approved: bool
     """Whether somebody approved it: it stays on its day."""
     fallback: bool
@@ -125,12 +131,16 @@ class Advice(Struct, kw_only=True):
     """What a failure costs: repair, missed rentals and the rest."""
     service_cents: int
     """What a service costs, parts and labour."""
+    effect: float
+    """Share of the rate of failures that is gone right after a service."""
+    effect_by: Literal["model", "configured"]
+    """Who says so: the model of the same item just served, or ``maintenance.effect``."""
     never_cents: int
     """Expected cost without a service, over the days that services are weighed by."""
     best_cents: int
     """The same with a service on the best day."""
     best_day: str
-    """That day, as if hours were free; empty: a service does not pay."""
+    """That day, as if hours were free; empty: a service does not pay clearly enough."""
     planned_day: str
     """Day it has in the plan; empty: none."""
     crew: str

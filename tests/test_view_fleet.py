@@ -1,6 +1,7 @@
 """Columns of items and the money behind them, against the state read one by one, with shipped models."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Scorer
 from edge.records import Message
+from edge.services.maintenance import hazards
 from edge.services.planning import planned
 from edge.simulate.days import DaysSettings, ShopDays
 from edge.view_basis import Sources
@@ -28,8 +30,8 @@ from edge.view_fleet import (
     items,
     repair_costs,
 )
-from edge.view_maintenance import MaintenanceView
-from edge.view_maintenance_inputs import capacity, who_may
+from edge.view_maintenance import MaintenanceView, effect_by, effect_of
+from edge.view_maintenance_inputs import capacity, lost_cents, who_may
 from edge.view_quality import QualityView
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
@@ -152,6 +154,48 @@ def test_a_plan_with_the_shipped_model_serves_the_likelier_first(core: Core) -> 
         assert chance[served].mean() > chance[left].mean()
     assert not gathered.items.on_rent[plan.day == 0].any()
     assert not served[gathered.items.in_repair].any()
+
+
+def test_what_a_service_leaves_is_told_by_the_model_of_the_item_just_served(core: Core) -> None:
+    scorer = scored(core, "maintenance")
+    gathered = drained(MaintenanceView(Sources(core, core.config, None, scorer)).gathering(30))
+    inputs, rows = gathered.inputs, gathered.items.rows
+    assert inputs.effect_by_model.all()
+    col = core.state.item.col
+    kept = {n: col[n].copy() for n in ("last_repair_ms", "last_maintenance_ms", "defects")}
+    try:  # the state itself as it would be, and scored anew
+        col["last_repair_ms"][rows] = col["last_maintenance_ms"][rows] = core.state.now_ms
+        col["defects"][rows] = 0
+        served = items(Sources(core, core.config, None, scored(core, "maintenance")))
+    finally:
+        for name, values in kept.items():
+            col[name][:] = values
+    slow = hazards(served.chances, inputs.horizons)[:, -1]
+    assert inputs.fresh.rate == pytest.approx(slow, rel=1e-4)
+
+
+def test_where_no_model_speaks_the_configured_effect_stands_in_and_says_so(core: Core) -> None:
+    gathered = drained(MaintenanceView(Sources(core, core.config)).gathering(30))
+    inputs = gathered.inputs
+    assert not inputs.effect_by_model.any()
+    worn = hazards(inputs.chances, inputs.horizons)[:, -1]
+    assert inputs.fresh.rate == pytest.approx((1 - core.config.maintenance.effect) * worn)
+    assert effect_by(inputs, 0) == "configured"
+    assert effect_of(inputs, 0) == pytest.approx(core.config.maintenance.effect)
+
+
+def test_a_day_away_costs_nothing_where_something_is_always_left(core: Core) -> None:
+    found = items(Sources(core, core.config))
+    money = drained(class_money(Sources(core, core.config), found.class_rows, 25.0))
+    scarce = money.scarce.copy()
+    scarce[0] = 0.0
+    monday = 20_416 - 7 * 30  # 2025-04-28
+    scarce[1] = [0, 0, 0, 0, 0.5, 0, 0]
+    lost = lost_cents(replace(money, scarce=scarce), monday, 14)
+    earned = money.rent_day_cents
+    assert (lost[0] == 0).all()
+    assert lost[1] == pytest.approx(np.tile([0, 0, 0, 0, 0.5, 0, 0], 2) * earned[1])
+    assert (lost <= np.nan_to_num(earned)[:, None] + 1e-9).all()
 
 
 def test_grades_ahead_are_the_models_at_its_horizon(core: Core) -> None:

@@ -7,7 +7,7 @@ is used is the registry's word; loading happens elsewhere.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -380,6 +380,24 @@ class Scorer:
             for k, (i, median) in enumerate(medians, start=1)
         ]
         return sorted(found, key=lambda c: -abs(c.adds))
+
+    def instead(self, service: Service, rows: Ints, values: Mapping[str, float]) -> Floats | None:
+        """float32[n, o]: what the active model would say of these rows if features had these values.
+
+        At most ``ROWS_MAX`` rows, asked now; nothing is kept. Names that the model does not look at
+        change nothing. ``None``: no model answers, or none that looks at features alone.
+        """
+        slot = self.slots[service]
+        model = slot.active
+        if model is None or model.plan is None or not slot.at_edge.plain:
+            return None
+        tabular.prepare(self.state, rows, model)
+        for i, name in enumerate(model.manifest.features):
+            if name in values:
+                model.plan.x[: len(rows), i] = values[name]
+        if model.session.run(len(rows)) is not None:
+            return None  # the next scoring of its rows will find the same, and let it go
+        return tabular.interpret(model, len(rows)).copy()
 
     def seen(self, service: Service, rows: Ints) -> tuple[Floats, Floats, int] | None:
         """For predictions that are kept: features float32[n, f], answers float32[n, o], model.

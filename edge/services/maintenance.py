@@ -4,10 +4,13 @@ No clock and no rules of what may be done: columns of n items in, columns out. H
 shared out stands in ``schedule.py``, how long parts last in ``components.py``.
 
 An item fails at a rate that is even between the horizons a model told. A failure costs the emergency
-repair and the rentals missed meanwhile; a planned service costs less, and takes the share ``effect``
-off the rate, as the repair after a failure does. Costs are counted over one and the same window for
-every choice, ``Costs.window_days``: a service pays for itself over the time it lasts, not only over
-the days that are planned.
+repair and the rentals missed meanwhile, a planned service costs less. Both renew: afterwards the item
+fails at the rate ``Fresh.rate``, which rises again until it is worn as it is now. So a service is set
+against going on until the failure that renews as well, over one and the same window for every choice,
+``Costs.window_days``; and where a renewed item fails as often as a worn one, a service is worth nothing.
+
+Source of the renewal equation and of replacing by age: R. E. Barlow and F. Proschan, "Mathematical
+Theory of Reliability", Wiley 1965, chapters 3 and 4.
 """
 
 from collections.abc import Iterator
@@ -22,8 +25,12 @@ Mask = NDArray[np.bool_]
 
 MOST_LIKELY = 0.999
 """Probabilities told above this count as this: a rate must be finite."""
-SLICE_ROWS = 4_096
-"""Items looked at in one slice: about 2 ms."""
+SLICE_ROWS = 512
+"""Items looked at in one slice: some milliseconds."""
+STEP_DAYS = 3.0
+"""Failures after a renewal are worked out in steps of so many days."""
+COUNTED_MOST = 12
+"""Failures of one item within the window that are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +49,6 @@ class Costs:
     """float64[n]: days away for a planned service."""
     failure_days: Floats
     """float64[n]: days away after a failure."""
-    effect: Floats
-    """float64[n]: share of the rate of failures that a service takes away, 0 to 1."""
     cls: Ints
     lost_cents: Floats
 
@@ -52,10 +57,67 @@ class Costs:
         """Days over which costs are counted."""
         return int(self.lost_cents.shape[1])
 
+    def only(self, part: slice | Ints) -> "Costs":
+        """Of these items."""
+        return Costs(
+            service_cents=self.service_cents[part],
+            failure_cents=self.failure_cents[part],
+            service_days=self.service_days[part],
+            failure_days=self.failure_days[part],
+            cls=self.cls[part],
+            lost_cents=self.lost_cents,
+        )
+
     def failed_cents(self) -> Floats:
         """float64[n]: all of a failure, missed rentals at the classes' mean day included."""
         lost = self.lost_cents.mean(axis=1)[self.cls]
         return np.asarray(self.failure_cents + self.failure_days * lost, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """How often n items fail after a service or a repair, and until when that lasts.
+
+    The rate is ``rate`` until the age ``from_days``, then rises evenly until it is at ``worn_days``
+    what the item's is now (``hazards``, the mean), where it stays: nobody knows more.
+    """
+
+    rate: Floats
+    """float64[n]: failures a day just after it; more than now counts as no less than now."""
+    from_days: Floats
+    """float64[n], days since the renewal."""
+    worn_days: Floats
+    """float64[n], above ``from_days``."""
+
+    def only(self, part: slice | Ints) -> "Fresh":
+        """Of these items."""
+        return Fresh(self.rate[part], self.from_days[part], self.worn_days[part])
+
+    def cumulated(self, worn: Floats, ages: Floats) -> Floats:
+        """float64[n, t]: failures until ``ages`` (float64[t] or [n, t]); ``worn``: float64[n] rate now."""
+        rate = np.minimum(self.rate, worn)[:, None]
+        start, span = self.from_days[:, None], (self.worn_days - self.from_days)[:, None]
+        past = np.maximum(ages - start, 0.0)
+        rising = np.minimum(past, span)
+        more = rising * rising / (2.0 * span) + (past - rising)
+        return np.asarray(rate * ages + (worn[:, None] - rate) * more, np.float64)
+
+
+def lessened(worn: Floats, share: Floats, fades_days: Floats) -> Fresh:
+    """A service takes ``share`` off the rate ``worn``, which is back after ``fades_days`` (float64[n])."""
+    return Fresh((1.0 - share) * worn, np.zeros_like(worn), fades_days)
+
+
+def compared(renewed: Floats, horizons: Floats, age_days: Floats) -> Fresh:
+    """From ``renewed``, the chances that a model tells of the same items just after a service.
+
+    ``age_days``: float64[n], how long ago each was renewed. The mean rate up to the last horizon is
+    that of its middle; as worn as now it is again where that middle is as old as the items are.
+    """
+    middle = horizons[-1] / 2.0
+    rate = hazards(renewed, horizons)[:, -1]
+    start = np.full(len(rate), float(middle))
+    return Fresh(rate, start, start + np.maximum(age_days, float(horizons[-1])))
 
 
 def hazards(chances: Floats, horizons: Floats) -> Floats:
@@ -105,28 +167,28 @@ class Outlook:
         return np.asarray(self.never[:, None] - self.service_on, np.float64)
 
 
-def outlook(rates: Floats, horizons: Floats, costs: Costs, days: int) -> Outlook:
+def outlook(rates: Floats, horizons: Floats, fresh: Fresh, costs: Costs, days: int) -> Outlook:
     """What every item costs with a service on each of the first ``days`` days, or never.
 
     Who fails before the planned day is repaired then and needs no service on it. Day 0 is the first
-    that is planned; a service is done at its beginning.
+    that is planned; a service is done at its beginning. ``rates``: as ``hazards`` gives them.
     """
     window = costs.window_days
     assert 0 < days <= window, (days, window)
     whole = np.arange(window + 1.0)
     alive = np.exp(-cumulated(rates, horizons, whole))
     falls = -np.diff(alive, axis=1)  # failing for the first time, day by day
-    later = (1.0 - costs.effect) * rates[:, -1]  # rate after a service or repair
-    failed = costs.failed_cents()
+    again = renewals(fresh, rates[:, -1], window)
     # a failure in the middle of a day, and what follows it until the window's end
-    follow = 1.0 + later[:, None] * (window - whole[:-1] - 0.5)[None, :]
+    follow = 1.0 + (again[:, :-1] + again[:, 1:])[:, ::-1] / 2.0
     counted = np.zeros((len(rates), window + 1))
     np.cumsum(falls * follow, axis=1, out=counted[:, 1:])
-    after = later[:, None] * (window - whole[:days])[None, :]
+    after = again[:, window : window - days : -1]
     lost = _away(costs, days)
     before, still = counted[:, :days], alive[:, :days]
     failures_on = before + still * after
     service = still * (costs.service_cents[:, None] + lost)
+    failed = costs.failed_cents()
     return Outlook(
         service_on=failed[:, None] * failures_on + service,
         never=failed * counted[:, window],
@@ -135,6 +197,83 @@ def outlook(rates: Floats, horizons: Floats, costs: Costs, days: int) -> Outlook
         failures_on=failures_on,
         away_on=still * lost,
     )
+
+
+def _steps(window: int) -> Floats:
+    """float64[k + 1]: ends of the steps that renewals are worked out in, from 0 to the window or more."""
+    steps = int(np.ceil(window / STEP_DAYS))
+    return np.linspace(0.0, steps * STEP_DAYS, steps + 1)
+
+
+def renewals(fresh: Fresh, worn: Floats, window: int) -> Floats:
+    """float64[n, window + 1]: failures expected within so many days of a renewal, each renewing again.
+
+    The renewal equation M(t) = F(t) + integral of M(t - s) dF(s), by the trapezoid rule.
+    """
+    ends = _steps(window)
+    share = 1.0 - np.exp(-fresh.cumulated(worn, ends))
+    falls = np.diff(share, axis=1)
+    found = np.zeros_like(share)
+    both = np.zeros_like(falls)  # twice the mean of ``found`` over each step
+    for j in range(1, len(ends)):
+        known = (falls[:, 1:j] * both[:, : j - 1][:, ::-1]).sum(axis=1) / 2.0
+        first = falls[:, 0] / 2.0
+        found[:, j] = (share[:, j] + known + first * found[:, j - 1]) / (1.0 - first)
+        both[:, j - 1] = found[:, j - 1] + found[:, j]
+    at = np.arange(window + 1.0) / STEP_DAYS
+    left = np.minimum(at.astype(np.int64), len(ends) - 2)
+    part = at - left
+    return np.asarray(found[:, left] * (1.0 - part) + found[:, left + 1] * part, np.float64)
+
+
+def beats(rates: Floats, horizons: Floats, fresh: Fresh, costs: Costs, day: Ints) -> Floats:
+    """float64[n]: chance that the item costs less with a service on ``day`` (int64[n]) than without.
+
+    Of two alike that came to that day without a failure, one is served, the other is not; each then
+    fails and is repaired by its own luck until the window ends. As much counts as not less.
+    """
+    window, n = costs.window_days, len(day)
+    ends = _steps(window)
+    worn = rates[:, -1]
+    share = 1.0 - np.exp(-fresh.cumulated(worn, ends))
+    until = np.maximum(np.rint((window - day) / STEP_DAYS).astype(np.int64), 1)
+    rows = np.arange(n)
+    at = np.stack([cumulated(rates[i : i + 1], horizons, ends + day[i])[0] for i in range(n)])
+    going = 1.0 - np.exp(at[:, :1] - at)
+    number = _at_least(np.diff(share, axis=1), np.diff(share, axis=1), until)
+    without = _at_least(np.diff(going, axis=1), np.diff(share, axis=1), until)
+    served = number - np.column_stack([number[:, 1:], np.zeros(n)])
+    lost = _away(costs, int(day.max(initial=0)) + 1)[rows, day]
+    failed = np.maximum(costs.failed_cents(), 1e-9)
+    # so many failures more pay for the service
+    pays = np.floor((costs.service_cents + lost) / failed).astype(np.int64) + 1
+    reach = np.arange(COUNTED_MOST + 1)[None, :] + pays[:, None]
+    enough = np.where(
+        reach <= COUNTED_MOST, without[rows[:, None], np.minimum(reach, COUNTED_MOST)], 0.0
+    )
+    return np.asarray((served * enough).sum(axis=1), np.float64)
+
+
+def _at_least(first: Floats, falls: Floats, until: Ints) -> Floats:
+    """float64[n, COUNTED_MOST + 1]: chance of at least so many failures within ``until`` steps.
+
+    ``first``: float64[n, k] chance that the first comes in each step; ``falls``: of every next one.
+    """
+    n, k = falls.shape
+    rows = np.arange(n)
+    found = np.zeros((n, COUNTED_MOST + 1))
+    found[:, 0] = 1.0
+    within = np.column_stack([np.zeros(n), np.cumsum(first, axis=1)])  # at least one, by step
+    found[:, 1] = within[rows, until]
+    for count in range(2, COUNTED_MOST + 1):
+        came = np.diff(within, axis=1)
+        within = np.zeros((n, k + 1))
+        total = np.column_stack([np.zeros(n), np.cumsum(falls, axis=1)])
+        mean = (total[:, :-1] + total[:, 1:]) / 2.0
+        for j in range(1, k + 1):
+            within[:, j] = (came[:, :j] * mean[:, :j][:, ::-1]).sum(axis=1)
+        found[:, count] = within[rows, until]
+    return found
 
 
 def _away(costs: Costs, days: int) -> Floats:
@@ -154,21 +293,13 @@ def _away(costs: Costs, days: int) -> Floats:
 
 
 def outlooks(
-    chances: Floats, horizons: Floats, costs: Costs, days: int, rows: int = SLICE_ROWS
+    chances: Floats, horizons: Floats, fresh: Fresh, costs: Costs, days: int, rows: int = SLICE_ROWS
 ) -> Iterator[tuple[slice, Outlook]]:
     """``outlook`` of ``chances`` (as in ``hazards``), some items at a time."""
     for start in range(0, len(chances), rows):
         part = slice(start, start + rows)
-        few = Costs(
-            service_cents=costs.service_cents[part],
-            failure_cents=costs.failure_cents[part],
-            service_days=costs.service_days[part],
-            failure_days=costs.failure_days[part],
-            effect=costs.effect[part],
-            cls=costs.cls[part],
-            lost_cents=costs.lost_cents,
-        )
-        yield part, outlook(hazards(chances[part], horizons), horizons, few, days)
+        rates = hazards(chances[part], horizons)
+        yield part, outlook(rates, horizons, fresh.only(part), costs.only(part), days)
 
 
 # --- what a plan is worth ------------------------------------------------------------------------
@@ -292,7 +423,7 @@ def weeks(
     return made
 
 
-def repairs_by_day(rates: Floats, horizons: Floats, day: Ints, effect: Floats, days: int) -> Floats:
+def repairs_by_day(rates: Floats, horizons: Floats, day: Ints, fresh: Fresh, days: int) -> Floats:
     """float64[days]: failures expected on each day with services on ``day`` (int64[n], -1: none).
 
     Only first failures of the span are counted: it is short.
@@ -301,9 +432,8 @@ def repairs_by_day(rates: Floats, horizons: Floats, day: Ints, effect: Floats, d
     alive = np.exp(-cumulated(rates, horizons, whole))
     planned = day >= 0
     at = np.where(planned, day, days)
-    later = (1.0 - effect) * rates[:, -1]
     still = alive[np.arange(len(alive)), at]
     since = np.maximum(whole[None, :] - at[:, None], 0.0)
-    served = still[:, None] * np.exp(-later[:, None] * since)
+    served = still[:, None] * np.exp(-fresh.cumulated(rates[:, -1], since))
     alive = np.where(whole[None, :] > at[:, None], served, alive)
     return np.asarray(-np.diff(alive, axis=1).sum(axis=0), np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.services import maintenance
-from edge.services.maintenance import Costs, Week, Worth
+from edge.services.maintenance import Costs, Fresh, Week, Worth
 from edge.services.schedule import Assignment, assigning, fixed_intervals
 
 Floats = NDArray[np.float64]
@@ -22,6 +22,8 @@ INTERVALS_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
 """Intervals of the calendar that a plan is compared with, beside the usual one."""
 ROWS = 512
 """Items looked at in one slice."""
+SURE_ROWS = 64
+"""Planned services whose chances are worked out in one slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Inputs:
     horizons: Floats
     """float64[k], days."""
     costs: Costs
+    fresh: Fresh
+    """What a service or a repair leaves of the rates."""
+    effect_by_model: Mask
+    """bool[n]: whether a model told it; else the configured effect stands in."""
+    margin_cents: Floats
+    """float64[n]: a service that is expected to save less than this is not planned."""
     hours: Floats
     """float64[n]: of a service."""
     may: Mask
@@ -73,6 +81,8 @@ class Plan:
     """float64[n]: cents that the best day would save if there were hours enough; 0: never worth it."""
     avoided: Floats
     """float64[n]: failures that the planned service is expected to avoid; 0 without one."""
+    beats: Floats
+    """float64[n]: chance that the item costs less with the planned service; 0 without one."""
     failing: Floats
     """float64[n]: probability of a failure within the plan's days without a service."""
     gain: float
@@ -96,10 +106,13 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     failing = np.zeros(n)
     there = np.arange(days)[:, None]
     for part, found in maintenance.outlooks(
-        told.chances, told.horizons, told.costs, days, rows=ROWS
+        told.chances, told.horizons, told.fresh, told.costs, days, rows=ROWS
     ):
         late = there < told.earliest[None, part]
-        gain[:, part] = np.where(late, -np.inf, found.gain.T)
+        saved = found.gain.T
+        small = saved < told.margin_cents[part]
+        promised = told.pinned_day[None, part] == there
+        gain[:, part] = np.where(late | (small & ~promised), -np.inf, saved)
         failing[part] = found.failing
         yield 0.3 * min(part.stop / max(n, 1), 1.0)
     for item, first, end in told.barred:
@@ -121,6 +134,17 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
             due, told.hours, told.may, told.capacity, told.earliest
         )
         yield 0.65
+    beats = np.zeros(n)
+    for start in range(0, len(rows), SURE_ROWS):
+        few = rows[start : start + SURE_ROWS]
+        beats[few] = maintenance.beats(
+            maintenance.hazards(told.chances[few], told.horizons),
+            told.horizons,
+            told.fresh.only(few),
+            told.costs.only(few),
+            assigned.day[few],
+        )
+        yield 0.7
     avoided = np.zeros(n)
     plan, never, by_calendar, repairs = yield from _compared(told, assigned.day, calendars, avoided)
     best = min(by_calendar, key=lambda interval: by_calendar[interval].cost_cents)
@@ -132,6 +156,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         saves=saves,
         wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
         avoided=avoided,
+        beats=beats,
         failing=failing,
         gain=assigned.gain + promised,
         bound=assigned.bound + promised,
@@ -203,7 +228,7 @@ def _compared(
     repairs = np.zeros(told.days)
     n = len(day)
     for part, found in maintenance.outlooks(
-        told.chances, told.horizons, told.costs, told.days, rows=ROWS
+        told.chances, told.horizons, told.fresh, told.costs, told.days, rows=ROWS
     ):
         plans.append(maintenance.worth(found, day[part]))
         served = np.flatnonzero(day[part] >= 0)
@@ -214,7 +239,7 @@ def _compared(
             others[interval].append(maintenance.worth(found, of[part]))
         rates = maintenance.hazards(told.chances[part], told.horizons)
         repairs += maintenance.repairs_by_day(
-            rates, told.horizons, day[part], told.costs.effect[part], told.days
+            rates, told.horizons, day[part], told.fresh.only(part), told.days
         )
         yield 0.7 + 0.3 * min(part.stop / max(n, 1), 1.0)
     return (

@@ -336,6 +336,26 @@ def test_contributions_of_a_linear_model_are_its_terms() -> None:
     assert [abs(c.adds) for c in found] == sorted((abs(c.adds) for c in found), reverse=True)
 
 
+def test_a_model_is_asked_what_it_would_say_of_other_values_and_nothing_of_it_is_kept() -> None:
+    core, _, _ = a_core()
+    scorer, _ = a_scorer(core)
+    assert scorer.instead(SERVICE, np.zeros(1, np.int64), {}) is None
+    columns = [models.Column(name="score", unit="1"), models.Column(name="other", unit="1")]
+    scorer.use(SERVICE, models.loaded(core.state, columns=columns))
+    beat(scorer, 2)
+    shown = scorer.slots[SERVICE].shown
+    assert shown is not None
+    rows = core.state.item.keys.live()[:6]
+    before = shown.values[rows].copy()
+    x = np.nan_to_num(matrix(core.state, "item", rows, ITEM_FEATURES), nan=0.0)
+    x[:, 1] = 7.0
+    told = scorer.instead(SERVICE, rows, {ITEM_FEATURES[1]: 7.0, "of_no_interest": 1.0})
+    assert told is not None
+    slow = x @ models.weights(len(ITEM_FEATURES), 2, 0) + np.float32(0.5)
+    assert told == pytest.approx(slow, rel=1e-4)
+    np.testing.assert_array_equal(shown.values[rows], before)
+
+
 def test_what_a_kept_prediction_saw_belongs_to_its_answer() -> None:
     core, _, _ = a_core()
     scorer, _ = a_scorer(core)

@@ -1,4 +1,4 @@
-"""Costs of failures and services, against a slow sum over days and against thrown dice."""
+"""Costs of failures and services, against a slow sum over days and against items that live by dice."""
 
 import math
 
@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from edge.services.maintenance import (
     Costs,
+    Fresh,
     Outlook,
+    beats,
+    compared,
     cumulated,
     hazards,
+    lessened,
     outlook,
     outlooks,
+    renewals,
     repairs_by_day,
     return_on,
     together,
@@ -36,7 +41,6 @@ def costs(n: int, seed: int = 0, window: int = WINDOW) -> Costs:
         failure_cents=random.uniform(3_000, 20_000, n),
         service_days=random.choice([0.5, 1.0, 2.5], n),
         failure_days=random.uniform(1, 6, n),
-        effect=random.uniform(0, 1, n),
         cls=random.integers(0, 3, n),
         lost_cents=random.uniform(0, 900, (3, window)),
     )
@@ -52,68 +56,171 @@ def rate_on(rates: list[float], day: int) -> float:
     return rates[0] if day < 7 else rates[1] if day < 14 else rates[2] if day < 30 else rates[3]
 
 
-def slow_cost(rates: list[float], of: Costs, i: int, service: int) -> float:
+def freshness(n: int, seed: int = 0) -> Fresh:
+    """What a service leaves of rates of about 0.02 a day."""
+    random = np.random.default_rng(seed + 100)
+    start = random.choice([0.0, 15.0], n)
+    return Fresh(random.uniform(0.0, 0.03, n), start, start + random.uniform(30, 200, n))
+
+
+def fresh_rate(fresh: Fresh, i: int, worn: float, age: float) -> float:
+    """Of one item at an age, failures a day."""
+    low = min(float(fresh.rate[i]), worn)
+    start, end = float(fresh.from_days[i]), float(fresh.worn_days[i])
+    return low + (worn - low) * min(max((age - start) / (end - start), 0.0), 1.0)
+
+
+def slow_renewals(fresh: Fresh, i: int, worn: float, window: int, parts: int = 4) -> list[float]:
+    """Failures expected within 0, 1, 2 … days of a renewal: the chance of one in every small step."""
+    many = window * parts
+    alive, first = 1.0, []
+    for k in range(many):
+        gone = alive * -math.expm1(-fresh_rate(fresh, i, worn, (k + 0.5) / parts) / parts)
+        first.append(gone)
+        alive -= gone
+    chance: list[float] = []  # of a failure in each step, whichever it is
+    for k in range(many):
+        chance.append(first[k] + sum(chance[j] * first[k - 1 - j] for j in range(k)))
+    return np.concatenate([[0.0], np.cumsum(chance)])[::parts].tolist()
+
+
+def slow_cost(rates: list[float], of: Costs, fresh: Fresh, i: int, service: int) -> float:
     """One item day by day; ``service`` -1: never."""
     lost, window = of.lost_cents[of.cls[i]], of.window_days
     failed = of.failure_cents[i] + of.failure_days[i] * sum(lost) / len(lost)
-    later = (1 - of.effect[i]) * rates[3]
+    after = slow_renewals(fresh, i, rates[3], window)
     alive, total = 1.0, 0.0
     for day in range(window):
         if day == service:
             away, left = 0.0, of.service_days[i]
             for ahead in range(4):
                 away += max(min(left - ahead, 1.0), 0.0) * lost[min(day + ahead, window - 1)]
-            return total + alive * (of.service_cents[i] + away + failed * later * (window - day))
+            return total + alive * (of.service_cents[i] + away + failed * after[window - day])
         falls = alive * (1 - math.exp(-rate_on(rates, day)))
-        total += falls * failed * (1 + later * (window - day - 0.5))
+        total += falls * failed * (1 + (after[window - day] + after[window - day - 1]) / 2)
         alive -= falls
     return total
 
 
 def test_costs_are_those_of_a_slow_sum_over_days() -> None:
-    of, p = costs(12), chances(12)
+    of, p, fresh = costs(6), chances(6), freshness(6)
     rates = hazards(p, HORIZONS)
-    found = outlook(rates, HORIZONS, of, 20)
-    for i in range(12):
+    found = outlook(rates, HORIZONS, fresh, of, 20)
+    for i in range(6):
         told = rates[i].tolist()
-        assert found.never[i] == pytest.approx(slow_cost(told, of, i, -1))
-        for day in (0, 1, 6, 7, 15, 19):
-            assert found.service_on[i, day] == pytest.approx(slow_cost(told, of, i, day))
+        assert found.never[i] == pytest.approx(slow_cost(told, of, fresh, i, -1), rel=0.01)
+        for day in (0, 7, 19):
+            slow = slow_cost(told, of, fresh, i, day)
+            assert found.service_on[i, day] == pytest.approx(slow, rel=0.01)
 
 
-def test_costs_are_those_of_dice_thrown_many_times() -> None:
-    of = costs(1, 4, 30)
-    rates = hazards(np.array([[0.2, 0.4, 0.7]]), HORIZONS)
-    found = outlook(rates, HORIZONS, of, 15)
-    random = np.random.default_rng(9)
-    lost = of.lost_cents[of.cls[0]]
-    failed = float(of.failure_cents[0] + of.failure_days[0] * lost.mean())
-    later = float((1 - of.effect[0]) * rates[0, 3])
-    for service in (-1, 10):
-        until = 30 if service < 0 else service
-        totals = []
-        for _ in range(20_000):
-            day = next(
-                (
-                    d
-                    for d in range(until)
-                    if random.random() < -math.expm1(-rate_on(rates[0].tolist(), d))
-                ),
-                None,
-            )
-            if day is not None:
-                totals.append(failed * (1 + random.poisson(later * (30 - day - random.random()))))
-            elif service < 0:
-                totals.append(0.0)
-            else:
-                away = found.away_on[0, service] / np.exp(
-                    -cumulated(rates, HORIZONS, np.array([float(service)]))[0, 0]
-                )
-                totals.append(
-                    of.service_cents[0] + away + failed * random.poisson(later * (30 - service))
-                )
-        expected = found.never[0] if service < 0 else found.service_on[0, service]
-        assert np.mean(totals) == pytest.approx(expected, abs=4 * np.std(totals) / 141)
+def lives(
+    random: np.random.Generator,
+    rates: Floats,
+    fresh: Fresh,
+    start: int,
+    window: int,
+    renewed: bool,
+    many: int,
+) -> NDArray[np.int64]:
+    """int64[many]: failures of items from ``start`` until ``window``, an hour being a tenth of a day.
+
+    ``renewed``: each was served at ``start``; else it fails by ``rates`` until its first failure.
+    """
+    parts = 10
+    age = np.full(many, 0.0 if renewed else np.nan)
+    failures = np.zeros(many, np.int64)
+    low, worn = min(float(fresh.rate[0]), float(rates[3])), float(rates[3])
+    begin, end = float(fresh.from_days[0]), float(fresh.worn_days[0])
+    for k in range(start * parts, window * parts):
+        rising = np.clip((age + 0.05 - begin) / (end - begin), 0, 1)
+        now = np.where(
+            np.isnan(age), rate_on(rates.tolist(), k // parts), low + (worn - low) * rising
+        )
+        failed = random.random(many) < -np.expm1(-now / parts)
+        failures += failed
+        age = np.where(failed, 0.0, age + 1.0 / parts)
+    return failures
+
+
+def one() -> tuple[Floats, Fresh, Costs]:
+    """An item that fails often, and less often after a service."""
+    of = Costs(
+        service_cents=np.array([1_200.0]),
+        failure_cents=np.array([3_400.0]),
+        service_days=np.array([1.0]),
+        failure_days=np.array([2.5]),
+        cls=np.array([0]),
+        lost_cents=np.full((1, 120), 40.0),
+    )
+    fresh = Fresh(np.array([0.006]), np.array([15.0]), np.array([115.0]))
+    return hazards(np.array([[0.15, 0.35, 0.6]]), HORIZONS), fresh, of
+
+
+def test_failures_and_the_chance_to_do_better_are_those_of_items_that_live_by_dice() -> None:
+    rates, fresh, of = one()
+    random, many = np.random.default_rng(5), 20_000
+    found = outlook(rates, HORIZONS, fresh, of, 30)
+    never = lives(random, rates[0], fresh, 0, 120, False, many)
+    assert found.failures[0] == pytest.approx(never.mean(), abs=4 * never.std() / many**0.5 + 0.01)
+    for day in (0, 12):
+        still = math.exp(-cumulated(rates, HORIZONS, np.array([float(day)]))[0, 0])
+        served = lives(random, rates[0], fresh, day, 120, True, many)
+        without = lives(random, rates[0], fresh, day, 120, False, many)
+        saved = (without.mean() - served.mean()) * still
+        told = found.failures[0] - found.failures_on[0, day]
+        assert told == pytest.approx(saved, abs=0.03)
+        money = 3_500.0 * (without - served) - 1_240.0
+        chance = beats(rates, HORIZONS, fresh, of, np.array([day]))[0]
+        assert chance == pytest.approx((money > 0).mean(), abs=0.02)
+        assert found.gain[0, day] == pytest.approx(money.mean() * still, abs=0.03 * 3_500)
+
+
+def test_a_memoryless_item_fails_at_its_rate_however_often_it_is_renewed() -> None:
+    rate = np.array([0.001, 0.01, 0.05])
+    fresh = Fresh(rate, np.zeros(3), np.full(3, 30.0))
+    found = renewals(fresh, rate, 180)
+    assert found == pytest.approx(rate[:, None] * np.arange(181.0), rel=0.01, abs=1e-9)
+
+
+def test_a_renewed_item_that_wears_is_never_worse_than_the_worn_one() -> None:
+    fresh, worn = freshness(40), np.full(40, 0.02)
+    found = renewals(fresh, worn, 90)
+    assert (np.diff(found, axis=1) >= 0).all()
+    assert (found <= 0.02 * np.arange(91.0) * 1.01 + 1e-9).all()
+    for i in (0, 1, 2):
+        assert found[i, 1:] == pytest.approx(slow_renewals(fresh, i, 0.02, 90)[1:], rel=0.02)
+
+
+def test_a_model_that_sees_no_difference_makes_a_service_worth_nothing() -> None:
+    p, of = chances(20), costs(20)
+    fresh = compared(p, HORIZONS, np.linspace(0.0, 400.0, 20))
+    rates = hazards(p, HORIZONS)
+    rates[:] = rates[:, -1:]
+    found = outlook(rates, HORIZONS, fresh, of, 10)
+    assert (found.gain < 0).all()
+    worse = compared(np.minimum(p * 1.5, 0.99), HORIZONS, np.full(20, 50.0))
+    again = outlook(rates, HORIZONS, worse, of, 10)
+    assert again.failures == pytest.approx(found.failures, rel=0.01)
+
+
+def test_what_a_model_tells_of_a_served_item_lasts_until_it_is_as_old_again() -> None:
+    p = np.array([[0.1, 0.2, 0.4]])
+    fresh = compared(p, HORIZONS, np.array([100.0]))
+    assert fresh.rate[0] == pytest.approx(-math.log(0.6) / 30)
+    assert (fresh.from_days[0], fresh.worn_days[0]) == (15.0, 115.0)
+    assert compared(p, HORIZONS, np.array([3.0])).worn_days[0] == 45.0
+
+
+def test_failures_while_wear_comes_back_are_those_of_small_steps() -> None:
+    fresh, worn = freshness(10), np.full(10, 0.025)
+    ages = np.array([0.0, 5.0, 40.0, 300.0])
+    found = fresh.cumulated(worn, ages)
+    for i in range(10):
+        for age, told in zip(ages, found[i], strict=True):
+            steps = int(age * 20)
+            slow = sum(fresh_rate(fresh, i, 0.025, (k + 0.5) / 20) for k in range(steps)) / 20
+            assert told == pytest.approx(slow, rel=1e-3, abs=1e-9)
 
 
 @settings(max_examples=50, deadline=None)
@@ -134,9 +241,10 @@ def test_what_nobody_knows_is_no_failure() -> None:
 
 
 def test_slices_give_what_the_whole_gives() -> None:
-    of, p = costs(50), chances(50)
-    whole = outlook(hazards(p, HORIZONS), HORIZONS, of, 10)
-    gains = np.concatenate([part.gain for _, part in outlooks(p, HORIZONS, of, 10, rows=7)])
+    of, p, fresh = costs(50), chances(50), freshness(50)
+    whole = outlook(hazards(p, HORIZONS), HORIZONS, fresh, of, 10)
+    parts = outlooks(p, HORIZONS, fresh, of, 10, rows=7)
+    gains = np.concatenate([part.gain for _, part in parts])
     assert gains == pytest.approx(whole.gain)
 
 
@@ -144,17 +252,19 @@ def test_a_service_without_effect_is_never_worth_it_and_one_with_effect_is_when_
     None
 ):
     of = costs(20)
-    of.effect[:] = 0.0
     rates = hazards(np.full((20, 3), 1 - np.exp(-0.01 * HORIZONS)), HORIZONS)
-    assert (outlook(rates, HORIZONS, of, 10).gain < 0).all()
-    of.effect[:] = 1.0
+    fading = np.full(20, 90.0)
+    none = lessened(rates[:, -1], np.zeros(20), fading)
+    assert (outlook(rates, HORIZONS, none, of, 10).gain < 0).all()
     of.failure_cents[:] = 1e6
-    assert (outlook(rates, HORIZONS, of, 10).gain > 0).all()
+    whole = lessened(rates[:, -1], np.ones(20), fading)
+    assert (outlook(rates, HORIZONS, whole, of, 10).gain > 0).all()
 
 
 def test_what_a_plan_is_worth_adds_up() -> None:
-    of, p = costs(30), chances(30)
-    found: Outlook = outlook(hazards(p, HORIZONS), HORIZONS, of, 12)
+    of, p, fresh = costs(30), chances(30), freshness(30)
+    of.failure_cents[:] *= 5
+    found: Outlook = outlook(hazards(p, HORIZONS), HORIZONS, fresh, of, 12)
     never = worth(found, np.full(30, -1))
     assert never.cost_cents == pytest.approx(found.never.sum())
     assert never.service_cents == pytest.approx(0.0)
@@ -201,8 +311,9 @@ def test_weeks_begin_on_monday_and_hold_every_planned_hour() -> None:
 
 
 def test_expected_repairs_a_day_add_up_to_the_chance_of_failing() -> None:
-    rates = hazards(chances(40), HORIZONS)
-    none = repairs_by_day(rates, HORIZONS, np.full(40, -1), np.full(40, 0.5), 30)
+    rates, fresh = hazards(chances(40), HORIZONS), freshness(40)
+    none = repairs_by_day(rates, HORIZONS, np.full(40, -1), fresh, 30)
     assert none.sum() == pytest.approx(chances(40)[:, 2].sum())
-    some = repairs_by_day(rates, HORIZONS, np.zeros(40, np.int64), np.full(40, 1.0), 30)
+    never_fails = Fresh(np.zeros(40), np.full(40, 30.0), np.full(40, 60.0))
+    some = repairs_by_day(rates, HORIZONS, np.zeros(40, np.int64), never_fails, 30)
     assert some.sum() == pytest.approx(0.0)

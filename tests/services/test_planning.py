@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.services.maintenance import Costs, hazards, outlook
+from edge.services.maintenance import Costs, hazards, lessened, outlook
 from edge.services.planning import Inputs, planned, planning
 
 HORIZONS = np.array([7.0, 14.0, 30.0])
@@ -15,20 +15,25 @@ def inputs(n: int = 300, days: int = 14, seed: int = 0, hours_a_day: float = 4.0
     random = np.random.default_rng(seed)
     capacity = np.full((days, 2), hours_a_day)
     capacity[5::7] = capacity[6::7] = 0.0
+    chances = np.sort(random.beta(1.0, 8.0, (n, 3)), axis=1)
+    worn = hazards(chances, HORIZONS)[:, -1]
+    service_cents = random.uniform(1_000, 4_000, n)
     return Inputs(
         first_day=20_414,
         days=days,
-        chances=np.sort(random.beta(1.0, 8.0, (n, 3)), axis=1),
+        chances=chances,
         horizons=HORIZONS,
         costs=Costs(
-            service_cents=random.uniform(1_000, 4_000, n),
+            service_cents=service_cents,
             failure_cents=random.uniform(5_000, 30_000, n),
             service_days=np.ones(n),
             failure_days=np.full(n, 3.0),
-            effect=np.full(n, 0.6),
             cls=random.integers(0, 5, n),
-            lost_cents=random.uniform(0, 500, (5, 90)),
+            lost_cents=random.uniform(0, 500, (5, 120)),
         ),
+        fresh=lessened(worn, np.full(n, 0.8), np.full(n, 120.0)),
+        effect_by_model=np.zeros(n, np.bool_),
+        margin_cents=0.25 * service_cents,
         hours=random.choice([0.5, 1.0], n),
         may=random.random((n, 2)) < 0.7,
         crews=["north", "south"],
@@ -45,7 +50,8 @@ def inputs(n: int = 300, days: int = 14, seed: int = 0, hours_a_day: float = 4.0
 def test_a_plan_saves_what_it_says_and_more_than_the_calendar() -> None:
     told = inputs()
     plan = planned(told)
-    whole = outlook(hazards(told.chances, HORIZONS), HORIZONS, told.costs, told.days)
+    rates = hazards(told.chances, HORIZONS)
+    whole = outlook(rates, HORIZONS, told.fresh, told.costs, told.days)
     rows = np.flatnonzero(plan.day >= 0)
     assert len(rows) > 20
     assert plan.gain == pytest.approx(whole.gain[rows, plan.day[rows]].sum())
@@ -55,6 +61,24 @@ def test_a_plan_saves_what_it_says_and_more_than_the_calendar() -> None:
     assert plan.plan.cost_cents < plan.best_calendar.cost_cents <= plan.calendar.cost_cents
     assert 0.97 * plan.bound <= plan.gain <= plan.bound + 1e-6
     assert plan.failing == pytest.approx(told.chances[:, 1], rel=1e-6)
+
+
+def test_a_service_is_planned_only_where_it_saves_the_margin() -> None:
+    told = inputs()
+    plan = planned(told)
+    served = plan.day >= 0
+    assert (plan.saves[served] >= told.margin_cents[served]).all()
+    greedy = planned(replace(told, margin_cents=np.zeros(len(told.hours))))
+    assert (plan.wanted > 0).sum() < (greedy.wanted > 0).sum()
+    dear = planned(replace(told, margin_cents=np.full(len(told.hours), 1e9)))
+    assert (dear.day == -1).all()
+
+
+def test_the_chance_to_do_better_is_told_of_planned_services_alone() -> None:
+    plan = planned(inputs())
+    served = plan.day >= 0
+    assert (plan.beats[~served] == 0).all()
+    assert ((plan.beats[served] > 0) & (plan.beats[served] < 1)).all()
 
 
 def test_who_is_out_is_not_planned_before_it_is_back() -> None:
