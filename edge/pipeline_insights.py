@@ -85,6 +85,8 @@ class Insights:
         self._correlations = correlations
         self._first_after_s = first_after_s
         self._thread = ThreadPoolExecutor(1, "insights", initializer=_behind_others)
+        self._turn = asyncio.Lock()
+        correlations.look = self.round
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -105,11 +107,12 @@ class Insights:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def round(self) -> None:
-        """Look once."""
+        """Look once; one look at a time."""
         began = time.monotonic()
         try:
-            await self._together()
-            await self._moving()
+            async with self._turn:
+                await self._together()
+                await self._moving()
         except Rfid3Error as error:
             log.warning("insights_wait", reason=str(error))
             return

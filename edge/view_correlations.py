@@ -3,6 +3,7 @@
 Worked out once a day beside the corridor (``edge.pipeline_insights``), by ``edge.services.correlation``.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,8 @@ class CorrelationsView:
         self._looked: Looked | None = None
         self._at_ms = 0
         self._rows: list[CorrelationRow] = []
+        self.look: Callable[[], Awaitable[None]] | None = None
+        """Look now; set by whoever looks once a day, ``None`` where nobody does."""
         self._chosen: dict[tuple[float, bool], list[CorrelationRow]] = {}
 
     def take(self, looked: Looked, rows: list[CorrelationRow]) -> None:

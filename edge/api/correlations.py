@@ -5,8 +5,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from edge.api.body import Body
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.jobs import PROBLEMS as JOB_PROBLEMS
+from edge.api.jobs import STATUSES as JOB_STATUSES
+from edge.api.jobs import Job, JobRow, Notify, started
 from edge.api.lists import Listing, ListQuery
+from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.view_basis import Basis
 from edge.view_correlations import CorrelationRow, CorrelationsView
@@ -84,6 +89,39 @@ def correlations(api: Api, call: Call[CorrelationsQuery, Path]) -> Correlations:
     )  # fmt: skip
 
 
+class Look(Body):
+    """A look that somebody asks for."""
+
+    notify: Notify | None = None
+    """Who is told when it is done."""
+
+
+class Seen(Struct, kw_only=True):
+    """What a look found."""
+
+    looked_ms: int
+    """When it was done; 0: there is too little to look at."""
+    tests: int
+    """Pairs that were tested."""
+    found: int
+    """Pairs with at most 5 % of false discoveries."""
+
+
+def look(api: Api, call: Call[Query, Path]) -> Answer:
+    """Look now, without waiting for the day to close."""
+    view = api.view_of(CorrelationsView)
+
+    async def work(job: Job) -> Seen:
+        assert view.look is not None
+        job.step(0.1, "documents and days are added up")
+        await view.look()
+        return Seen(looked_ms=view.looked_ms, tests=view.tests, found=len(view.rows(0.05, False)))
+
+    if view.look is None:
+        raise Problem("conflict", "Nobody looks here: a replica shows what the daemon found.")
+    return started(api.jobs.start("correlations", work, lane="insights", notify=call.body.notify))
+
+
 def picture(api: Api, call: Call[PictureQuery, Path]) -> Answer:
     """The same as a picture."""
     view = api.view_of(CorrelationsView)
@@ -102,5 +140,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "GET", "/api/correlations/picture", "correlations_picture",
         "The same as a picture.",
         picture, str, area=AREA, query=PictureQuery, media=SVG,
+    ),
+    Endpoint(
+        "POST", "/api/correlations/look", "look_at_correlations",
+        "Look now, as a job: it is done once a day by itself.",
+        look, JobRow, area=AREA, body=Look, statuses=JOB_STATUSES,
+        problems=(*JOB_PROBLEMS, "conflict"),
     ),
 )  # fmt: skip

@@ -203,8 +203,13 @@ def test_the_weather_moves_what_it_moves_in_a_table_and_a_picture(tmp_path: Path
             assert (empty["looked_ms"], empty["correlations"]) == (0, [])
             await lived(shop, clock, range(days), weather_day)
             await settled(shop, clock, days)
-            await insights(shop).round()
+            job = await shop.ask("POST", "/api/correlations/look", 202, json={})
+            while job["state"] in ("waiting", "running"):
+                await asyncio.sleep(0.05)
+                job = await shop.get(job["place"])
+            assert job["state"] == "done", job
             told = await shop.get("/api/correlations")
+            assert job["result"]["found"] == told["found"]
             found = {(row["sku"], row["factor"]): row for row in told["correlations"]}
             ice = found["ICE", "weather.temperature_c"]
             assert ice["lag_days"] == 0
