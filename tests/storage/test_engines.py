@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import typing
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Protocol, get_args, get_origin
 
@@ -350,3 +351,11 @@ def test_every_copied_table_has_the_same_columns_and_indexes_in_both(
             assert same, f"{table.name}.{name}: {kind}, {other}"
             assert null == theirs[name][1] or name in table.key
         assert local.indexes(table.name) == there.indexes(table.name), table.name
+
+
+def test_every_copied_table_stands_on_the_page_of_the_store(engines: dict[str, Engine]) -> None:
+    local = engines["sqlite"]
+    assert isinstance(local, Sqlite)
+    page = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
+    names = [table.name for table in copied_tables(local._connection)]
+    assert [name for name in names if f"`{name}`" not in page] == []
