@@ -92,5 +92,8 @@ class Sources:
         basis = Basis(as_of_ms=self.now_ms, revision=self.revision, service=service)
         if not row.answering:
             return basis.as_rule(service, row.rule)
-        basis.version, basis.kind = row.answering, "model"
+        slot = self.scorer.slots.get(service) if self.scorer is not None else None
+        active = slot.active if slot is not None else None
+        basis.version = row.answering
+        basis.kind = active.manifest.kind if active is not None else "model"
         return basis

@@ -177,8 +177,14 @@ class Said:
     week_low: Floats
     """float64[n, w]: how far the lower end of a week's sum is below its mean."""
     week_high: Floats
-    by_rule: int
+    ruled: NDArray[np.bool_]
+    """bool[n]: of which classes a simple rule spoke."""
     oldest_ms: int
+
+    @property
+    def by_rule(self) -> int:
+        """Of how many."""
+        return int(self.ruled.sum())
 
 
 @dataclass(slots=True)
@@ -363,18 +369,18 @@ class DemandView:
             high=high[:, :days],
             week_low=below[:, :weeks],
             week_high=above[:, :weeks],
-            by_rule=len(told) + self._strangers(rows[predicted]),
+            ruled=~predicted | self._strange(rows),
             oldest_ms=min(oldest_ms, now_ms),
         )
 
-    def _strangers(self, rows: Ints) -> int:
-        """Classes that the model never saw: others stand in for it."""
+    def _strange(self, rows: Ints) -> NDArray[np.bool_]:
+        """bool[n]: classes that the model never saw: others stand in for it."""
         scorer = self._sources.scorer
         model = scorer.slots["demand"].active if scorer is not None else None
         if model is None or model.side is None:
-            return 0
+            return np.zeros(len(rows), np.bool_)
         known, key = model.side.row_of, self._state.cls.keys.key
-        return sum(key(row) not in known for row in rows.tolist())
+        return np.array([key(row) not in known for row in rows.tolist()], np.bool_)
 
     def _in_order(self, values: NDArray[np.float32], told: Sequence[Struct]) -> Floats:
         """float64[n, len(NAMES)]: a model's columns in our order, NaN where it tells none."""
@@ -497,6 +503,9 @@ class DemandView:
         rules = []
         if classes > 1 and squares is not None:
             rules.append(SQUARES_RULE if squares else SUM_RULE)
+        if by_rule and by_rule == classes:
+            made.version = ""
+            made.as_rule("demand")
         if by_rule:
             made.fallback = True
             rules.insert(0, f"{by_rule} of {classes} classes by the simple rule")

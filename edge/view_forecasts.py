@@ -179,8 +179,8 @@ class ForecastsView:
                     low=_told(ahead.low) if intervals else [None] * len(ahead.low),
                     high=_told(ahead.high) if intervals else [None] * len(ahead.high),
                     interval_level=round(demand.LEVEL, 6),
-                    version=basis.version if not basis.fallback else "",
-                    fallback=basis.fallback,
+                    version="" if said.ruled[i] else basis.version,
+                    fallback=bool(said.ruled[i]),
                     updated_ms=0,
                 )
             )

@@ -86,6 +86,7 @@ def test_a_models_days_and_weeks_are_told_as_they_stand(
     slot.shown.put(rows, np.stack([answer(10, 3, 4), answer(20, 4, 3)]), core.now_ms, 7)
     found = ask(view, "A")
     assert [day.units for day in found.days] == [10.0 + i for i in range(14)]
+    assert view.said(np.array([0, 1, 2]), 7).ruled.tolist() == [False, False, True]
     assert (found.days[1].low, found.days[1].high) == (8.0, 15.0)
     assert found.weeks[0].units == sum(range(10, 17))
     assert (found.weeks[0].low, found.weeks[0].high) == (91 - 6, 91 + 8)
