@@ -33,6 +33,8 @@ class Told(Struct, frozen=True, gc=False):
     """Of the message in the journal."""
     index: int = 0
     """Of the event inside the message."""
+    new_unit: bool = False
+    """Of an ``ItemLink``: whether a tag without a class is bound to one of which no receipt was told."""
 
 
 class Done(Struct, frozen=True):

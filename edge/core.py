@@ -409,6 +409,7 @@ class Core:
             self._verdict(out, told, verdict)
             return
         self._not_ahead(told)
+        new_unit = self._is_new_unit(event)
         if self._undoes_nothing(event):
             self.state.count("undo_of_unknown_scan")
         elif not business.apply(self.state, event, told.arrival_ms):
@@ -421,19 +422,31 @@ class Core:
         if late:
             self.state.count("events_late")
         for hook in deeds.HOOKS.get(type(event), ()):
-            self._hooked(hook, told, out)
+            self._hooked(hook, told, out, new_unit)
         self._verdict(out, told, self._repeat(told) or Reason.ADMITTED)
         epc = getattr(event, "epc", "")
         if epc:
             self._timeline(out, told, epc, kind_of(event), _encode(event).decode())
 
-    def _hooked(self, hook: Hook, told: Arrived, out: Step) -> None:
+    def _hooked(self, hook: Hook, told: Arrived, out: Step, new_unit: bool) -> None:
         """Let the ledger learn of an event; a full table costs the event nothing else."""
         self.ledger.into = out.effects.rows
+        when = Told(told.arrival_ms, told.ordinal, told.index, new_unit)
         try:
-            hook(self.ledger, told.event, Told(told.arrival_ms, told.ordinal, told.index))
+            hook(self.ledger, told.event, when)
         except LedgerFullError as error:
             self.state.count(f"ledger_full_{error.table}")
+
+    def _is_new_unit(self, event: Event) -> bool:
+        """Whether a tag without a class is bound to one whose goods nobody tells by receipts."""
+        if type(event) is not ItemLink or event.action != "bind":
+            return False
+        items, classes = self.state.item, self.state.cls
+        row = items.keys.get(event.epc)
+        if row >= 0 and items.cell["class_row"][row] >= 0:
+            return False
+        row = classes.keys.get(business.class_key(event.store, event.sku))
+        return row < 0 or not classes.cell["last_receipt_ms"][row]
 
     @staticmethod
     def _not_ahead(told: Arrived) -> None:

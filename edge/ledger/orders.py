@@ -1,11 +1,13 @@
 """Purchase orders: what was ordered, what of it came, what is still on its way. Pure.
 
 A receipt of stock that names an order closes its lines; one that names none is taken for the oldest
-open line of its class, store and supplier. An order that came, or was cancelled, lives in the store
+open line of its class, store and supplier. Of a class of which nobody tells receipts each new tag
+is one unit that came. An order that came, or was cancelled, lives in the store
 alone. A restock decision that is carried out places one.
 """
 
 import hashlib
+import math
 from typing import Literal
 
 import msgspec
@@ -14,7 +16,7 @@ from msgspec.structs import replace
 
 from edge.commands import Command, Done, Outcome, Refused, Told
 from edge.decisions.rows import Decision
-from edge.events import Event, StockReceipt
+from edge.events import Event, ItemLink, StockReceipt
 from edge.ledger.ledger import Deed, Hook, Ledger, Table
 from edge.ledger.suppliers import Supplier, learn, terms_of
 
@@ -67,6 +69,8 @@ class OrderLine(Struct, frozen=True, kw_only=True):
     """Units ordered."""
     received: float = 0.0
     """Units that came."""
+    tagged: int = 0
+    """How many of these are known by their new tags alone."""
     cost_cents: int = 0
     """Cost of one unit, cents."""
     ordered_ms: int
@@ -248,6 +252,8 @@ def received(ledger: Ledger, event: StockReceipt, told: Told) -> None:
     at_ms = event.at if isinstance(event.at, int) and event.at else told.at_ms
     left = event.quantity
     for line in _lines_for(ledger, event):
+        known = min(line.tagged, left)  # their tags were bound before the receipt was told
+        line, left = replace(line, tagged=line.tagged - math.ceil(known)), left - known
         taken = min(left, line.coming)
         if event.order and line.coming - left <= _EPS:
             taken = left  # more than ordered came under its number
@@ -255,6 +261,22 @@ def received(ledger: Ledger, event: StockReceipt, told: Told) -> None:
         _came(ledger, line, taken, at_ms)
         if left <= _EPS:
             break
+
+
+def tagged(ledger: Ledger, event: ItemLink, told: Told) -> None:
+    """A new tag of a class on order is one unit that came, where nobody tells receipts of the class."""
+    if not told.new_unit:
+        return
+    at_ms = event.at if isinstance(event.at, int) and event.at else told.at_ms
+    for line in _oldest_first(ledger.by(OrderLine, "sku", event.sku)):
+        if line.store == event.store and line.ordered_ms <= at_ms:
+            one = replace(line, tagged=line.tagged + 1)
+            _came(ledger, one, min(1.0, line.coming), at_ms)
+            return
+
+
+def _oldest_first(lines: list[OrderLine]) -> list[OrderLine]:
+    return sorted(lines, key=lambda line: (line.ordered_ms, line.id))
 
 
 def _lines_for(ledger: Ledger, event: StockReceipt) -> list[OrderLine]:
@@ -268,7 +290,7 @@ def _lines_for(ledger: Ledger, event: StockReceipt) -> list[OrderLine]:
         if line.store == event.store
         and (not event.supplier or line.supplier in ("", event.supplier))
     ]
-    return sorted(mine, key=lambda line: (line.ordered_ms, line.id))
+    return _oldest_first(mine)
 
 
 def _came(ledger: Ledger, line: OrderLine, units: float, at_ms: int) -> None:
@@ -338,4 +360,4 @@ def _derived(*parts: str) -> str:
 
 
 DEEDS: dict[type[Command], Deed] = {PlaceOrder: place, CancelOrder: cancel}
-HOOKS: dict[type[Event], tuple[Hook, ...]] = {StockReceipt: (received,)}
+HOOKS: dict[type[Event], tuple[Hook, ...]] = {StockReceipt: (received,), ItemLink: (tagged,)}

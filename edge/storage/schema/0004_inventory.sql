@@ -65,6 +65,7 @@ CREATE TABLE purchase_order_lines (
     supplier VARCHAR(255) NOT NULL,
     units DOUBLE NOT NULL,
     received DOUBLE NOT NULL,
+    tagged BIGINT NOT NULL,
     cost_cents BIGINT NOT NULL,
     ordered_ms BIGINT NOT NULL,
     expected_ms BIGINT NOT NULL,
