@@ -6,13 +6,15 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from edge.inference.manifest import Service
 from edge.ledger.tables import TABLES
 from edge.pipeline import Pipeline
 from edge.records import DeadLetter, Gap, TimelineEntry
-from edge.storage import tables
+from edge.storage import field, tables
 from edge.storage.journal import Journal
 from edge.storage.ledger import read_rows
 from edge.storage.writer import JournalWriter
+from edge.view_models import WorstClass
 from edge.view_types import DeadLetterHead
 
 _HEAD_BYTES = 256
@@ -97,7 +99,29 @@ class StoredTables:
 
         return await self._writer.read(query)
 
+    async def worst_classes(
+        self, service: Service, version: str, *, limit: int
+    ) -> list[WorstClass]:
+        """Of each question at most ``limit`` classes where a version's errors weigh most."""
+        found = await self._writer.read(
+            lambda connection: field.worst_classes(connection, service, version, limit)
+        )
+        return [_worst(one) for one in found]
+
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
         """The newest ``limit`` gaps, newest first."""
         await self._pipeline.flush()
         return await self._writer.read(lambda connection: tables.gaps(connection, reader, limit))
+
+
+def _worst(one: field.ByClass) -> WorstClass:
+    store, _, sku = one.class_key.rpartition("\x1f")
+    return WorstClass(
+        question=one.question,
+        sku=sku,
+        store=store,
+        answers=one.n,
+        error_mean=one.error / one.n,
+        absolute_error_mean=one.absolute_error / one.n,
+        actual_mean=one.absolute_actual / one.n,
+    )

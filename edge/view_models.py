@@ -189,6 +189,25 @@ class ServiceRow(Struct, kw_only=True):
     """How many of these were made longer ago than ``models.feature_stale_h``."""
 
 
+class WorstClass(Struct, kw_only=True, gc=False):
+    """A class whose errors weigh more than those of others."""
+
+    question: str
+    """What was asked, such as ``units_week_1``."""
+    sku: str
+    """The class; of a service that speaks of items: that of its items."""
+    store: str
+    """Its store."""
+    answers: int
+    """Answers that were held against what happened, all days together."""
+    error_mean: float
+    """Mean of answer less outcome: above 0 it says too much. In the question's unit."""
+    absolute_error_mean: float
+    """Mean of the errors without their sign."""
+    actual_mean: float
+    """Mean of what happened, without its sign."""
+
+
 class ServiceModels(Struct, kw_only=True):
     """One service with all its versions."""
 
@@ -203,6 +222,8 @@ class ServiceModels(Struct, kw_only=True):
     scores: dict[str, dict[str, float]]
     """Question -> how good the active version has been over the last days, by figure; empty: nothing
     has happened yet that it can be held against."""
+    worst: list[WorstClass] = []
+    """Of each question the classes where the active version's errors weigh most, the heaviest first."""
     drift: list[Moved]
     """What the newest look at features and answers says, the most surprising first."""
 

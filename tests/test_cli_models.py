@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ import pytest
 from edge import app as app_module
 from edge import pipeline_scoring
 from edge.__main__ import main
+from edge.features.business import class_key
+from edge.inference.accuracy import Scores
+from edge.storage.field import ByClass, Scored, score
 from tests.corridor import run, until
 from tests.inference.open_door import OpenDoor
-from tests.test_models_live import S, live
+from tests.test_models_live import Live, S, live
 
 
 async def rfid3(*words: str) -> tuple[int, str, str]:
@@ -28,6 +32,17 @@ async def rfid3(*words: str) -> tuple[int, str, str]:
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def judged(shop: Live, version: str, **errors: float) -> None:
+    """Let a day's four answers about each class be off by so much together."""
+    scored = Scored(S, version, "shown", "p_event_7d", 7, 1, Scores(n=4 * len(errors)))
+    classes = [
+        ByClass(S, version, "p_event_7d", class_key("main", sku), 4, 1.0, off, 2.0, 0)
+        for sku, off in errors.items()
+    ]
+    assert shop.daemon.record is not None
+    await shop.daemon.record._write(partial(score, scored=scored, by_class=classes))
 
 
 def test_models_are_listed_shown_promoted_and_rolled_back(
@@ -55,7 +70,12 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
             )
             code, out, err = await rfid3("promote", S, "--version", "v2", "--why", "I say so", *api)
             assert (code, "active v2" in out) == (0, True), (out, err)
+            await judged(shop, "v1", HAT=9.0)
+            await judged(shop, "v2", TENT=3.0, CUP=1.0)
             code, out, err = await rfid3("show", S, *api)
+            assert "p_event_7d  TENT (main): off by 0.75 of 0.5 on average, +0.25 with" in out
+            assert out.index("TENT (main)") < out.index("CUP (main)")
+            assert "HAT" not in out  # that was another version's
             assert "I say so" in out
             assert "pinball 1 (naive 2)" in out
             assert "trained on: a test" in out

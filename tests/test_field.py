@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def pass_day(core: Core) -> int:
 
 
 @asynccontextmanager
-async def recorder(directory: Path, core: Core, **model: object):
+async def recorder(
+    directory: Path, core: Core, **model: Any
+) -> AsyncIterator[tuple[FieldRecord, JournalWriter, Scorer]]:
     settings = config()
     journal = Journal.open(directory, settings.storage)
     writer = JournalWriter(journal)
@@ -77,7 +80,9 @@ def test_a_probability_is_held_against_what_broke_within_its_days(tmp_path: Path
             assert kept is not None
             assert sorted(kept.keys) == [f"E{i:04d}" for i in range(ITEMS)]
             rows = np.array([core.state.item.keys.get(epc) for epc in kept.keys])
-            _, answers, _ = scorer.seen("maintenance", rows)
+            seen = scorer.seen("maintenance", rows)
+            assert seen is not None
+            answers = seen[1]
             assert kept.values == answers.tobytes()
             said = answers[np.argsort(kept.keys), 0].astype(np.float64)
             for i in (3, 7, 11):
@@ -99,9 +104,7 @@ def test_a_probability_is_held_against_what_broke_within_its_days(tmp_path: Path
             assert measured.baseline_loss == pytest.approx(
                 record.scores("maintenance", RULE_VERSION)["p_event_7d"]["brier"]
             )
-            worst = await writer.read(
-                lambda c: tables.worst_classes(c, "maintenance", VERSION, "p_event_7d", 10)
-            )
+            worst = await writer.read(lambda c: tables.worst_classes(c, "maintenance", VERSION, 10))
             assert {one.class_key for one in worst} == {f"main\x1fS{i}" for i in range(3)}
             assert sum(one.n for one in worst) == ITEMS - 1
 
@@ -280,7 +283,7 @@ def test_kept_rows_stay_in_line_while_slices_grow_and_shrink(tmp_path: Path) -> 
                 slot.size = next(sizes)  # as the scorer's own pace may do between two slices
                 return found
 
-            scorer.seen = seen  # type: ignore[method-assign]
+            scorer.seen = seen  # type: ignore[method-assign, assignment]
             day = pass_day(core)
             await record.close(day)
             kept = await writer.read(
@@ -289,7 +292,9 @@ def test_kept_rows_stay_in_line_while_slices_grow_and_shrink(tmp_path: Path) -> 
             assert kept is not None
             rows = core.state.item.keys.lookup(kept.keys)
             assert len(set(rows.tolist())) == ITEMS
-            assert kept.values == real("maintenance", rows)[1].tobytes()
+            asked = real("maintenance", rows)
+            assert asked is not None
+            assert kept.values == asked[1].tobytes()
 
     run(main)
 

@@ -23,6 +23,8 @@ from edge.records import Message
 from edge.view_models import Prediction, ServiceModels, ServiceRow
 
 TOPIC = "$rfid3/models"
+WORST = 5
+"""Classes told for each question."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, extra_json_schema={"enum": list(SERVICES)})]
 
@@ -141,9 +143,14 @@ def list_models(api: Api, call: Call[Query, Path]) -> ServiceList:
     return ServiceList(api.view.now_ms, models_of(api).models())
 
 
-def get_model(api: Api, call: Call[Query, ServicePath]) -> ServiceAnswer:
-    """One service: versions, history, latency, drift."""
-    return ServiceAnswer(api.view.now_ms, models_of(api).model(service_of(call.path.service)))
+async def get_model(api: Api, call: Call[Query, ServicePath]) -> ServiceAnswer:
+    """One service: versions, history, latency, drift, and where its errors weigh most."""
+    models, service = models_of(api), service_of(call.path.service)
+    active = models.row(service).active
+    worst = await api.tables.worst_classes(service, active, limit=WORST) if active else []
+    told = models.model(service)
+    told.worst = worst if told.service.active == active else []
+    return ServiceAnswer(api.view.now_ms, told)
 
 
 async def promote(api: Api, call: Call[CommandQuery, ServicePath]) -> Answer:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from edge.inference.manifest import Service
 from edge.inference.registry import Outcome
 from edge.records import DeadLetter, Gap, Message, Receipt, TimelineEntry
-from edge.view_models import Prediction, ServiceModels, ServiceRow
+from edge.view_models import Prediction, ServiceModels, ServiceRow, WorstClass
 from edge.view_types import (
     ClassDetail,
     ClassPage,
@@ -195,6 +195,12 @@ class Tables(Protocol):
 
         ``order`` is a column; with ``-`` before it, falling.
         """
+        ...
+
+    async def worst_classes(
+        self, service: Service, version: str, *, limit: int
+    ) -> list[WorstClass]:
+        """Of each question at most ``limit`` classes where a version's errors weigh most."""
         ...
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:

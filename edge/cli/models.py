@@ -168,12 +168,25 @@ def _show(args: argparse.Namespace, base: str) -> Said:
     ]
     for version in model["versions"]:
         lines += _version(version)
+    lines += _worst(model["worst"])
     lines += ["", "history, newest first"]
     lines += [
         f"  {_when(h['at_ms'])}  {h['version']}  {h['state']}  {h['who']}: {h['why']}"
         for h in model["history"][:20]
     ]
     return told, lines
+
+
+def _worst(classes: list[dict[str, Any]]) -> list[str]:
+    """Where the active version's errors weigh most."""
+    if not classes:
+        return []
+    return ["", "its errors weigh most at, by question"] + [
+        f"  {c['question']}  {c['sku']} ({c['store']}): off by {c['absolute_error_mean']:.3g} of "
+        f"{c['actual_mean']:.3g} on average, {c['error_mean']:+.3g} with its sign; "
+        f"{c['answers']:,} answers"
+        for c in classes
+    ]
 
 
 def _version(version: dict[str, Any]) -> list[str]:

@@ -201,12 +201,17 @@ def drop_oldest_quarter(connection: sqlite3.Connection) -> int:
 
 
 def worst_classes(
-    connection: sqlite3.Connection, service: str, version: str, question: str, limit: int
+    connection: sqlite3.Connection, service: str, version: str, limit: int
 ) -> list[ByClass]:
-    """Classes whose errors weigh most."""
-    rows = connection.execute(
-        "SELECT * FROM field_class WHERE service = ? AND version = ? AND question = ?"
-        " ORDER BY absolute_error DESC LIMIT ?",
-        (service, version, question, limit),
-    )
+    """Of each question the ``limit`` classes whose errors weigh most, the heaviest first."""
+    rows = connection.execute(_WORST, (service, version, limit))
     return [ByClass(*row) for row in rows]
+
+
+_WORST = """
+SELECT service, version, question, class, n, error, absolute_error, absolute_actual, covered
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY question ORDER BY absolute_error DESC, class) AS place
+  FROM field_class WHERE service = ? AND version = ?
+) WHERE place <= ? ORDER BY question, place
+"""

@@ -22,9 +22,11 @@ from edge.config import Config
 from edge.core import Core
 from edge.errors import InboxFull
 from edge.events import AnyEvent, Event, ItemScan, PosLine, ReaderStatus, TagRead, kind_of
+from edge.inference.manifest import Service
 from edge.records import DeadLetter, Gap, Message, Receipt, Replayed, TimelineEntry
 from edge.view_all import Views
 from edge.view_basis import Sources
+from edge.view_models import WorstClass
 from edge.view_types import (
     ClassDetail,
     ClassPage,
@@ -301,6 +303,11 @@ class MemoryTables:
         limit: int = 1_000,
         offset: int = 0,
     ) -> list[R]:
+        return []
+
+    async def worst_classes(
+        self, service: Service, version: str, *, limit: int
+    ) -> list[WorstClass]:
         return []
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:

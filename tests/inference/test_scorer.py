@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.core import Core
 from edge.features.catalog import matrix
 from edge.inference import tabular
-from edge.inference.manifest import Entities, Service
+from edge.inference.manifest import Column, Entities, Service
 from edge.inference.model import CONSTANT_ROWS, Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Role, Scorer, memory_table
@@ -324,7 +324,7 @@ def test_contributions_of_a_linear_model_are_its_terms() -> None:
     core, _, _ = a_core()
     scorer, _ = a_scorer(core)
     medians = dict.fromkeys(ITEM_FEATURES, 1.0)
-    columns = [models.Column(name="score", unit="1"), models.Column(name="other", unit="1")]
+    columns = [Column(name="score", unit="1"), Column(name="other", unit="1")]
     scorer.use(SERVICE, models.loaded(core.state, medians=medians, columns=columns))
     row = int(core.state.item.keys.live()[0])
     weights = dict(zip(ITEM_FEATURES, models.weights(5, 2)[:, 0].tolist(), strict=True))
@@ -340,7 +340,7 @@ def test_a_model_is_asked_what_it_would_say_of_other_values_and_nothing_of_it_is
     core, _, _ = a_core()
     scorer, _ = a_scorer(core)
     assert scorer.instead(SERVICE, np.zeros(1, np.int64), {}) is None
-    columns = [models.Column(name="score", unit="1"), models.Column(name="other", unit="1")]
+    columns = [Column(name="score", unit="1"), Column(name="other", unit="1")]
     scorer.use(SERVICE, models.loaded(core.state, columns=columns))
     beat(scorer, 2)
     shown = scorer.slots[SERVICE].shown
@@ -369,14 +369,17 @@ def test_what_a_kept_prediction_saw_belongs_to_its_answer() -> None:
     assert number == 1
 
 
+NO_BIAS = np.zeros(2, np.float32)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"features": ("age_days", "no_such_feature")}, "no_such_feature"),
-        ({"columns": [models.Column(name="a", unit="1")] * 500}, "at most"),
+        ({"columns": [Column(name="a", unit="1")] * 500}, "at most"),
         ({"side": ["a"]}, "not what its manifest says"),
         (
-            {"side": ["a"], "content": models.linear(models.weights(5, 2), np.zeros(2), side=1)},
+            {"side": ["a"], "content": models.linear(models.weights(5, 2), NO_BIAS, side=1)},
             "constants",
         ),
         ({"content": b"\x08\x07nonsense"}, "onnxruntime"),
