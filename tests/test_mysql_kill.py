@@ -66,10 +66,12 @@ def asked(port: int, path: str, body: Any = None) -> Any:
         return None
 
 
-def until(told: Any, what: str) -> None:
+def until(told: Any, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Poll until it is true; fail with the daemon's last words."""
     deadline = time.monotonic() + WITHIN_S
     while not told():
-        assert time.monotonic() < deadline, what
+        assert daemon.poll() is None, log.read_text()[-3_000:]
+        assert time.monotonic() < deadline, log.read_text()[-3_000:]
         time.sleep(0.02)
 
 
@@ -99,7 +101,7 @@ def test_a_daemon_killed_while_it_copies_loses_and_doubles_nothing(
                 [sys.executable, "-m", "edge", "run", "-c", str(config)], stdout=log, stderr=log
             )
         try:
-            until(lambda: asked(port, "/healthz"), (tmp_path / "log").read_text()[-2_000:])
+            until(lambda: asked(port, "/healthz"), daemon, tmp_path / "log")
             for _ in range(chance.randrange(8, 16)):
                 assert asked(port, "/api/events", scans(told)) is not None
                 told += 20
@@ -107,7 +109,7 @@ def test_a_daemon_killed_while_it_copies_loses_and_doubles_nothing(
                 time.sleep(chance.random() * 0.3)
                 daemon.kill()
                 continue
-            until(lambda: _caught_up(port), "caught up")
+            until(lambda: _caught_up(port), daemon, tmp_path / "log")
         finally:
             if kill == KILLS:
                 daemon.terminate()
