@@ -19,9 +19,17 @@ from numpy.typing import NDArray
 
 from edge.commands import Told
 from edge.config import Config
-from edge.events import Correction, Event, ItemLink, ItemScan, ReaderStatus, TagRead, kind_of
+from edge.events import (
+    Correction,
+    Event,
+    ItemLink,
+    ItemScan,
+    ReaderStatus,
+    TagRead,
+    kind_of,
+)
 from edge.features import business
-from edge.features.history import day_rows, looked
+from edge.features.history import QUIET_DAYS, day_rows, looked, quiet_days
 from edge.features.reads import RSSI_UNKNOWN, Reads
 from edge.features.state import FeatureState, digest_of, take_under
 from edge.features.words import TIME_QUALITIES
@@ -32,10 +40,12 @@ from edge.ingest.movements import Movements
 from edge.ingest.outages import Outages
 from edge.ingest.places import Places
 from edge.ingest.presence import Presence, Transitions
-from edge.ledger import deeds
+from edge.ledger import data_quality, deeds
 from edge.ledger.ledger import Hook, Ledger, LedgerFullError
 from edge.ledger.tables import TABLES
 from edge.records import DeadLetter, Effects, Message, Reason, TimelineEntry
+from edge.services.data_faults import fault_of
+from edge.services.data_quality import HOUR_MS, Watch
 
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -47,6 +57,8 @@ _QUALITY = {name: i for i, name in enumerate(TIME_QUALITIES)}
 _COUNT_MAX = 65_535
 _FAR = 1 << 62
 _POISON = "applying it failed twice"
+
+_ACCOUNTED = ("events_", "dead_", "messages")
 
 _MAY_MATTER = frozenset({ItemScan, ItemLink, ReaderStatus})
 _ARRIVAL_MS = attrgetter("arrival_ms")
@@ -106,6 +118,7 @@ class Core:
         self._gtins = EpcReader(config.epc.company_prefixes) if config.epc.link_gtin else None
         self.movements = Movements(self.state, self.places)
         self.ledger = Ledger(TABLES)
+        self.watch = Watch()
         self._commands = deeds.decoder()
         self.poisoned: frozenset[int] = frozenset()
         self.tells_history = config.storage.history_days > 0
@@ -124,6 +137,7 @@ class Core:
             self.places,
             config.presence.reader_silent_s * 1000,
         )
+        self.outages.on_gap = lambda: self.watch.odd(data_quality.GAPS)
 
     # -- the two ways time moves --------------------------------------------------------------------
 
@@ -150,6 +164,7 @@ class Core:
     ) -> Iterator[Step]:
         """``step`` of one large message, decoded beforehand, some ``events`` at a time."""
         out = Step()
+        self._advance(message.arrival_ms, out)  # what it holds belongs to its day's account
         arrived = self._open([message], ordinal, out, decoded)
         for start in range(0, len(arrived), events):
             self._apply(arrived[start : start + events], out)
@@ -162,10 +177,18 @@ class Core:
         yield out
 
     def _outside(self, messages: Sequence[Message], first_ordinal: int, out: Step) -> None:
-        """Messages from outside, none of our own among them."""
-        if messages:
-            self._apply(self._open(messages, first_ordinal, out), out)
-            self._advance(messages[-1].arrival_ms, out)
+        """Messages from outside, none of our own among them, day by day: each day has its account."""
+        start, end = 0, len(messages)
+        while start < end:
+            if not self.state.now_ms or messages[start].arrival_ms >= self.day_end_ms():
+                self._advance(messages[start].arrival_ms, out)
+            stop = end
+            if messages[-1].arrival_ms >= self.day_end_ms():
+                stop = bisect_left(messages, self.day_end_ms(), start, end, key=_ARRIVAL_MS)
+            part = messages if stop - start == end else messages[start:stop]
+            self._apply(self._open(part, first_ordinal + start, out), out)
+            self._advance(part[-1].arrival_ms, out)
+            start = stop
 
     def advance(self, now_ms: int) -> Step:
         """Nothing arrived until ``now_ms``: close windows, let tags depart, end days."""
@@ -409,6 +432,7 @@ class Core:
             self._verdict(out, told, verdict)
             return
         self._not_ahead(told)
+        fault = fault_of(self.state, event)
         new_unit = self._is_new_unit(event)
         if self._undoes_nothing(event):
             self.state.count("undo_of_unknown_scan")
@@ -421,6 +445,11 @@ class Core:
         late = event.at + self.state.lateness_ms < told.arrival_ms  # type: ignore[operator]
         if late:
             self.state.count("events_late")
+        self.watch.heard(event.source)
+        if fault:
+            self.watch.odd(fault)
+        if event.time_quality not in OWN_TIME:
+            self.watch.odd(data_quality.UNTIMED)
         for hook in deeds.HOOKS.get(type(event), ()):
             self._hooked(hook, told, out, new_unit)
         self._verdict(out, told, self._repeat(told) or Reason.ADMITTED)
@@ -571,8 +600,19 @@ class Core:
             if t.asked:
                 self._outcome(out, t.ordinal, str(Reason.ADMITTED))
         np.maximum.at(self.state.reader.col["last_message_ms"], reads.reader, reads.arrival_ms)
+        self._heard(reads)
         ordinals = np.array([t.ordinal for t in told], np.int64)
         self.outages.heard(reads.reader, reads.arrival_ms, ordinals, self.presence, out.effects)
+
+    def _heard(self, reads: Reads) -> None:
+        """Who told reads, and how many of them had no time of their own."""
+        rows, many = np.unique(reads.reader, return_counts=True)
+        name = self.state.reader.keys.key
+        for row, n in zip(rows.tolist(), many.tolist(), strict=True):
+            self.watch.heard(name(row), n)
+        untimed = int((reads.quality > _QUALITY["naive_local"]).sum())
+        if untimed:
+            self.watch.odd(data_quality.UNTIMED, untimed)
 
     def _observe(self, reads: Reads, out: Step) -> None:
         """Show presence the reads that are not stale."""
@@ -642,8 +682,20 @@ class Core:
             if rows is not None:
                 out.effects.history.append(rows)
             yield
+        self._close_account(out)
         self._pass(end_ms, out)
         self.state.unseen = False
+
+    def _close_account(self, out: Step) -> None:
+        """What the day's data were like; nothing of days on which nobody looked for long."""
+        account = self.watch.close_day(self.quality_counters())
+        if quiet_days(self.state) <= QUIET_DAYS:
+            self.ledger.into = out.effects.rows
+            self.ledger.put(data_quality.row_of(self.state.today, account, self.state.unseen))
+
+    def quality_counters(self) -> dict[str, int]:
+        """What a day's account is made of, as it stands now."""
+        return {name: n for name, n in self.state.counters.items() if name.startswith(_ACCOUNTED)}
 
     def _pass(self, to_ms: int, out: Step) -> None:
         moved = self.presence.advance(to_ms)
@@ -659,10 +711,18 @@ class Core:
             self.revision += 1
 
     def _let_go(self, now_ms: int) -> None:
+        if self.watch.due(now_ms):
+            self.watch.advance(now_ms, self._hour_of_week, blind=not self.outages.link_up)
         forgotten = self.state.advance(now_ms)
         if len(forgotten):
             self.presence.forget(forgotten)
             self.revision += 1
+
+    def _hour_of_week(self, at_ms: int) -> int:
+        """Local hour of the week, Monday's first being 0; the hour before a change of clocks counts on."""
+        day = self.state.days.day(at_ms)
+        hour = (at_ms - self.state.days.start_ms(day)) // HOUR_MS
+        return (day + 3) % 7 * 24 + min(hour, 23)  # day 0 was a Thursday
 
     # -- what the daemon tells itself -----------------------------------------------------------
 
@@ -673,9 +733,11 @@ class Core:
         match message.topic.removeprefix(SYSTEM):
             case "start":
                 yield from self._unseen(self.now_ms, at_ms, ordinal, out)
+                self.watch.blind()
             case "link":
                 yield from self._passing(at_ms, out)
                 self.outages.link(bool(told["up"]), at_ms, ordinal, self.presence, out.effects)
+                self.watch.blind()  # for some of this hour
             case "do":
                 yield from self._passing(at_ms, out)
                 self._do(message, ordinal, out)
@@ -729,6 +791,7 @@ class Core:
         arrays |= {f"presence.{k}": a for k, a in self.presence.snapshot().items()}
         blobs["core"] = msgspec.msgpack.encode(self._rest())
         blobs["ledger"] = self.ledger.save()
+        blobs["watch"] = self.watch.save()
         return arrays, blobs
 
     def load(self, arrays: dict[str, Array], blobs: dict[str, bytes]) -> None:
@@ -744,6 +807,8 @@ class Core:
         )
         if "ledger" in blobs:  # a snapshot of an older version has none
             self.ledger.load(blobs["ledger"])
+        if "watch" in blobs:
+            self.watch.load(blobs["watch"])
         rest = msgspec.msgpack.decode(blobs["core"])
         self.now_ms, self.movements.serial, self.next_ordinal = rest[:3]
         self.outages.load(rest[3])
@@ -756,6 +821,7 @@ class Core:
             "admission": self.admission.save(),
             "rest": {"rest": self._rest()},
             "ledger": {"ledger": self.ledger.save()},
+            "watch": {"watch": self.watch.save()},
         }
         return digest_of(content)
 

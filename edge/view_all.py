@@ -12,6 +12,7 @@ from edge.view_catalogue import CatalogueView
 from edge.view_components import ComponentsView
 from edge.view_contracts import ContractsView
 from edge.view_correlations import CorrelationsView
+from edge.view_data_quality import DataQualityView
 from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
@@ -33,6 +34,7 @@ VIEWS: tuple[type[Any], ...] = (
     ComponentsView,
     ContractsView,
     CorrelationsView,
+    DataQualityView,
     DecisionsView,
     DemandView,
     ForecastsView,

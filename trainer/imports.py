@@ -16,6 +16,7 @@ from typing import Protocol
 
 from edge.config import Config
 from edge.core import Core
+from edge.ledger.data_quality import Imported, row_of
 from edge.records import Batch, DeadLetter, HistoryRows, Message
 from edge.replay import mappings
 from edge.replay.plan import Plan, survey
@@ -81,6 +82,8 @@ class Report:
     items: int = 0
     """Known at the end."""
     seconds: float = 0.0
+    quality: list[str] = field(default_factory=list)
+    """What is odd about it, in lines for people."""
 
     def lines(self) -> list[str]:
         """For people."""
@@ -92,7 +95,7 @@ class Report:
         ]
         told += [f"  {what}: {many:,}" for what, many in self.notes.most_common()]
         told += [f"{self.days:,} days, {self.classes:,} classes, {self.items:,} items"]
-        return told
+        return told + self.quality
 
 
 NO_TIME = "its time cannot be read; the mapping says which column and how"
@@ -181,6 +184,7 @@ def import_history(
     """
     began = time.monotonic()
     core, report, file = Core(config or Config()), Report(), HistoryFile(out)
+    quality = Imported()
     core.tells_history = True
     try:
         with _Packing(file, report) as packing:
@@ -189,10 +193,14 @@ def import_history(
                     part = batch.messages[start : start + BATCH_MESSAGES]
                     step = core.step(part, batch.first + start)
                     _note(step.effects.dead_letters, report)
+                    quality.take(step.effects.rows)
                     packing.take(step.effects.history)
-                packing.take(core.advance(batch.beat_ms).effects.history)
+                passed = core.advance(batch.beat_ms).effects
+                quality.take(passed.rows)
+                packing.take(passed.history)
                 report.messages += len(batch.messages)
                 progress(source.done, source.total, batch.beat_ms)
+            quality.end(row_of(core.state.today, core.watch.account(core.quality_counters())))
             if source.whole_days and report.messages:
                 packing.take(core.advance(core.day_end_ms()).effects.history)
         file.close()
@@ -201,6 +209,7 @@ def import_history(
         raise
     _finish(report, core, source)
     report.seconds = time.monotonic() - began
+    report.quality = quality.lines()
     return report
 
 

@@ -68,6 +68,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="stop after N rows")
     parser.add_argument(
+        "--no-report",
+        action="store_true",
+        help="do not look at the quality of the file meanwhile: faster where the processor is the limit",
+    )
+    parser.add_argument(
         "--api",
         metavar="URL",
         default="",
@@ -117,12 +122,20 @@ def run(args: argparse.Namespace) -> int:
     replay = Replay(
         plan, speed, SystemClock(), shift_to_now=args.shift == "now", first_ms=found.first_ms
     )
+    quality = None
+    if not args.no_report:
+        from edge.replay.quality import FileQuality
+
+        quality = FileQuality()
+        replay.seen = quality.see
     code = 0
     try:
         asyncio.run(_publish(args, replay, plan, found, progress))
     except KeyboardInterrupt:
         code = 130
     _account(plan.close(), progress, found)
+    if quality is not None:
+        print("\n".join(quality.lines()), file=sys.stderr)
     return code
 
 

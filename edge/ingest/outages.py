@@ -5,6 +5,7 @@ A reader that used to send heartbeats and then says nothing for ``silent_ms`` is
 from its last message on.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ class Outages:
 
     def __init__(self, reader: Table, zone: Table, places: Places, silent_ms: int) -> None:
         self.link_up = True
+        self.on_gap: Callable[[], None] = lambda: None
+        """Called when a gap begins."""
         self._reader = reader
         self._zone = zone
         self._places = places
@@ -169,6 +172,7 @@ class Outages:
         at_ms = event.at if isinstance(event.at, int) else 0
         from_ms = event.gap_from if isinstance(event.gap_from, int) else 0
         gap = Gap(ordinal, event.reader, from_ms or at_ms, at_ms, "overflow", event.lost_events)
+        self.on_gap()
         out.gaps.append(gap)
 
     # -- gaps and blindness -------------------------------------------------------------------------
@@ -177,6 +181,7 @@ class Outages:
         """Begin a gap, unless one is open."""
         if reader not in self._open:
             self._open[reader] = (ordinal, from_ms, why)
+            self.on_gap()
             out.gaps.append(Gap(ordinal, reader, from_ms, 0, why))
 
     def close(self, reader: str, to_ms: int, out: Effects) -> None:

@@ -8,6 +8,7 @@ from edge.decisions import budget, rows
 from edge.ledger import (
     catalogue,
     contracts,
+    data_quality,
     forecasts,
     inspections,
     orders,
@@ -25,6 +26,7 @@ TABLES: tuple[Table, ...] = (
     *budget.TABLES,
     *catalogue.TABLES,
     *contracts.TABLES,
+    *data_quality.TABLES,
     *forecasts.TABLES,
     *inspections.TABLES,
     *workshop.TABLES,

@@ -55,6 +55,8 @@ class Replay:
         self._shift = shift_to_now
         self._first_ms = first_ms
         self.newest_ms = first_ms
+        self.seen: Callable[[str, bytes, int], None] = lambda topic, payload, at_ms: None
+        """Told of every message that is written, and the moment it speaks of."""
 
     def messages(self) -> Iterator[Timed]:
         """What :func:`edge.simulate.publish.publish_paced` takes."""
@@ -77,6 +79,7 @@ class Replay:
             written = self._plan.write(due, at_ms - due.at_ms)
             if written is None:
                 return None
+            self.seen(*written, at_ms)
             return Outgoing(*written, ((EVENT_TIME, str(at_ms)),))
 
         return make

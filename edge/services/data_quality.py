@@ -52,7 +52,6 @@ IMPOSSIBLE: Mapping[str, str] = {
     "due_before_rental": "a rental due back before it begins",
     "out_of_range": "a value that no field of its kind can have; refused, see dead letters",
     "future": "dated after its arrival; refused, see dead letters",
-    "clock_unset": "no readable time of its own, such as 1970: the arrival's was taken",
 }
 """Reason -> what it means. ``out_of_range`` and ``future`` are dead letters' reasons."""
 
@@ -199,9 +198,9 @@ class Watch:
         self._counts[row] += events
         self._today[row] += events
 
-    def odd(self, reason: str) -> None:
+    def odd(self, reason: str, events: int = 1) -> None:
         """Something impossible was told."""
-        self._odd[reason] += 1
+        self._odd[reason] += events
 
     def blind(self) -> None:
         """Nobody could be heard for some of the hour under way: it says nothing of anybody."""
@@ -224,12 +223,18 @@ class Watch:
         """Whether an hour has ended."""
         return now_ms >= self.hour_ms + HOUR_MS
 
-    def advance(self, now_ms: int, hour_of_week: Callable[[int], int]) -> None:
-        """Close the hours that have ended; ``hour_of_week(ms)`` says where in the week a moment is."""
+    def advance(
+        self, now_ms: int, hour_of_week: Callable[[int], int], *, blind: bool = False
+    ) -> None:
+        """Close the hours that have ended; ``hour_of_week(ms)`` says where in the week a moment is.
+
+        ``blind``: nobody could be heard until ``now_ms``.
+        """
         if not self.hour_ms or now_ms - self.hour_ms > HOURS_LEAPT * HOUR_MS:
             self._leap(now_ms)
             return
         while self.due(now_ms):
+            self._blind |= blind
             self._close_hour(hour_of_week(self.hour_ms))
             self.hour_ms += HOUR_MS
 
@@ -266,7 +271,8 @@ class Watch:
         )
         self._expected[known] += total[known] / weeks[known]
         names = list(self._row)
-        for row in np.flatnonzero((self._log_p <= _LOG_LEAST) & (self._told == 0)).tolist():
+        silent = np.flatnonzero((self._log_p <= _LOG_LEAST) & (self._told == 0)).tolist()
+        for row in sorted(silent, key=names.__getitem__):
             if len(self._silences) < SILENCES_MAX:
                 self._silences.append(
                     Silence(
@@ -330,21 +336,23 @@ class Watch:
     # -- saving ---------------------------------------------------------------------------------------
 
     def save(self) -> bytes:
-        """Everything, for ``load``; the same watch gives the same bytes."""
+        """Everything, for ``load``; the same watch gives the same bytes, whoever was heard first."""
+        names = sorted(self._row)
+        order = np.array([self._row[name] for name in names], np.int64)
         return msgspec.msgpack.encode(
             _Saved(
                 self.hour_ms,
-                list(self._row),
-                self._counts.tolist(),
-                self._today.tolist(),
-                self._total.tobytes(),
-                self._weeks.tobytes(),
-                self._empty.tolist(),
-                self._busy.tolist(),
-                self._log_p.tolist(),
-                self._expected.tolist(),
-                self._since_ms.tolist(),
-                self._told.tolist(),
+                names,
+                self._counts[order].tolist(),
+                self._today[order].tolist(),
+                self._total[order].tobytes(),
+                self._weeks[order].tobytes(),
+                self._empty[order].tolist(),
+                self._busy[order].tolist(),
+                self._log_p[order].tolist(),
+                self._expected[order].tolist(),
+                self._since_ms[order].tolist(),
+                self._told[order].tolist(),
                 self._silences,
                 dict(sorted(self._odd.items())),
                 dict(sorted(self._mark.items())),
