@@ -61,6 +61,8 @@ HISTORY_DAYS = 400
 CHECK_DAYS_EVERY = 300
 PERFORMANCE_DAYS = 91
 ITEM_EXPIRY_DAYS = 400
+QUIET_DAYS = 31
+"""After so long without anything days count as not looked at: some months are missing in the file."""
 SETTLE_WITHIN_S = 300.0
 RENTALS_ZONE = ZoneInfo("America/New_York")
 KEPT = ("admitted", "folded")
@@ -369,13 +371,19 @@ class Trips:
         return found
 
     def known(self, at_ms: int) -> int:
-        """Bikes seen up to a moment, and not so long ago that they are forgotten."""
-        oldest_ms = at_ms - ITEM_EXPIRY_DAYS * 86_400_000
+        """Bikes seen up to a moment, and last on a day that is at most ``ITEM_EXPIRY_DAYS`` ago."""
+        oldest_ms = _midnight_ms(_day_of(at_ms) - timedelta(days=ITEM_EXPIRY_DAYS))
         many = 0
         for moments in self.moments.values():
             place = bisect_right(moments, (at_ms, 9))
-            many += bool(place) and moments[place - 1][0] > oldest_ms
+            many += bool(place) and moments[place - 1][0] >= oldest_ms
         return many
+
+    def heard(self, end_ms: int) -> bool:
+        """Whether anything came within the days after which a daemon that hears nothing is not looking."""
+        found = [times[place - 1] for times in (self.outs, self.backs)
+                 if (place := bisect_right(times, end_ms))]  # fmt: skip
+        return bool(found) and end_ms - max(found) <= QUIET_DAYS * 86_400_000
 
     def by_day(self, from_ms: int, until_ms: int) -> Counter[tuple[str, str]]:
         """(measure, day) -> number, of events after ``from_ms`` up to ``until_ms``."""
@@ -420,18 +428,24 @@ async def run_rentals(path: Path, rig: Rig, seed: int) -> list[str]:
     lines.append(f"rentals, returns, scans out and in are equal on {days:,} days")
     last = datetime.fromtimestamp(trips.last_ms / 1000, RENTALS_ZONE).date()
     ends = [_midnight_ms(last - timedelta(days=back)) - 1 for back in range(PERFORMANCE_DAYS)]
+    ends = [end_ms for end_ms in ends if trips.heard(end_ms)]
     begun_ms = _midnight_ms(last - timedelta(days=PERFORMANCE_DAYS))
     rented = trips.by_day(begun_ms - 1, _midnight_ms(last) - 1)
     lines += [
         row.line
         for row in await real_services.of_rentals(
             rig.ask,
+            PERFORMANCE_DAYS,
             np.array([len(trips.on_rent(end_ms)) for end_ms in ends], np.float64),
             np.array([trips.known(end_ms) for end_ms in ends], np.float64),
             float(sum(n for (measure, _), n in rented.items() if measure == "rented_units")),
         )
     ]
     return lines + await real_services.answering(rig.ask)
+
+
+def _day_of(at_ms: int) -> date:
+    return datetime.fromtimestamp(at_ms / 1000, RENTALS_ZONE).date()
 
 
 def _midnight_ms(day: date) -> int:
