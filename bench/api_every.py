@@ -77,6 +77,7 @@ async def known(client: aiohttp.ClientSession, size: Size) -> dict[str, list[str
         "supplier": lambda path: [f"S{n}" for n in range(size.suppliers)],
         "name": lambda path: ["category 0"],
         "service": lambda path: list(SERVICES),
+        "day": lambda path: [day(0)],
         "id": lambda path: ids.get(path, []),
     }
     for endpoint in ENDPOINTS:
