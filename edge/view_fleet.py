@@ -223,7 +223,7 @@ class ClassMoney:
     life_days: Floats
     """How long a unit serves, where the catalogue tells it."""
     scarce: Floats
-    """float64[g, 7]: share of days, Monday first, on which nothing was left in the store."""
+    """float64[g, 7]: share of days, Monday first, on which nothing was left to hand out (``_scarce``)."""
     out: NDArray[np.int32]
     """int32[364, g]: units on rent as each closed day ended, oldest first."""
     known_days: Ints
@@ -261,6 +261,7 @@ def _money(sources: Sources, rows: Ints, worth_rentals: float) -> ClassMoney:
     state, ledger = sources.core.state, sources.core.ledger
     out = _closed(state, "on_rent_close_milli", rows, YEAR_DAYS)
     here = _closed(state, "on_hand_close_milli", rows, YEAR_DAYS)
+    went = _closed(state, "rented_milli", rows, SCARCE_DAYS)
     earned = _closed(state, "revenue_cents", rows, YEAR_DAYS).sum(axis=0)
     out_days = out.sum(axis=0) / 1000.0
     known = (out != 0) | (here != 0)
@@ -286,7 +287,9 @@ def _money(sources: Sources, rows: Ints, worth_rentals: float) -> ClassMoney:
         new_cents=np.where(guessed, price * worth_rentals, new),
         guessed=guessed,
         life_days=_first_told([c.life_days if c else 0 for c in catalogue]),
-        scarce=_scarce(out[-SCARCE_DAYS:], here[-SCARCE_DAYS:], state.today),
+        scarce=_scarce(
+            out[-SCARCE_DAYS:], here[-SCARCE_DAYS - 1 :], went[-SCARCE_DAYS:], state.today
+        ),
         out=(out // 1000).astype(np.int32),
         known_days=np.asarray(YEAR_DAYS - first, np.int64),
     )
@@ -312,9 +315,18 @@ def _first_told(*columns: Sequence[int] | Ints) -> Floats:
     return found
 
 
-def _scarce(out: Ints, here: Ints, today: int) -> Floats:
-    """float64[g, 7]; a weekday of few days is held towards the class's own mean."""
-    nothing = ((here < 1000) & (out > 0)).astype(np.float64)
+def _scarce(out: Ints, here: Ints, went: Ints, today: int) -> Floats:
+    """float64[g, 7]; a weekday of few days is held towards the class's own mean.
+
+    Nothing was left where the store was empty as the day ended, or where as many went out as had stood
+    there the evening before: what came back that day stands there at night, but came too late. More
+    than that going out shows that what comes back goes out again; then the evening alone tells it.
+
+    ``out``, ``went``: int64[days, g] on rent at the close and rented on the day; ``here``:
+    int64[days + 1, g] in the store at the close, one day more before them.
+    """
+    emptied = (went == here[:-1]) & (went > 0)
+    nothing = (((here[1:] < 1000) & (out > 0)) | emptied).astype(np.float64)
     days = np.arange(today - len(out), today)
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday
     mean = nothing.mean(axis=0)

@@ -20,7 +20,7 @@ from edge.inference.scorer import Scorer
 from edge.records import Message
 from edge.services.maintenance import hazards
 from edge.services.planning import planned
-from edge.simulate.days import DaysSettings, ShopDays
+from edge.simulate.days import DaysSettings, Kind, ShopDays, Thing
 from edge.view_basis import Sources
 from edge.view_fleet import (
     PRIOR_OWN,
@@ -99,18 +99,51 @@ def test_a_day_on_rent_earns_the_years_revenue_over_its_days(core: Core) -> None
     for i, row in enumerate(found.class_rows.tolist()):
         rings = [
             core.state.cls.part[n]
-            for n in ("revenue_cents", "on_rent_close_milli", "on_hand_close_milli")
+            for n in ("revenue_cents", "on_rent_close_milli", "on_hand_close_milli", "rented_milli")
         ]
-        earned, out, here = (
+        earned, out, here, went = (
             ring.series(np.array([row]), 365)[:-1, 0] for ring in rings if isinstance(ring, DayRing)
         )
         assert money.rent_day_cents[i] == pytest.approx(earned.sum() / (out.sum() / 1000))
         assert (money.out[:, i] == out // 1000).all()
         assert 118 <= money.known_days[i] <= 122
-        empty = ((here < 1000) & (out > 0))[-56:]
-        assert money.scarce[i].mean() == pytest.approx(empty.mean(), abs=0.02)
+        empty = [
+            (here[d] < 1000 and out[d] > 0) or went[d] == here[d - 1] > 0
+            for d in range(len(here) - 56, len(here))
+        ]
+        assert money.scarce[i].mean() == pytest.approx(np.mean(empty), abs=0.02)
     assert money.guessed.all()
     assert money.new_cents == pytest.approx(25 * money.price_cents)
+
+
+def test_a_class_is_scarce_as_often_as_somebody_goes_away_without() -> None:
+    class Watched(ShopDays):
+        """Also counts who wanted what was not there."""
+
+        def _take(self, kind: Kind, many: int, day: int) -> list[Thing]:
+            taken = super()._take(kind, many, day)
+            missed[kind.sku, day] = missed.get((kind.sku, day), 0) + many - len(taken)
+            return taken
+
+    missed: dict[tuple[str, int], int] = {}
+    core, days = Core(Config()), 120
+    shop = Watched(DaysSettings(days=days, rental_classes=8, items_per_class=8, rentals_a_day=11))
+    for batch in shop.batches():
+        core.step(batch.messages, batch.first)
+        core.advance(batch.beat_ms)
+    core.advance(core.now_ms + DAY_MS)
+    found = items(Sources(core, core.config))
+    money = drained(class_money(Sources(core, core.config), found.class_rows, 25.0))
+    last = shop.settings.first_day + days
+    truly = [
+        np.mean([missed.get((key.partition("\x1f")[2], last - d), 0) > 0 for d in range(1, 57)])
+        for key in core.state.cls.keys.keys_of(found.class_rows.tolist())
+    ]
+    told = money.scarce.mean(axis=1)
+    assert max(truly) > 0.3
+    assert min(truly) < 0.1
+    assert told == pytest.approx(np.array(truly), abs=0.12)
+    assert told.mean() == pytest.approx(np.mean(truly), abs=0.05)
 
 
 def test_repairs_cost_what_they_cost_here_as_they_are_many(core: Core) -> None:
