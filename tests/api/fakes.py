@@ -47,6 +47,7 @@ from edge.view_types import (
     ZoneRow,
 )
 from tests.api.fake_models import MemoryModels
+from tests.streams import LIMITS
 
 R = TypeVar("R", bound=msgspec.Struct)
 STATUS_AFTER = {"Rental": "On Rent", "Delivery": "Delivered", "Return": "Ready to Rent"}
@@ -350,7 +351,8 @@ async def fake_daemon(
     quick = patience or Patience(progress_s=0.3, body_s=0.3, full_s=0.01)
     models: Models = MemoryModels()
     config = settings or Config()
-    views = Views(Sources(Core(config), config))  # of a shop in which nothing happened yet
+    small = msgspec.structs.replace(config, limits=LIMITS)
+    views = Views(Sources(Core(small), config))  # of a shop in which nothing happened yet
     app = server(view, port, tables, config, SystemClock(), quick, models, views)
     async with (
         serving(app, "127.0.0.1:0") as bound,
