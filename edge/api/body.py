@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from edge.api import choices
 from edge.api.endpoint import Api
 from edge.api.problems import Problem
 from edge.api.upload import JSON_TYPE, pieces
@@ -57,6 +58,7 @@ def _refusal(text: str, wanted: Any) -> Problem:
     inside = place.removesuffix("`").removeprefix(".")
     found = _NAMED.match(words)
     if found is None:
+        words = choices.told(words, wanted, inside)
         told = f"{inside}: {words}." if inside else f"{words}."
         return Problem("bad-field", told, field=inside)
     path = f"{inside}.{found[2]}" if inside else found[2]

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 from multidict import MultiMapping
 
+from edge.api import choices
 from edge.api.endpoint import Path, Query
 from edge.api.problems import Problem
 
@@ -42,7 +43,8 @@ def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
         return msgspec.convert(dict(given), wanted, strict=False)
     except msgspec.ValidationError as error:
         name = _field_of(error)
-        detail = f"{name}={given.get(name, '')!r}: {_sentence(error)}"
+        words = choices.told(_sentence(error).removesuffix("."), wanted, name)
+        detail = f"{name}={given.get(name, '')!r}: {words}."
         raise Problem("bad-parameter", detail, parameter=name) from None
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta, Struct, field
@@ -43,6 +43,17 @@ def test_what_is_wrong_is_named(body: bytes, slug: str, path: str | None) -> Non
         decode_body(body, Order)
     assert refused.value.slug == slug
     assert refused.value.members.get("field") == path
+
+
+class Look(Body):
+    """What was found."""
+
+    defects: list[Literal["oil", "mold"]]
+
+
+def test_a_word_that_is_not_known_is_answered_with_those_that_are() -> None:
+    with pytest.raises(Problem, match=r"defects\[0\]: 'tear' is none of oil, mold\."):
+        decode_body(b'{"defects": ["tear"]}', Look)
 
 
 class Row(Struct):
