@@ -128,17 +128,24 @@ class AvailabilityView:
             expected_returns=round(float(found.returned[0]), 2),
             reserved_units=float(found.reserved[worst]),
             scarcest_day=day(int(moments[worst])),
-            days=[
-                DayFree(
-                    day=day(int(moments[i])),
-                    expected=round(float(found.expected[i]), 2),
-                    probability=round(float(found.chance[i]), 4),
-                    returned=round(float(found.returned[i]), 2),
-                    reserved=float(found.reserved[i]),
-                )
-                for i in range(len(moments))
-            ],
+            days=self._days(found, moments),
         )
+
+    def _days(self, found: Free, moments: Ints) -> list[DayFree]:
+        """Each day once, as it is at its scarcest moment."""
+        told: dict[str, DayFree] = {}
+        for i, at_ms in enumerate(moments.tolist()):
+            one = DayFree(
+                day=self._day(at_ms),
+                expected=round(float(found.expected[i]), 2),
+                probability=round(float(found.chance[i]), 4),
+                returned=round(float(found.returned[i]), 2),
+                reserved=float(found.reserved[i]),
+            )
+            before = told.get(one.day)
+            if before is None or one.probability < before.probability:
+                told[one.day] = one
+        return list(told.values())
 
     def day_start_ms(self, day: int) -> int:
         """When a local day begins, counted from 1970-01-01."""

@@ -138,11 +138,15 @@ async def approve_restock(api: Api, call: Call[Query, ItemPath]) -> Answer:
         waiting = msgspec.json.decode(proposed.detail, type=Decision)
         if waiting.status in CARRIED:  # the gates let it pass without a person
             return answer(api, proposed)
+        if waiting.status == "rejected" and waiting.gate.startswith(OVER):
+            raise Problem("limit", f"{waiting.gate}.")
     asked = Approve(id=waiting.id, by=told.by, why=told.why, override=told.override)
     return await command(api, call, asked)
 
 
 CARRIED = ("approved", "executed", "failed")
+OVER = "over the limit"
+"""So the gate of a decision begins that no person can approve."""
 
 
 def _answered_before(api: Api, call: Call[Any, ItemPath], view: InventoryView) -> Answer | None:

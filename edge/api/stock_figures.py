@@ -219,7 +219,7 @@ class AvailabilityQuery(Query):
     sku: Text
     """Class or SKU."""
     to: Text
-    """End of the span, like ``from``."""
+    """End of the span, like ``from``; a day alone counts whole."""
     from_: Text = field(name="from")
     """Begin of the span: RFC 3339 text or epoch milliseconds; a day alone begins at its local
     midnight."""
@@ -412,9 +412,12 @@ def availability(api: Api, call: Call[AvailabilityQuery, Path]) -> Availability:
     """Whether so many units are free in a span."""
     query = call.query
     view = api.view_of(AvailabilityView)
-    from_ms, to_ms = (_moment(view, name, text) for name, text in (("from", query.from_), ("to", query.to)))  # fmt: skip
+    from_ms = _moment(view, "from", query.from_)
+    to_ms = _moment(view, "to", query.to, whole_day=True)
     if to_ms <= from_ms:
         raise Problem("bad-parameter", "to is not after from.", parameter="to")
+    if to_ms <= api.view.now_ms:
+        raise Problem("bad-parameter", f"to={query.to!r} is over already.", parameter="to")
     store = query.store or api.settings.shop.store
     found = view.available(query.sku, store, from_ms, to_ms, query.units)
     if found is None:
@@ -423,8 +426,8 @@ def availability(api: Api, call: Call[AvailabilityQuery, Path]) -> Availability:
     return found
 
 
-def _moment(view: AvailabilityView, name: str, text: str) -> int:
-    """Epoch milliseconds. Raises Problem ``bad-parameter``."""
+def _moment(view: AvailabilityView, name: str, text: str, *, whole_day: bool = False) -> int:
+    """Epoch milliseconds; a day alone: its begin, or its end. Raises Problem ``bad-parameter``."""
     if text.lstrip("-").isdigit() and len(text) > 8:
         return int(text)
     try:
@@ -434,6 +437,8 @@ def _moment(view: AvailabilityView, name: str, text: str) -> int:
         raise Problem("bad-parameter", detail, parameter=name) from None
     if told.tzinfo is None:
         day = (told.date() - datetime(1970, 1, 1).date()).days
+        if whole_day and len(text) <= len("2026-06-13"):
+            return view.day_start_ms(day + 1)
         start_ms = view.day_start_ms(day)
         clock = told - told.replace(hour=0, minute=0, second=0, microsecond=0)
         return start_ms + round(clock.total_seconds() * 1000)

@@ -341,6 +341,18 @@ def test_in_a_dry_run_an_approved_restock_orders_nothing(tmp_path: Path) -> None
     with_shop(tmp_path, case, days=3)
 
 
+def test_a_restock_beyond_the_limit_is_refused_with_the_limit(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Calendar) -> None:
+        path = "/api/predictive/inventory/approve-restock/NAIL"
+        await shop.ask("PUT", "/api/supply/NAIL", json={"cost_cents": 200})
+        await tick(shop, clock)
+        refused = await shop.ask("POST", path, 422, json={"units": 1_000_000})
+        assert refused["type"].endswith("limit")
+        assert "a restock may cost" in refused["detail"]
+
+    with_shop(tmp_path, case, days=3)
+
+
 def test_a_budget_goes_to_the_best_return(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Calendar) -> None:
         await shop.ask(
@@ -398,6 +410,11 @@ def test_units_are_free_when_they_have_come_back_and_nobody_else_was_promised_th
             path, sku="CHAIR", units=18, **{"from": "2026-05-13", "to": "2026-05-15"}
         )
         assert later["probability"] > many["probability"]
+        one = await shop.get(path, sku="CHAIR", **{"from": "2026-05-13", "to": "2026-05-13"})
+        assert [day["day"] for day in one["days"]] == ["2026-05-13"]
+        assert [day["day"] for day in later["days"]] == ["2026-05-13", "2026-05-14", "2026-05-15"]
+        over = await shop.ask("GET", f"{path}?sku=CHAIR&from=2016-05-13&to=2016-05-15", status=400)
+        assert "over already" in over["detail"]
         assert later["probability_unpromised"] < later["probability"]
         at_ms = clock.now_ms() + 30 * DAY_MS
         await shop.events(
