@@ -68,8 +68,8 @@ CANDIDATES = 256
 """Orders that are weighed against each other under a budget, those with the best returns."""
 STEPS = 6
 FORMULA = (
-    "lead-time demand: models, else the class's own days, else seed 4's rule; reorder point: its "
-    "quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
+    "lead-time demand: models, else the class's own days, else mean and deviation of a day; "
+    "reorder point: its quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
 )
 
 R = TypeVar("R", bound=Struct)
@@ -782,11 +782,13 @@ def _with_points(plan: Plan, fixed: Floats) -> Plan:
 def reasons(row: StockRow) -> list[str]:
     """Why a class should be ordered, for people, the weightiest first."""
     if row.kind == "rental":
-        made = [
-            f"{row.owned:g} units are owned and {row.on_order:g} on order; {row.reorder_point:g} would "
-            f"serve {row.service_level:.0%} of requests",
-            f"{row.chance_of_stockout:.1%} of requests find nothing now",
-        ]
+        made = [f"{row.owned:g} units are owned and {row.on_order:g} on order"]
+        if row.reorder_point_by_hand:
+            made.append(f"{row.reorder_point:g} were set by hand")
+        else:
+            enough = f"{row.reorder_point:g} would serve {row.service_level:.0%} of requests"
+            made[0] = f"{made[0]}; {enough}"
+            made.append(f"{row.chance_of_stockout:.1%} of requests find nothing now")
     else:
         made = [
             f"the position is {row.position:g} units, the reorder point {row.reorder_point:g}",
@@ -802,7 +804,7 @@ def reasons(row: StockRow) -> list[str]:
 
 
 def _number(value: float, digits: int = 3) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None
+    return round(value, digits) + 0.0 if math.isfinite(value) else None  # no -0.0
 
 
 def whole_cents(value: float) -> int | None:
