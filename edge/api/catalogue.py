@@ -436,7 +436,8 @@ def _read(kind: Kind, media: str, body: bytes) -> list[text.Read]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem("bad-body", f"{error}.") from None
     except text.HeaderError as error:
-        raise Problem("bad-header-row", f"{error}.") from None
+        cure = "Name the columns as docs/api-catalogue.md says; each field once."
+        raise Problem("bad-header-row", f"{error}.", cure=cure) from None
 
 
 @dataclass

@@ -76,12 +76,18 @@ def header(kind: Kind, names: list[str]) -> list[str]:
         else:
             takes = ", ".join(n for n in ROWS[kind].__struct_fields__ if n not in OWN)
             raise HeaderError(f"{name.strip()!r} is no column of a {kind}. Columns: {takes}")
-    fields = [MONEY.get(ours, ours) for ours in made if ours]
+    fields = [_field(ours) for ours in made if ours]
     if KEYS[kind] not in fields:
         raise HeaderError(f"No column {KEYS[kind]!r}: it tells the rows apart")
     if twice := [n for n in fields if fields.count(n) > 1]:
-        raise HeaderError(f"Two columns speak of {twice[0]!r}")
+        said = [n.strip() for n, ours in zip(names, made, strict=True) if _field(ours) == twice[0]]
+        raise HeaderError(f"{' and '.join(said)} both speak of {twice[0]!r}: leave one out")
     return made
+
+
+def _field(ours: str) -> str:
+    """The field that a column in whole currency ends up in, else its own."""
+    return MONEY.get(ours, ours)
 
 
 def from_csv(kind: Kind, text: str) -> Iterator[Read]:

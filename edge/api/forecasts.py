@@ -319,6 +319,7 @@ def bulk(api: Api, call: Call[Query, Path]) -> Answer:
             kept = await _part(api, body, store, skus[start : start + PRODUCTS_MAX])
             made.append(kept.id)
             total += kept.total_units
+        job.step(1.0, f"{len(skus)} of {len(skus)} classes")
         return BulkResult(forecasts=made, classes=len(skus), total_units=round(total, 4))
 
     return jobs.started(api.jobs.start("bulk forecast", work, lane="forecasts", notify=body.notify))

@@ -73,7 +73,7 @@ class ScheduleQuery(ListQuery):
 
     days: Days = DAYS
     """Days that are planned, the first is tomorrow."""
-    day: Text | None = None
+    day: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """Only this day, ``YYYY-MM-DD``."""
     crew: Text | None = None
     """Only this crew's."""

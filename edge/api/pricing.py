@@ -418,14 +418,17 @@ async def _planned(api: Api, asked: NewPriceTest) -> tuple[PriceTest, PricePlan]
 
 
 _SOONER = (
-    "Name ``blocks`` yourself (the answer states its power), a larger ``effect_least``, shorter "
-    "``period_days``, more ``stores``, or a class that moves more."
+    "Name a larger effect_least, shorter period_days, more stores, or a class that moves more; or the "
+    "blocks yourself (the answer states its power), once a closed day is known."
 )
 
 
 def _too_long(plan: PricePlan) -> str:
     if plan.sd is None:
-        return f"Nothing of {plan.sku!r} has moved: how long a test takes cannot be told."
+        return (
+            f"Nothing of {plan.sku!r} moved on the days that have closed: how long a test takes "
+            "cannot be told."
+        )
     return (
         f"A difference of {plan.effect_least:.1%} is not shown within {BLOCKS_MAX} blocks with "
         f"probability {plan.power or 0.8:.0%}: block differences scatter by {plan.sd:.1%}."

@@ -137,6 +137,9 @@ def test_rows_that_cannot_be_used_are_refused_by_their_line(tmp_path: Path) -> N
         for text in ("name\nx\n", "sku,colour\nA,red\n", "sku,sku\nA,A\n", ""):
             wrong = await send(shop, text, 400)
             assert wrong["type"].endswith("bad-header-row"), text
+            assert "docs/api-catalogue.md" in wrong["cure"]
+        twice = await send(shop, "rental_class_id,rental_class_num\n1,A\n", 400)
+        assert "rental_class_id and rental_class_num both speak of 'sku'" in twice["detail"]
 
     run(tmp_path, case)
 
