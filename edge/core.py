@@ -606,10 +606,10 @@ class Core:
 
     def _heard(self, reads: Reads) -> None:
         """Who told reads, and how many of them had no time of their own."""
-        rows, many = np.unique(reads.reader, return_counts=True)
+        many = np.bincount(reads.reader)
         name = self.state.reader.keys.key
-        for row, n in zip(rows.tolist(), many.tolist(), strict=True):
-            self.watch.heard(name(row), n)
+        for row in np.flatnonzero(many).tolist():
+            self.watch.heard(name(row), int(many[row]))
         untimed = int((reads.quality > _QUALITY["naive_local"]).sum())
         if untimed:
             self.watch.odd(data_quality.UNTIMED, untimed)
