@@ -108,7 +108,6 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
         if (state == "all" or (row.state == state if state else row.state != "closed"))
         and (wanted is None or view.overdue(row) == wanted)
     ]
-    found.reverse()  # the newest first: the page is soon full of what belongs there
     page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]
     return ContractList(view.basis(), shown, page.next_cursor)

@@ -106,7 +106,8 @@ class Listing(Generic[R]):
         after = _after(query, self.name)
         start = None if after is None else _checked(after, 2 + len(self.key))
         picked: list[tuple[Any, R]] = []
-        waiting = iter(rows)
+        # rows mostly stand in rising order: from the right end the page is soon full of what belongs there
+        waiting = reversed(rows) if falling and isinstance(rows, Sequence) else iter(rows)
         while True:
             part = list(islice(waiting, SLICE_ROWS))
             looked = (
