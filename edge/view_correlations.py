@@ -160,6 +160,8 @@ class CorrelationsView:
             "expected to be chance. Percent of units for one standard deviation; d: days later; "
             "seasons: share explained. Together is no cause."
         )
+        if not first:
+            note = "Not looked at yet: that takes days that have closed."
         labels = [f"{sku} ({store})" for store, sku in classes]
         return svg("What moves together", note, labels, factors, cells)
 
