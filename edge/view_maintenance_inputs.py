@@ -31,8 +31,8 @@ that fails often, they do not make it one; and the status tells where it is, not
 WINDOW_DAYS = 180
 """Days over which a service is weighed: about two renewals of what fails often."""
 MARGIN = 0.25
-"""A service has to save this share of what it costs beyond its cost: the largest of many uncertain
-gains are partly luck."""
+"""A service has to save this share of what it costs, missed rentals included, beyond that cost: the
+largest of many uncertain gains are partly luck."""
 EVERYBODY = "workshop"
 """Name of the crew where none is configured."""
 
@@ -76,7 +76,7 @@ def plan_inputs(
         costs=costs,
         fresh=fresh,
         effect_by_model=by_model,
-        margin_cents=MARGIN * costs.service_cents,
+        margin_cents=MARGIN * costs.served_cents(),
         hours=np.full(n, settings.service_hours),
         may=may[found.cls],
         crews=[crew.name for crew in crews],

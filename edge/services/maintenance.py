@@ -68,6 +68,11 @@ class Costs:
             lost_cents=self.lost_cents,
         )
 
+    def served_cents(self) -> Floats:
+        """float64[n]: all of a service, missed rentals at the classes' mean day included."""
+        lost = self.lost_cents.mean(axis=1)[self.cls]
+        return np.asarray(self.service_cents + self.service_days * lost, np.float64)
+
     def failed_cents(self) -> Floats:
         """float64[n]: all of a failure, missed rentals at the classes' mean day included."""
         lost = self.lost_cents.mean(axis=1)[self.cls]
