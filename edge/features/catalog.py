@@ -210,10 +210,16 @@ def _quantile(entity: str, name: str, q: float) -> Read:
     return Read(read)
 
 
+def _share(above: NDArray[Any], below: NDArray[Any]) -> Floats:
+    """float64[n]: NaN where there is nothing to divide by."""
+    found = np.full(len(below), np.nan)
+    np.divide(above, below, out=found, where=below > 0)
+    return found
+
+
 def _ratio(above: Read, below: Read) -> Read:
     def read(state: FeatureState, rows: Ints) -> Floats:
-        a, b = above(state, rows), below(state, rows)
-        return np.where(b > 0, a / np.where(b > 0, b, 1), np.nan)
+        return _share(above(state, rows), below(state, rows))
 
     def one(state: FeatureState, names: Names) -> str:
         assert above.one is not None
@@ -339,14 +345,14 @@ def _price_mean(days: int) -> Read:
     units = ("sold_milli", "rented_milli")
 
     def read(state: FeatureState, rows: Ints) -> Floats:
-        cents = _days("revenue_cents", days, 1.0)(state, rows)
-        moved = sum((_days(u, days, 0.001)(state, rows) for u in units), np.zeros(len(rows)))
-        return np.where(moved > 0, cents / np.where(moved > 0, moved, 1), np.nan)
+        cents = _day_ring(state, "revenue_cents").last(rows, days)
+        sold, rented = (_day_ring(state, u).last(rows, days) * 0.001 for u in units)
+        return _share(cents, sold + rented)
 
     def one(state: FeatureState, names: Names) -> str:
         cents = _day_sum(state, names, "revenue_cents", days)
         moved = "+".join(f"{_day_sum(state, names, u, days)}*0.001" for u in units)
-        return f"({cents}/moved if (moved:=0.0+{moved})>0 else nan)"
+        return f"({cents}/moved if (moved:={moved})>0 else nan)"
 
     return Read(read, one)
 
@@ -360,7 +366,7 @@ def _utilisation(days: int) -> Read:
     def read(state: FeatureState, rows: Ints) -> Floats:
         out = _day_ring(state, "on_rent_close_milli").last(rows, days + 1)
         both = out + _day_ring(state, "on_hand_close_milli").last(rows, days + 1)
-        return np.where(both > 0, out / np.maximum(both, 1), np.nan)
+        return _share(out, both)
 
     def one(state: FeatureState, names: Names) -> str:
         out = _day_sum(state, names, "on_rent_close_milli", days + 1)
