@@ -112,6 +112,7 @@ ONLY: dict[str, tuple[str, ...]] = {
 TRAINER_MAY = (
     *("edge.errors", "edge.clock", "edge.events", "edge.records", "edge.config*"),
     *("edge.ingest*", "edge.features*", "edge.inference*", "edge.storage*"),
+    *("edge.ledger*", "edge.services*"),  # pure: what an import is held against, and how it is told
     *("edge.core", "edge.replay*"),  # imported history goes once through the daemon's own state
 )
 

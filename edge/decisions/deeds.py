@@ -336,6 +336,11 @@ def retry(ledger: Ledger, command: Retry, told: Told) -> Outcome:
         return decision
     if safeguards(ledger).killed:
         return Refused("conflict", "the kill switch is on: switch it off first")
+    others = _open_for(ledger, _as_proposal(decision))
+    if any(other.status == "approved" for other in others):
+        return Refused("conflict", "a newer one of the same is being carried out")
+    for other in others:
+        _expire(ledger, other, told, "an older one was tried again")
     again = replace(
         decision,
         status="approved",

@@ -24,6 +24,9 @@ LIVE = Safeguards(dry_run=False)
 HOOK = Delivery("webhook", "http://127.0.0.1:1/x")
 
 
+PRICE = {"price_cents": 1_200, "baseline_cents": 1_000}
+
+
 def proposal(**changed: Any) -> Propose:
     """A restock that every gate lets through."""
     told: dict[str, Any] = {
@@ -72,7 +75,12 @@ def refused(ledger: Ledger, command: Command, at_ms: int = NOW) -> Refused:
         ({"confidence": 0.59}, LIVE, "proposed", "confidence 0.59: a person decides"),
         ({"value_cents": 100_001}, LIVE, "pending", "costs more than 1,000.00"),
         ({"value_cents": 500_001}, LIVE, "rejected", "a restock may cost 5,000.00"),
-        ({"kind": "pricing", "change_ratio": 0.2}, LIVE, "executed", "within all limits"),
+        (
+            {"kind": "pricing", "change_ratio": 0.2, "data": PRICE},
+            LIVE,
+            "executed",
+            "within all limits",
+        ),
         ({"kind": "pricing", "change_ratio": -0.21}, LIVE, "rejected", "20% is allowed"),
         ({"fallback": True}, LIVE, "pending", "a simple rule spoke"),
         ({}, replace(LIVE, killed=True), "pending", "the kill switch is on"),
@@ -206,6 +214,16 @@ def test_a_delivery_is_tried_again_later_and_later_until_it_is_too_late() -> Non
     assert (failed.status, failed.failure) == ("failed", "webhook http://127.0.0.1:1/x: away")
     assert spent_cents(ledger, at_ms) == 0
     assert do(ledger, what.Retry(id=decision.id), at_ms).status == "approved"
+
+
+def test_what_is_tried_again_takes_the_place_of_a_newer_proposal() -> None:
+    ledger = shop(replace(LIVE, deliveries=[HOOK]))
+    old = do(ledger, proposal())
+    (line,) = ledger.by(OutboxLine, "decision", old.id)
+    do(ledger, what.Delivered(line=line.id, ok=False, final=True))
+    newer = do(ledger, proposal(confidence=0.7, period="2026-W48"))
+    assert do(ledger, what.Retry(id=old.id)).status == "approved"
+    assert ledger.get(Decision, newer.id).status == "expired"  # type: ignore[union-attr]
 
 
 def test_an_undone_decision_is_called_back_where_it_was_told() -> None:
