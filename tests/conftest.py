@@ -1,6 +1,5 @@
 """What every test may ask for: a real broker, MariaDB, Redis. Never skipped: not there, no green."""
 
-import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,20 +19,6 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 _numbers = count(1)
-_ended = count(1)
-
-
-THAW_EVERY = 25
-
-
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """A daemon keeps the collector from walking what it began with; its tests are many lives in one.
-
-    Without this, what every daemon of the suite had in memory stays there to the end.
-    """
-    if next(_ended) % THAW_EVERY == 0:
-        gc.unfreeze()
-        gc.collect()
 
 
 @pytest.fixture
