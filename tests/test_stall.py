@@ -147,8 +147,10 @@ class Hands:
 
     async def get(self, path: str) -> None:
         async with self.client.get(path) as answer:
-            await answer.read()
-            assert answer.status == 200, (path, answer.status)
+            told = await answer.text()
+            # 202: the answer is being made in a thread; 400: it needs a parameter, and says which
+            fine = answer.status in (200, 202) or "is needed, as in ?" in told
+            assert fine, (path, answer.status)
 
 
 Deed = Callable[[Hands], Awaitable[None]]
