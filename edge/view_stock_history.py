@@ -255,12 +255,13 @@ class StockHistoryView:
             of = state.store.keys.get(store)
             mine = (state.item.col["store_row"][items] == of) & (of >= 0)
             items, chances, classes = items[mine], chances[mine], classes[mine]
-        found = repairs.expected(chances, np.zeros(len(items), np.int64), 1)
+        keys, group, many = np.unique(classes, return_inverse=True, return_counts=True)
+        mean = repairs.by_group(chances, group.astype(np.int64), len(keys))
         return RepairDemand(
             basis=basis,
             items=len(items),
-            total=_weeks(found, 0),
-            classes=self._by_class(classes, chances, limit),
+            total=_weeks(repairs.spread(mean.sum(axis=0, keepdims=True)), 0),
+            classes=self._by_class(keys, many, mean, limit),
         )
 
     def _chances(self, items: Ints) -> tuple[Floats, Basis]:
@@ -279,13 +280,13 @@ class StockHistoryView:
         basis.as_rule("maintenance", rule.rule)
         return np.asarray(rule.answer(self._state, items), np.float64), basis
 
-    def _by_class(self, classes: Ints, chances: Floats, limit: int) -> list[RepairRow]:
-        keys, group = np.unique(classes, return_inverse=True)
-        found = repairs.expected(chances, group.astype(np.int64), len(keys))
-        total = found.expected.sum(axis=1)
-        many = np.bincount(group, minlength=len(keys)) if len(keys) else np.zeros(0, np.int64)
+    def _by_class(self, keys: Ints, many: Ints, mean: Floats, limit: int) -> list[RepairRow]:
+        """The classes with the most repairs; only of these the ends are looked up."""
+        total = mean.sum(axis=1)
+        shown = np.argsort(-total, kind="stable")[:limit]
+        found = repairs.spread(mean[shown])
         made = []
-        for i in np.argsort(-total, kind="stable")[:limit].tolist():
+        for at, i in enumerate(shown.tolist()):
             row = int(keys[i])
             sku, store = key_of(self._state, row) if row >= 0 else ("", "")
             made.append(
@@ -295,7 +296,7 @@ class StockHistoryView:
                     name=self._state.cls.text["name"].get(row, ""),
                     items=int(many[i]),
                     expected=round(float(total[i]), 3),
-                    weeks=_weeks(found, i),
+                    weeks=_weeks(found, at),
                 )
             )
         return made

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from edge.cli import models_verify
+from edge.cli.asking import ask, base_of
 from edge.cli.options import EPILOG_CONFIG, add_config, load_config
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         return models_verify.run(args)
     if args.verb != "list":
         _check_service(args.service)
-    base = _base(args.api) if args.api else f"http://{load_config(args, machine=False).api.bind}"
+    base = base_of(args.api) if args.api else f"http://{load_config(args, machine=False).api.bind}"
     say = {"list": _list, "show": _show, "promote": _command, "rollback": _command}[args.verb]
     told, lines = say(args, base.rstrip("/"))
     if args.json:
@@ -88,27 +89,6 @@ def _check_service(name: str) -> None:
 
     if name not in SERVICES:
         raise WrongUsage(f"there is no service {name!r}\nCure: choose among {', '.join(SERVICES)}")
-
-
-def _base(url: str) -> str:
-    """The address of an API; ``http://`` may be left out. Raises WrongUsage for what is no address."""
-    from urllib.parse import urlsplit
-
-    from edge.errors import WrongUsage
-
-    whole = url if "://" in url else f"http://{url}"
-    try:
-        parts = urlsplit(whole)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is none
-        usable = False
-    if not usable:
-        raise WrongUsage(
-            f"--api {url!r} is no address of an API\n"
-            "Cure: write it like http://127.0.0.1:8099, or leave --api out to ask the daemon "
-            "that the configuration describes"
-        )
-    return whole
 
 
 Said = tuple[Any, list[str]]
@@ -255,45 +235,16 @@ def _quoted(text: str) -> str:
 def _ask(base: str, method: str, path: str, wanted: str) -> Any:
     """The daemon's answer, an object with the member ``wanted``. Raises Rfid3Error."""
     import json
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import ProxyHandler, Request, build_opener
 
     from edge.errors import Rfid3Error
 
-    opener = build_opener(ProxyHandler({}))  # loopback: never through a proxy
     try:
-        with opener.open(Request(base + path, method=method), timeout=TIMEOUT_S) as answer:
-            told = json.load(answer)
-    except HTTPError as error:
-        raise Rfid3Error(_problem(error, base)) from None
+        told = json.loads(ask(base, method, path, None, "", TIMEOUT_S).body)
     except ValueError:
         told = None
-    except (URLError, OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise Rfid3Error(
-            f"no daemon answers at {base} ({reason}).\n"
-            "Cure: start it (rfid3 run), or say where it listens (--api, or bind in [api])"
-        ) from None
     if not isinstance(told, dict) or wanted not in told:
         raise Rfid3Error(
             f"what answers at {base} is no rfid3, or one of another version.\n"
             "Cure: say where the daemon listens (--api, or bind in [api])"
         )
     return told
-
-
-def _problem(error: Any, base: str) -> str:
-    """What the daemon said was wrong."""
-    import json
-
-    try:
-        problem = json.load(error)
-    except ValueError:
-        problem = None
-    if not isinstance(problem, dict) or "title" not in problem:
-        return (
-            f"{base} answers {error.code} {error.reason}: it is no rfid3, or one of another version.\n"
-            "Cure: say where the daemon listens (--api, or bind in [api])"
-        )
-    return f"{problem['title']}: {problem.get('detail', '')}\nCure: {problem.get('cure', '-')}"

@@ -47,10 +47,21 @@ def expected(chances: Floats, group: NDArray[np.int64], groups: int) -> Repairs:
     Items break independently, so the number is a sum of chances; its ends are those of a Poisson of
     that mean, which is never narrower (Hodges & Le Cam, Annals of Mathematical Statistics 31, 1960).
     """
+    return spread(by_group(chances, group, groups))
+
+
+def by_group(chances: Floats, group: NDArray[np.int64], groups: int) -> Floats:
+    """float64[g, 4]: expected repairs of items float64[n, 3] by ``group`` int64[n], -1 for none."""
     by_week = weekly(chances)
     told = group >= 0
-    mean = np.zeros((groups, WEEKS))
-    np.add.at(mean, group[told], by_week[told])
+    if not told.all():
+        group, by_week = group[told], by_week[told]
+    weeks = [np.bincount(group, weights=by_week[:, w], minlength=groups) for w in range(WEEKS)]
+    return np.stack(weeks, axis=1)
+
+
+def spread(mean: Floats) -> Repairs:
+    """Expected repairs float64[g, 4] with their ends, those of a Poisson of that mean."""
     flat = mean.ravel()
     low = counts.quantile(flat, flat, 0.1).reshape(mean.shape)
     high = counts.quantile(flat, flat, 0.9).reshape(mean.shape)
