@@ -1,15 +1,17 @@
 """What every answer stands on: how fresh it is, who spoke, and whether a fallback did. No rules.
 
-Views embed a :class:`Basis` in what they tell; the classes that make views are given
-:class:`Sources`.
+Views embed a :class:`Basis` in what they tell, lists are :class:`Listed`; the classes that make views
+are given :class:`Sources`.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from msgspec import Struct
 
 from edge.config import Config
 from edge.core import Core
+from edge.inference.answering import Origin, origin_of
 from edge.inference.manifest import Service
 from edge.inference.scorer import Scorer
 from edge.view_models import LiveModels, Prediction
@@ -26,6 +28,11 @@ class Basis(Struct, kw_only=True):
     """Service that spoke; empty: it is counted, nobody predicted anything."""
     version: str = ""
     """Version of its model; empty: no model spoke."""
+    origin: Origin = ""
+    """``starter``: the model came with the program and knows nothing of this shop; ``shop``: it learnt
+    from this shop's history; empty: no model spoke."""
+    trained_on: str = ""
+    """What the model learnt from, in words; empty: no model spoke."""
     kind: str = "counted"
     """``counted``, ``computed`` (from counted figures by a formula), ``rule`` or a model's family."""
     fallback: bool = False
@@ -39,7 +46,35 @@ class Basis(Struct, kw_only=True):
         """The same, spoken by a service's simple rule."""
         self.service, self.kind, self.fallback = service, "rule", True
         self.rule = rule or self.rule
+        self.version = self.origin = self.trained_on = ""
         return self
+
+
+class Listed(Struct, kw_only=True):
+    """A page of rows; the answer itself names the field that holds them."""
+
+    basis: Basis
+    """How fresh it is and who spoke."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
+    next_cursor: str | None = None
+    """Cursor of the next page; null: it is the last."""
+
+
+NONE_PASSES = "No row passes the filters that were asked for, or the page lies behind the last row."
+
+
+def why_empty(rows: Sized, *reasons: tuple[bool, str]) -> str:
+    """Why a page has no rows: the first of the reasons that holds; empty where it has some.
+
+    >>> why_empty([], (True, "Nothing was ever rented."), (True, "…"))
+    'Nothing was ever rented.'
+    >>> why_empty(["row"], (True, "Nothing was ever rented."))
+    ''
+    """
+    if len(rows):
+        return ""
+    return next((words for holds, words in reasons if holds), NONE_PASSES)
 
 
 @dataclass(frozen=True)
@@ -79,6 +114,8 @@ class Sources:
             service=made.service,
             version=made.version,
             kind=made.kind,
+            origin=made.origin,
+            trained_on=made.trained_on,
             fallback=bool(made.fallback),
             rule=made.rule,
             stale=made.stale,
@@ -93,7 +130,8 @@ class Sources:
         if not row.answering:
             return basis.as_rule(service, row.rule)
         slot = self.scorer.slots.get(service) if self.scorer is not None else None
-        active = slot.active if slot is not None else None
-        basis.version = row.answering
-        basis.kind = active.manifest.kind if active is not None else "model"
+        told = slot.active.manifest if slot is not None and slot.active is not None else None
+        basis.version, basis.origin = row.answering, origin_of(told)
+        basis.kind = told.kind if told is not None else "model"
+        basis.trained_on = row.trained_on
         return basis
