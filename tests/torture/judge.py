@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from edge.config import Config
 from edge.core import Core
+from edge.ledger.tables import TABLES
 from edge.records import Batch, Effects
 from edge.recovery import Recovered, apply_batch, recover
 from edge.storage.journal import FILE_NAME, JournalReader, Tail
+from edge.storage.ledger import cells, read_rows
 from edge.storage.snapshots import kept_snapshots
 
 
@@ -30,6 +34,7 @@ class Rows:
         self.dead: dict[tuple[int, int], tuple[Any, ...]] = {}
         self.timeline: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
         self.gaps: dict[tuple[int, str], tuple[Any, ...]] = {}
+        self.ledger: dict[tuple[str, tuple[str | int, ...]], Struct | None] = {}
 
     def add(self, effects: Effects) -> None:
         """Enter effects; a key that two different rows claim would lose one of them."""
@@ -44,6 +49,7 @@ class Rows:
             lost = max(g.lost_events, before[5] if before else 0)
             from_ms, reason = (before[2], before[4]) if before else (g.from_ms, g.reason)
             self.gaps[g.ordinal, g.reader] = (g.ordinal, g.reader, from_ms, to_ms, reason, lost)
+        self.ledger |= effects.rows
 
     @staticmethod
     def _new(rows: dict[Any, tuple[Any, ...]], key: Any, row: tuple[Any, ...]) -> None:
@@ -60,15 +66,27 @@ class Rows:
             ("gap", self.gaps),
         ):
             stored = Counter(tuple(r) for r in connection.execute(f"SELECT * FROM {name}"))
-            told = Counter(rows.values())
-            if stored != told:
-                missing, surplus = told - stored, stored - told
-                example = next(iter(missing or surplus))
-                found.append(
-                    f"table {name}: {missing.total()} rows missing, {surplus.total()} too many,"
-                    f" such as {example}"
-                )
+            found += _difference(name, stored, Counter(rows.values()))
+        for table in TABLES:
+            told = Counter(
+                tuple(cells(row))
+                for (name, _), row in self.ledger.items()
+                if name == table.name and row is not None
+            )
+            stored = Counter(tuple(cells(row)) for row in read_rows(connection, table))
+            found += _difference(table.name, stored, told)
         return found
+
+
+def _difference(name: str, stored: Counter[Any], told: Counter[Any]) -> list[str]:
+    if stored == told:
+        return []
+    missing, surplus = told - stored, stored - told
+    example = next(iter(missing or surplus))
+    return [
+        f"table {name}: {missing.total()} rows missing, {surplus.total()} too many,"
+        f" such as {example}"
+    ]
 
 
 def _values(record: Any) -> Iterator[Any]:
@@ -174,6 +192,8 @@ class Judge:
             told.dead_letters += effects.dead_letters
             told.timeline += effects.timeline
             told.gaps += effects.gaps
+            told.history += effects.history
+            told.rows |= effects.rows
         if recovered.effects != told:
             raise Verdict("recovery would not store the effects that are missing in the tables")
 
