@@ -6,6 +6,7 @@ stands for the day: the days it is made of have closed.
 
 import math
 from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -22,6 +23,8 @@ Ints = NDArray[np.int64]
 
 SLICE_CELLS = 24_576
 """Classes times days in one slice."""
+SLICE_ITEMS = 8_192
+"""Items in one slice."""
 DAYS_MOST = 365
 FORMULA = (
     "turns: units sold a year over mean units on hand; fill rate: units served over served and "
@@ -242,31 +245,43 @@ class StockHistoryView:
 
     # -- repairs ----------------------------------------------------------------------------------
 
-    def repairs(self, store: str | None, limit: int) -> RepairDemand:
-        """Repairs to come, by class."""
+    def repairs(self, store: str | None, limit: int) -> Generator[None, None, RepairDemand]:
+        """Repairs to come, by class; gathered in slices of items, the rest of it once."""
         state = self._state
+        of = None if store is None else state.store.keys.get(store)
+        mean, many = np.zeros((0, repairs.WEEKS)), np.zeros(0, np.int64)
+        basis = self._sources.of_service("maintenance")
         items = np.asarray(state.item.keys.live(), np.int64)
-        items = items[state.item.col["retired"][items] == 0]
-        chances, basis = self._chances(items)
-        known = np.isfinite(chances[:, 0])
-        items, chances = items[known], chances[known]
-        classes = state.item.col["class_row"][items].astype(np.int64)
-        if store is not None:
-            of = state.store.keys.get(store)
-            mine = (state.item.col["store_row"][items] == of) & (of >= 0)
-            items, chances, classes = items[mine], chances[mine], classes[mine]
-        keys, group, many = np.unique(classes, return_inverse=True, return_counts=True)
-        mean = repairs.by_group(chances, group.astype(np.int64), len(keys))
+        for start in range(0, len(items), SLICE_ITEMS):
+            part = self._of_store(items[start : start + SLICE_ITEMS], of)
+            chances = self._chances(part, basis)
+            known = np.isfinite(chances[:, 0])
+            rows = state.item.col["class_row"][part[known]].astype(np.int64)
+            # Group 0 holds those without a class. Classes may be met while slices go on.
+            groups = max(len(many), int(rows.max(initial=-1)) + 2)
+            mean = _longer(mean, groups) + repairs.by_group(chances[known], rows + 1, groups)
+            many = _longer(many, groups) + np.bincount(rows + 1, minlength=groups)
+            yield
+        keys = np.flatnonzero(many)
         return RepairDemand(
             basis=basis,
-            items=len(items),
+            items=int(many.sum()),
             total=_weeks(repairs.spread(mean.sum(axis=0, keepdims=True)), 0),
-            classes=self._by_class(keys, many, mean, limit),
+            classes=self._by_class(keys - 1, many[keys], mean[keys], limit),
         )
 
-    def _chances(self, items: Ints) -> tuple[Floats, Basis]:
-        """(float64[n, 3], who says so): the maintenance service's, by model or by its simple rule."""
-        basis = self._sources.of_service("maintenance")
+    def _of_store(self, items: Ints, store: int | None) -> Ints:
+        """Those not retired, and of this store's row alone if one is told."""
+        col = self._state.item.col
+        kept = col["retired"][items] == 0
+        if store is not None:
+            # A store nobody has heard of is row -1, and so is that of items without a store.
+            kept &= (col["store_row"][items] == store) & (store >= 0)
+        mine: Ints = items[kept]
+        return mine
+
+    def _chances(self, items: Ints, basis: Basis) -> Floats:
+        """float64[n, 3] by the maintenance service's model, or by its simple rule, told in ``basis``."""
         scorer = self._sources.scorer
         slot = scorer.slots["maintenance"] if scorer is not None else None
         if slot is not None and slot.active is not None and slot.shown is not None:
@@ -275,10 +290,10 @@ class StockHistoryView:
             if all(name in names for name in wanted):
                 values = slot.shown.values[items][:, [names.index(name) for name in wanted]]
                 held = slot.shown.held(items)
-                return np.where(held[:, None], values, np.nan).astype(np.float64), basis
+                return np.where(held[:, None], values, np.nan).astype(np.float64)
         rule = SERVICES["maintenance"].fallback
         basis.as_rule("maintenance", rule.rule)
-        return np.asarray(rule.answer(self._state, items), np.float64), basis
+        return np.asarray(rule.answer(self._state, items), np.float64)
 
     def _by_class(self, keys: Ints, many: Ints, mean: Floats, limit: int) -> list[RepairRow]:
         """The classes with the most repairs; only of these the ends are looked up."""
@@ -312,6 +327,13 @@ def _weeks(found: repairs.Repairs, i: int) -> list[RepairWeek]:
         )
         for w in range(repairs.WEEKS)
     ]
+
+
+def _longer(values: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The same with so many rows, zeros behind."""
+    wanted = np.zeros((rows, *values.shape[1:]), values.dtype)
+    wanted[: len(values)] = values
+    return wanted
 
 
 def _number(value: float, digits: int = 4) -> float | None:

@@ -6,11 +6,12 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from edge.api import inventory_changes, stock_figures
+from edge.api.books import in_slices
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Limit, Text
-from edge.api.stock_plans import Cents, StockPath, found_by, planned, row_of
+from edge.api.stock_plans import Cents, StockPath, planned, row_of
 from edge.services.inventory import MEDIUM
 from edge.view_basis import Basis
 from edge.view_inventory import SORTS, InventoryView
@@ -247,7 +248,7 @@ async def recommendations(api: Api, call: Call[MoneyQuery, Path]) -> Recommendat
     """What to buy first with a budget, the best return first."""
     view = await planned(api)
     rows = view.rows(store=call.query.store, category=call.query.category)
-    return await found_by(view.recommending(rows, call.query.budget, call.query.limit))
+    return await in_slices(view.recommending(rows, call.query.budget, call.query.limit))
 
 
 _LIST = ("bad-cursor",)

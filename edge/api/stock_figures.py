@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from msgspec import Meta, Struct, field
 
+from edge.api.books import in_slices
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
@@ -405,7 +406,9 @@ async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> Performan
 
 async def repair_demand(api: Api, call: Call[RepairsQuery, Path]) -> RepairDemand:
     """Repairs to come, by week and class."""
-    return api.view_of(StockHistoryView).repairs(call.query.store, call.query.limit)
+    return await in_slices(
+        api.view_of(StockHistoryView).repairs(call.query.store, call.query.limit)
+    )
 
 
 def availability(api: Api, call: Call[AvailabilityQuery, Path]) -> Availability:

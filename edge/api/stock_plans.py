@@ -4,7 +4,7 @@ See ``planned`` for what an answer waits for.
 """
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Annotated, TypeVar
 
 import structlog
@@ -86,17 +86,6 @@ async def walked(slices: Iterator[None], rest_s: float = 0.0) -> None:
 
 REST_S = 0.002
 """Rest after each slice of work that nobody waits for, seconds."""
-
-
-async def found_by(slices: Generator[None, None, T]) -> T:
-    """The same of work that finds something."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as ended:
-            found: T = ended.value
-            return found
-        await asyncio.sleep(0)
 
 
 def row_of(api: Api, view: InventoryView, sku: str, store: str | None) -> int:
