@@ -273,8 +273,10 @@ def _due(
     }[sort]
     numbers = book.items.rows[plan.rows]
     rows, cursor = arranged(query, DUE.name, numbers[chosen], values[chosen], falling)
-    place = dict(zip(numbers[chosen].tolist(), chosen.tolist(), strict=True))
-    return [place[row] for row in rows.tolist()], cursor
+    place = np.empty(len(book.items.rows), np.int64)
+    place[plan.rows] = np.arange(len(plan.rows))  # of an item in the plan
+    places: list[int] = place[np.searchsorted(book.items.rows, rows)].tolist()
+    return places, cursor
 
 
 # -- results ----------------------------------------------------------------------------------------
