@@ -26,7 +26,9 @@ FLEET_PRICES = 8
 FLEET_YEARS = 5
 """… and is written off over so many years."""
 SERVICE_CENTS, SERVICE_MINUTES = 1_200, 25
-"""A planned service; the thing is away for a day."""
+"""A planned service."""
+SERVICE_DAYS = 1
+"""It takes the day on which it is done: whoever comes the next morning can have the thing."""
 SUPPLIER = "acme"
 _COUNT, _CONTRACT, _BACK, _SALE, _MOOD, _LEAD, _PRICE, _MORNING = range(8)
 
@@ -97,6 +99,7 @@ class World(ShopDays):
         self._by_epc = {t.epc: t for things in self._things.values() for t in things}
         self._number = {epc: i for i, epc in enumerate(self._by_epc)}
         self._services: dict[str, int] = {}  # epc -> day
+        self._served: list[Thing] = []  # in the workshop for a service, until the evening
         self._bought_things = 0
         self._orders = 0
         self._first: list[Event] = []  # said before anything else on the next day
@@ -127,9 +130,9 @@ class World(ShopDays):
         self.money.actions["prices"] = self.money.actions.get("prices", 0) + 1
 
     def service(self, epc: str, day: int) -> None:
-        """A planned service on that day, or as soon as the thing is in the house."""
+        """A planned service on that day, or as soon as the thing is in the house; the newest word holds."""
         if epc in self._by_epc:
-            self._services.setdefault(epc, day)
+            self._services[epc] = day
 
     def cost(self, kind: Kind) -> int:
         """What one costs to buy, cents."""
@@ -187,6 +190,9 @@ class World(ShopDays):
             units = _poisson(drawn, wish)
             self._random = self.rng(_SALE, day, self._place[kind.sku])
             self._sale(kind, units, day)
+        for thing in self._served:
+            self._mended(thing)
+        self._served = []
 
     def _contract(self, kind: Kind, day: int) -> bool:
         """One contract; whether something was wanted that was not there."""
@@ -261,7 +267,8 @@ class World(ShopDays):
             if due > day or thing.busy_until >= day:
                 continue
             del self._services[epc]
-            thing.busy_until, thing.workshop = day + 1, "service"
+            thing.busy_until, thing.workshop = day, "service"
+            self._served.append(thing)
 
     def _mended(self, thing: Thing) -> None:
         if thing.workshop != "service":
