@@ -17,6 +17,7 @@ from edge.view_decisions import DecisionsView
 from edge.view_demand import DemandView
 from edge.view_forecasts import ForecastsView
 from edge.view_inventory import InventoryView
+from edge.view_known import KnownView
 from edge.view_kpis import KpisView
 from edge.view_maintenance import MaintenanceView
 from edge.view_packs import PacksView
@@ -38,6 +39,7 @@ VIEWS: tuple[type[Any], ...] = (
     DecisionsView,
     DemandView,
     ForecastsView,
+    KnownView,
     KpisView,
     MaintenanceView,
     QualityView,

@@ -6,6 +6,7 @@ are given :class:`Sources`.
 
 from collections.abc import Sized
 from dataclasses import dataclass
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,6 +16,8 @@ from edge.inference.answering import Origin, origin_of
 from edge.inference.manifest import Service
 from edge.inference.scorer import Scorer
 from edge.view_models import LiveModels, Prediction
+
+R = TypeVar("R")
 
 
 class Basis(Struct, kw_only=True):
@@ -64,8 +67,17 @@ class Listed(Struct, kw_only=True):
 NONE_PASSES = "No row passes the filters that were asked for, or the page lies behind the last row."
 
 
+class Rows(list[R]):
+    """The rows of a page, which know why there are none where a filter names what no row has."""
+
+    why = ""
+    """In words; empty: no filter is to blame."""
+
+
 def why_empty(rows: Sized, *reasons: tuple[bool, str]) -> str:
     """Why a page has no rows: the first of the reasons that holds; empty where it has some.
+
+    What ``rows`` know of it themselves (:class:`Rows`) stands before all others.
 
     >>> why_empty([], (True, "Nothing was ever rented."), (True, "…"))
     'Nothing was ever rented.'
@@ -74,7 +86,8 @@ def why_empty(rows: Sized, *reasons: tuple[bool, str]) -> str:
     """
     if len(rows):
         return ""
-    return next((words for holds, words in reasons if holds), NONE_PASSES)
+    own = rows.why if isinstance(rows, Rows) else ""
+    return own or next((words for holds, words in reasons if holds), NONE_PASSES)
 
 
 @dataclass(frozen=True)

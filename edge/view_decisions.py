@@ -13,11 +13,16 @@ from edge.decisions.transitions import possible
 from edge.view_basis import Basis, Sources
 
 FOR_PEOPLE = ("approve", "reject", "undo", "retry")
+WAITING: tuple[Status, ...] = ("proposed", "pending")
+"""Not carried out, and not on its way."""
 
 
 class DecisionRow(Decision, frozen=True, kw_only=True):
     """A decision and what a person can do with it now."""
 
+    dry_run: bool = False
+    """Whether it was carried out on paper only; while it waits (``proposed``, ``pending``): whether it
+    would be, were it approved now."""
     can: list[str] = field(default_factory=list)
     """``approve``, ``reject``, ``undo``, ``retry``."""
 
@@ -80,11 +85,16 @@ class DecisionsView:
 
     def rows(self) -> Iterable[DecisionRow]:
         """Every decision that is remembered."""
-        return [row_of(one) for one in self._ledger.rows(Decision).values()]
+        return self.shown(self._ledger.rows(Decision).values())
 
     def decisions(self) -> Iterable[Decision]:
         """The same as they are remembered, for who shows a few of them."""
         return self._ledger.rows(Decision).values()
+
+    def shown(self, decisions: Iterable[Decision]) -> list[DecisionRow]:
+        """Some of them, as people see them."""
+        limits = safeguards(self._ledger)
+        return [row_of(decision, limits) for decision in decisions]
 
     def one(self, of: str) -> DecisionDetail | None:
         """One of them."""
@@ -92,7 +102,8 @@ class DecisionsView:
         if found is None:
             return None
         waiting = self._ledger.by(OutboxLine, "decision", of)
-        return DecisionDetail(basis=self.basis(), decision=row_of(found), waiting=waiting)
+        row = row_of(found, safeguards(self._ledger))
+        return DecisionDetail(basis=self.basis(), decision=row, waiting=waiting)
 
     def safeguards(self) -> SafeguardsNow:
         """The limits."""
@@ -111,10 +122,13 @@ class DecisionsView:
         return [_summed(kind, rows) for kind, rows in sorted(by_kind.items())]
 
 
-def row_of(decision: Decision) -> DecisionRow:
-    """A decision with what can be done."""
+def row_of(decision: Decision, limits: Safeguards) -> DecisionRow:
+    """A decision with what can be done, and what would happen under these limits."""
     can: list[str] = [deed for deed in possible(decision.status) if deed in FOR_PEOPLE]
-    return DecisionRow(**asdict(decision), can=can)
+    known = asdict(decision)
+    if decision.status in WAITING:
+        known["dry_run"] = limits.dry_run
+    return DecisionRow(**known, can=can)
 
 
 def _summed(kind: DecisionKind, rows: list[Decision]) -> KindSummary:

@@ -150,6 +150,12 @@ class PricePlan(Struct, kw_only=True):
     """How block differences are expected to scatter, a share; null: nothing is known."""
     sd_blocks: int
     """Blocks of the past that say so; 0: reckoned from counts."""
+    units_per_day: float
+    """Units a day, of all the stores together, over the last eight weeks."""
+    evidence: str
+    """What the plan rests on, in words."""
+    why: str
+    """Why no test can be planned, and what is needed; empty: one can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,8 +425,34 @@ def planned(gathered: Gathered) -> tuple[PriceTest, PricePlan]:
         last_day=_date(gathered.first_day + max(days, 1) - 1),
         units_per_price=round(units_half * blocks, 2),
         sd=round(sd, 4) if math.isfinite(sd) else None, sd_blocks=scatter.blocks,
+        units_per_day=round(units_day, 4),
+        evidence=_evidence(gathered, scatter.blocks, units_day),
+        why=_why_none(wish, blocks, sd),
     )  # fmt: skip
     return test, plan
+
+
+def _evidence(gathered: Gathered, blocks: int, units_day: float) -> str:
+    days = int((~np.isnan(gathered.units)).any(axis=0).sum()) if gathered.units.size else 0
+    if units_day <= 0:
+        return f"none: nothing moved on the {days} closed days that are known"
+    if not blocks:
+        return f"reckoned from counts: {days} closed days are too few to see how blocks scatter"
+    return f"how {blocks} blocks laid over the {days} closed days before scatter"
+
+
+def _why_none(wish: Wish, blocks: int, sd: float) -> str:
+    if not math.isfinite(sd):
+        return (
+            f"Nothing of {wish.sku!r} moved on the days that have closed: how long a test takes cannot "
+            "be told. A closed day on which it was sold or rented is needed, better eight weeks of them."
+        )
+    if blocks:
+        return ""
+    return (
+        f"A difference of {wish.effect_least:.1%} is not shown within {judge.BLOCKS_MAX} blocks with "
+        f"probability {wish.power:.0%}: block differences scatter by {sd:.1%}."
+    )
 
 
 _VERDICTS = {

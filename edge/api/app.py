@@ -18,6 +18,7 @@ from edge import __version__
 from edge.api import loopback, metrics, problems
 from edge.api.body import read_body
 from edge.api.documents import Index, IndexRow
+from edge.api.empty import explained
 from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
@@ -129,6 +130,8 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
         else:
             made = endpoint.handler(api, call)
             made = await made if waits else made
+            if endpoint.rows:
+                made = explained(api, endpoint.rows, query, made)
             if near is not None:
                 api.layers["l1_miss"] += 1
                 near.put(request.path_qs, api.view.revision, made)

@@ -17,6 +17,7 @@ from edge.api.commands import (
     obey,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.known import need_target
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
@@ -39,7 +40,6 @@ from edge.view_decisions import (
     DecisionsView,
     KindSummary,
     SafeguardsNow,
-    row_of,
 )
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -232,7 +232,7 @@ def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
     """A page of what is remembered."""
     view = api.view_of(DecisionsView)
     page = DECISIONS.page(call.query, view.decisions())
-    shown = [row_of(decision) for decision in page.rows]
+    shown = view.shown(page.rows)
     return Decisions(basis=view.basis(), decisions=shown, next_cursor=page.next_cursor)
 
 
@@ -260,6 +260,7 @@ def get_safeguards(api: Api, call: Call[Query, Path]) -> SafeguardsNow:
 async def propose(api: Api, call: Call[Query, Path]) -> Answer:
     """A person proposes."""
     told: NewProposal = call.body
+    need_target(api, told.kind, told.target, told.store)
     asked = Propose(
         kind=told.kind,
         target=told.target,
@@ -378,7 +379,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=NewProposal,
         headers=KEY_HEADER,
         statuses=CREATED,
-        problems=PROBLEMS,
+        problems=(*PROBLEMS, "unknown", "unknown-class", "unknown-item"),
     ),
     Endpoint(
         "GET",

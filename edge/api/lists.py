@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge.api.endpoint import Query
 from edge.api.problems import Problem
 from edge.api.query import Limit, Text
+from edge.view_basis import Rows
 
 R = TypeVar("R", bound=Struct)
 Ints = NDArray[np.int64]
@@ -32,6 +33,8 @@ ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Order = Literal["asc", "desc"]
 SLICE_ROWS = 1_000
 """Rows that a list looks at in one slice."""
+NAMED_MOST = 10
+"""Values that an empty list names of those that there are."""
 _PAGING = frozenset({"cursor", "limit", "format"})
 
 
@@ -53,7 +56,8 @@ class ListQuery(Query):
 class Page(NamedTuple, Generic[R]):
     """Rows of one page."""
 
-    rows: list[R]
+    rows: Rows[R]
+    """They know it where there are none because a filter names what no row has."""
     next_cursor: str | None
     """``None``: it is the last."""
 
@@ -67,7 +71,8 @@ class Listing(Generic[R]):
 
     ``key`` names the fields that tell rows apart. ``filters`` maps a field of the query to the
     field of the row that must equal it, or to ``(row, wanted) -> bool``; a filter not given is
-    passed by all. ``sort`` and ``order`` hold where the asker names none.
+    passed by all. ``sort`` and ``order`` hold where the asker names none. A filter by text that no
+    row has is named by the empty page, with values that there are.
     """
 
     name: str
@@ -91,13 +96,13 @@ class Listing(Generic[R]):
 
         ``rows`` must not change meanwhile: hand in a list of one's own.
         """
-        page = Page[R]([], None)
+        page = Page[R](Rows(), None)
         for so_far in self._paged(query, rows):
             page = so_far
             await asyncio.sleep(0)
         return page
 
-    def _paged(self, query: ListQuery, rows: Iterable[R]) -> Iterator[Page[R]]:
+    def _paged(self, query: ListQuery, given: Iterable[R]) -> Iterator[Page[R]]:
         """The page as of the rows looked at so far, slice by slice; at least once."""
         sort, falling = self.arrangement(query)
         value = attrgetter(sort)
@@ -106,14 +111,16 @@ class Listing(Generic[R]):
         after = _after(query, self.name)
         start = None if after is None else _checked(after, 2 + len(self.key))
         picked: list[tuple[Any, R]] = []
+        strange = self._texts(query)
         # rows mostly stand in rising order: from the right end the page is soon full of what belongs there
-        waiting = reversed(rows) if falling and isinstance(rows, Sequence) else iter(rows)
+        waiting = reversed(given) if falling and isinstance(given, Sequence) else iter(given)
         while True:
             part = list(islice(waiting, SLICE_ROWS))
             looked = (
                 _near(part, value, picked[-1][0], falling) if len(picked) > query.limit else part
             )
             found = [(place(row), row) for row in looked if all(passes(row) for passes in passing)]
+            strange = [] if picked or found else [one for one in strange if not one.seen(part)]
             if start is not None:
                 found = [(p, row) for p, row in found if _beyond(p, start, falling)]
             if len(picked) > query.limit:
@@ -124,7 +131,9 @@ class Listing(Generic[R]):
             shown = picked[: query.limit]
             more = len(picked) > query.limit
             following = _cursor(query, self.name, list(shown[-1][0])) if more else None
-            yield Page([row for _, row in shown], following)
+            rows = Rows(row for _, row in shown)
+            rows.why = strange[0].words() if strange and not rows else ""
+            yield Page(rows, following)
             if len(part) < SLICE_ROWS:
                 return
 
@@ -143,6 +152,41 @@ class Listing(Generic[R]):
             if wanted is not None:
                 made.append(_equals(how, wanted) if isinstance(how, str) else _asks(how, wanted))
         return made
+
+    def _texts(self, query: ListQuery) -> list["_Text"]:
+        """Filters by text that the asker gave: each may name what no row has."""
+        given = ((name, how, getattr(query, name)) for name, how in self.filters.items())
+        return [_Text(name, how, told) for name, how, told in given if isinstance(told, str)]
+
+
+class _Text:
+    """A filter by text, and what the rows have in its place as long as none had what was asked for."""
+
+    def __init__(self, name: str, how: str | Callable[[Any, Any], bool], wanted: str) -> None:
+        self._name, self._wanted = name, wanted
+        self._passes = _equals(how, wanted) if isinstance(how, str) else _asks(how, wanted)
+        self._value = attrgetter(how) if isinstance(how, str) else None
+        self._others: dict[str, None] = {}
+        self._rows = 0
+
+    def seen(self, rows: Sequence[Any]) -> bool:
+        """Whether one of these rows has it."""
+        if any(self._passes(row) for row in rows):
+            return True
+        self._rows += len(rows)
+        if self._value is not None and len(self._others) <= NAMED_MOST:
+            told = (value for row in rows if (value := self._value(row)) and isinstance(value, str))
+            self._others.update(dict.fromkeys(told))
+        return False
+
+    def words(self) -> str:
+        """Why the page is empty; nothing where there was no row at all."""
+        if not self._rows:
+            return ""
+        known = sorted(self._others)[:NAMED_MOST]
+        more = " …" if len(self._others) > NAMED_MOST else ""
+        there_are = f"; there are {', '.join(known)}{more}" if known else ""
+        return f"No row has {self._name}={self._wanted!r}{there_are}."
 
 
 def _near(rows: list[R], value: Extract, last: tuple[Any, ...], falling: bool) -> list[R]:

@@ -1,7 +1,7 @@
 """``/api/predictive/pricing``: what prices would earn, how units answer to them, tests. No rules."""
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.known import need_class
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.ledger.price_tests import PriceTest, PriceTestBlock, StartPriceTest, StopPriceTest
 from edge.ledger.prices import CompetitorPrice, DropCompetitorPrice, Price, SetPrice
 from edge.services.price_test import BLOCKS_MAX
-from edge.view_basis import Basis
+from edge.view_basis import Basis, Listed, Rows, why_empty
 from edge.view_price_tests import PricePlan, PriceTestRow, PriceTestsView, Wish, planned
 from edge.view_pricing import (
     CompetitorRow,
@@ -46,19 +47,15 @@ class RecommendationsQuery(ListQuery):
     """Only those of which this is recommended."""
 
 
-class PriceRecommendations(Struct, kw_only=True):
+class PriceRecommendations(Listed, kw_only=True):
     """What is recommended."""
 
-    basis: Basis
-    """Who speaks."""
     horizon_days: int
     """Days that units, revenue and gains are of."""
     counts: dict[str, int]
     """Action -> classes, of all that were asked for."""
     recommendations: list[PriceRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class ElasticityQuery(ListQuery):
@@ -74,11 +71,9 @@ class ElasticityQuery(ListQuery):
     """Only classes of which an elasticity is known, or is not."""
 
 
-class ElasticityAnalysis(Struct, kw_only=True):
+class ElasticityAnalysis(Listed, kw_only=True):
     """How units answer to prices."""
 
-    basis: Basis
-    """Who speaks."""
     level: float
     """Share of cases that an interval should hold."""
     kinds: dict[str, int]
@@ -87,8 +82,6 @@ class ElasticityAnalysis(Struct, kw_only=True):
     """Categories, from classes with evidence of their own."""
     elasticities: list[ElasticityRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class CompetitorsQuery(ListQuery):
@@ -102,15 +95,11 @@ class CompetitorsQuery(ListQuery):
     """Only this competitor."""
 
 
-class CompetitorPrices(Struct, kw_only=True):
+class CompetitorPrices(Listed, kw_only=True):
     """The newest prices of competitors."""
 
-    basis: Basis
-    """How fresh this is."""
     prices: list[CompetitorRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class TestsQuery(ListQuery):
@@ -126,15 +115,11 @@ class TestsQuery(ListQuery):
     """Only those of which this is known."""
 
 
-class PriceTests(Struct, kw_only=True):
+class PriceTests(Listed, kw_only=True):
     """A page of price tests."""
 
-    basis: Basis
-    """How fresh this is."""
     tests: list[PriceTestRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class TestPath(Path):
@@ -300,6 +285,23 @@ TESTS: Listing[PriceTestRow] = Listing(
 )
 
 
+_NO_CLASS = (
+    "No class was sold, rented, counted or priced there yet: send the till's lines "
+    "(POST /api/events), or put classes into the catalogue."
+)
+_NO_ELASTICITY = (
+    "Of none of the {} classes is it known how units answer to the price: prices must have moved, and "
+    "pricing must have learnt from it. Try a price: POST /api/predictive/pricing/test-price/plan."
+)
+_NO_COMPETITOR = (
+    "Nobody told of a competitor's price yet: send price_observed events with a competitor "
+    "(docs/events.md)."
+)
+_NO_TEST = (
+    "No price was tested yet: ask what a test takes, POST /api/predictive/pricing/test-price/plan."
+)
+
+
 def _store(text: str | None) -> str:
     return "" if text is None or text == ALL else text
 
@@ -327,6 +329,11 @@ async def recommendations(api: Api, call: Call[RecommendationsQuery, Path]) -> P
         horizon_days=28,
         counts=counts,
         recommendations=shown,
+        why_empty=why_empty(
+            shown,
+            (not len(rows), _NO_CLASS),
+            (not len(chosen), f"None of the {len(rows)} classes is recommended that: see counts."),
+        ),
         next_cursor=cursor,
     )
 
@@ -353,6 +360,11 @@ async def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> Elasticit
         kinds=view.kind_counts(kinds),
         groups=view.elasticity_groups(_store(query.store), query.category or "", query.sku or ""),
         elasticities=shown,
+        why_empty=why_empty(
+            shown,
+            (not len(rows), _NO_CLASS),
+            (query.known is True, _NO_ELASTICITY.format(len(rows))),
+        ),
         next_cursor=cursor,
     )
 
@@ -361,14 +373,16 @@ def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> CompetitorPrice
     """What competitors charge, as far as somebody saw it."""
     view = api.view_of(PricingView)
     query = call.query
+    told: Rows[Any]
     found = view.competing(query.sku, query.store)
     if query.sort == "gap":  # the one thing that every row must be worked out for
         page = COMPETITORS.page(query, view.competitors(found))
-        shown, cursor = page.rows, page.next_cursor
+        told, shown, cursor = page.rows, list(page.rows), page.next_cursor
     else:
-        told = COMPETING.page(query, found)
-        shown, cursor = view.competitors(told.rows), told.next_cursor
-    return CompetitorPrices(basis=view.counted(), prices=shown, next_cursor=cursor)
+        some = COMPETING.page(query, found)
+        told, shown, cursor = some.rows, view.competitors(some.rows), some.next_cursor
+    empty = why_empty(told, (not found, _NO_COMPETITOR))
+    return CompetitorPrices(basis=view.counted(), prices=shown, why_empty=empty, next_cursor=cursor)
 
 
 async def drop_competitor(api: Api, call: Call[DropQuery, CompetitorPath]) -> Answer:
@@ -382,6 +396,7 @@ async def set_price(api: Api, call: Call[Query, Path]) -> Answer:
     """Set a price: guard rails count from it."""
     asked: NewPrice = call.body
     store = asked.store or api.settings.shop.store
+    need_class(api, asked.sku, store)
     told = SetPrice(sku=asked.sku, store=store, price_cents=asked.price_cents, by=asked.by,
                     why=asked.why)  # fmt: skip
     return await command(api, call, told)
@@ -400,14 +415,15 @@ async def start_test(api: Api, call: Call[Query, Path]) -> Answer:
     """Plan a test of a price and begin it."""
     asked: NewPriceTest = call.body
     test, plan = await _planned(api, asked)
-    if not plan.blocks or plan.sd is None:
-        raise Problem("invalid", _too_long(plan), cure=_SOONER)
+    if plan.why:
+        raise Problem("invalid", plan.why, cure=_SOONER)
     told = StartPriceTest(test=replace(test, name=asked.name), by=asked.by)
     return await command(api, call, told, created=True)
 
 
 async def _planned(api: Api, asked: NewPriceTest) -> tuple[PriceTest, PricePlan]:
     view = api.view_of(PriceTestsView)
+    need_class(api, asked.sku, *(asked.stores or (api.settings.shop.store,)))
     gathered = view.gathered(_wish(api, view, asked))
     if isinstance(gathered, str):
         raise Problem("invalid", f"{gathered}.")
@@ -423,18 +439,6 @@ _SOONER = (
 )
 
 
-def _too_long(plan: PricePlan) -> str:
-    if plan.sd is None:
-        return (
-            f"Nothing of {plan.sku!r} moved on the days that have closed: how long a test takes "
-            "cannot be told."
-        )
-    return (
-        f"A difference of {plan.effect_least:.1%} is not shown within {BLOCKS_MAX} blocks with "
-        f"probability {plan.power or 0.8:.0%}: block differences scatter by {plan.sd:.1%}."
-    )
-
-
 def _wish(api: Api, view: PriceTestsView, asked: NewPriceTest) -> Wish:
     stores = tuple(asked.stores) or (api.settings.shop.store,)
     if (asked.tested_cents is None) == (asked.change is None):
@@ -443,7 +447,12 @@ def _wish(api: Api, view: PriceTestsView, asked: NewPriceTest) -> Wish:
     if cents is None:
         present = asked.control_cents or view.present_cents(asked.sku, stores)
         if present is None:
-            raise Problem("invalid", f"No price of {asked.sku!r} is known: name control_cents.")
+            raise Problem(
+                "invalid",
+                f"No price of {asked.sku!r} is known: name control_cents.",
+                cure='Add the present price, such as "control_cents": 1250, or set it: '
+                "POST /api/predictive/pricing/prices.",
+            )
         cents = round(present * (1 + (asked.change or 0.0)))
     return Wish(
         sku=asked.sku, stores=stores, tested_cents=cents,
@@ -458,8 +467,14 @@ def _wish(api: Api, view: PriceTestsView, asked: NewPriceTest) -> Wish:
 def list_tests(api: Api, call: Call[TestsQuery, Path]) -> PriceTests:
     """Price tests, the newest first."""
     view = api.view_of(PriceTestsView)
-    page = TESTS.page(call.query, view.tests())
-    return PriceTests(basis=view.basis(), tests=page.rows, next_cursor=page.next_cursor)
+    tests = view.tests()
+    page = TESTS.page(call.query, tests)
+    return PriceTests(
+        basis=view.basis(),
+        tests=page.rows,
+        why_empty=why_empty(page.rows, (not tests, _NO_TEST)),
+        next_cursor=page.next_cursor,
+    )
 
 
 async def get_test(api: Api, call: Call[Query, TestPath]) -> PriceTestDetail:
@@ -517,18 +532,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "POST", f"{_BASE}/prices", "set_price",
         "Set a price: guard rails count from it.",
         set_price, PriceAnswer, area=AREA, body=NewPrice,
-        problems=PROBLEMS, headers=KEY_HEADER, statuses=STATUSES,
+        problems=(*PROBLEMS, "unknown-class"), headers=KEY_HEADER, statuses=STATUSES,
     ),
     Endpoint(
         "POST", f"{_BASE}/test-price", "test_price",
         "Begin a test of a price, its length stated beforehand.",
         start_test, TestAnswer, area=AREA, body=NewPriceTest,
-        problems=PROBLEMS, headers=KEY_HEADER, statuses=CREATED,
+        problems=(*PROBLEMS, "unknown-class"), headers=KEY_HEADER, statuses=CREATED,
     ),
     Endpoint(
         "POST", f"{_BASE}/test-price/plan", "plan_price_test",
         "What a test of a price would take; nothing begins.",
-        plan_test, PlannedTest, area=AREA, body=NewPriceTest, problems=("invalid", "limit"),
+        plan_test, PlannedTest, area=AREA, body=NewPriceTest,
+        problems=("invalid", "limit", "unknown-class"),
     ),
     Endpoint(
         "GET", f"{_BASE}/price-tests", "price_tests",

@@ -99,7 +99,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     human_override: bool = False
     """Whether a person approved what the gates would not."""
     dry_run: bool = False
-    """Whether it was carried out on paper only."""
+    """Whether it was carried out on paper only; before that it is not known."""
     proposed_by: str = ""
     """Who proposed it; empty: the daemon."""
     decided_by: str = ""

@@ -34,7 +34,8 @@ async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> A
 
 
 async def proposed(shop: Shop, **changed: Any) -> Any:
-    """The decision made of a proposal."""
+    """The decision made of a proposal about a class that is known."""
+    await shop.events({"type": "stock_count", "sku": "chair", "quantity": 3})
     answer = await shop.ask("POST", "/api/decisions", 201, json=RESTOCK | changed)
     assert answer["state"] == "done"
     return answer["result"]
@@ -48,6 +49,55 @@ def test_a_fresh_install_only_writes_down_what_it_would_do(tmp_path: Path) -> No
             limits = await shop.get("/api/safeguards")
             assert limits["safeguards"]["dry_run"]
             assert limits["left_cents"] == 500_000
+
+    asyncio.run(main())
+
+
+def test_a_decision_that_waits_says_whether_it_would_be_carried_out_on_paper_only(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            waiting = await proposed(shop, confidence=0.7)
+            assert (waiting["status"], waiting["dry_run"]) == ("pending", True)
+            (row,) = (await shop.get("/api/decisions"))["decisions"]
+            assert row["dry_run"]
+            await shop.ask("PUT", "/api/safeguards", json={"dry_run": False})
+            path = f"/api/decisions/{waiting['id']}"
+            assert not (await shop.get(path))["decision"]["dry_run"]
+            await shop.ask("PUT", "/api/safeguards", json={"dry_run": True})
+            done = await shop.ask("POST", f"{path}/approve", json={})
+            assert (done["result"]["status"], done["result"]["dry_run"]) == ("executed", True)
+            await shop.ask("PUT", "/api/safeguards", json={"dry_run": False})
+            assert (await shop.get(path))["decision"]["dry_run"]  # so it was carried out
+
+    asyncio.run(main())
+
+
+def test_a_proposal_about_what_nobody_knows_is_refused_with_similar_names(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            await shop.events({"type": "stock_count", "sku": "chair", "quantity": 3})
+            for kind in ("restock", "pricing"):
+                wrong = RESTOCK | {"kind": kind, "target": "chari"}
+                told = await shop.ask("POST", "/api/decisions", 404, json=wrong)
+                assert told["type"].endswith("unknown-class")
+                assert "'chari'" in told["detail"]
+                assert "Similar ones are chair." in told["cure"]
+            elsewhere = RESTOCK | {"store": "moon"}
+            told = await shop.ask("POST", "/api/decisions", 404, json=elsewhere)
+            assert "in store 'moon'" in told["detail"]
+            item = RESTOCK | {"kind": "maintenance", "target": "E28011"}
+            told = await shop.ask("POST", "/api/decisions", 404, json=item)
+            assert told["type"].endswith("unknown-item")
+            pack = RESTOCK | {"kind": "pack_dissolve", "target": "nothing"}
+            told = await shop.ask("POST", "/api/decisions", 404, json=pack)
+            assert "no pack 'nothing'" in told["detail"]
+            assert (await shop.get("/api/decisions"))["decisions"] == []
+            await shop.ask("PUT", "/api/catalogue/classes/lamp", json={"name": "Lamp"})
+            await proposed(
+                shop, target="lamp"
+            )  # the catalogue knows it, though nothing happened yet
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from edge.api import lists
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
+from edge.view_basis import NONE_PASSES, why_empty
 
 
 class Row(Struct):
@@ -128,3 +129,24 @@ def test_many_rows_are_paged_alike_slice_by_slice(monkeypatch: pytest.MonkeyPatc
         assert shown == [r.id for r in sorted(rows, key=lambda r: (r.value, r.id), reverse=True)]
 
     asyncio.run(main())
+
+
+def test_an_empty_page_names_the_filter_that_no_row_passes_and_what_there_is() -> None:
+    rows = [Row(f"r{i:02}", 1.0, kind="ab"[i % 2]) for i in range(20)]
+    page = ROWS.page(RowsQuery(kind="c"), rows)
+    assert (page.rows, page.rows.why) == ([], "No row has kind='c'; there are a, b.")
+    assert why_empty(page.rows, (True, "something else")) == page.rows.why
+    assert ROWS.page(RowsQuery(kind="a"), rows).rows.why == ""
+    # a number that nothing passes is no slip of the pen, and a list without rows blames no filter
+    assert ROWS.page(RowsQuery(least=2.0), rows).rows.why == ""
+    assert ROWS.page(RowsQuery(kind="c"), []).rows.why == ""
+    both = ROWS.page(RowsQuery(kind="a", least=2.0), rows)
+    assert why_empty(both.rows) == NONE_PASSES
+
+
+def test_an_empty_page_of_many_rows_remembers_what_earlier_slices_had() -> None:
+    rows = [Row(f"r{i:05}", 1.0, kind="first" if i == 0 else "other") for i in range(2_500)]
+    query = RowsQuery(kind="first", least=2.0)
+    assert asyncio.run(ROWS.page_of_many(query, rows)).rows.why == ""
+    many = asyncio.run(ROWS.page_of_many(RowsQuery(kind="c"), rows))
+    assert many.rows.why == "No row has kind='c'; there are first, other."

@@ -84,6 +84,20 @@ def test_without_a_model_nothing_is_recommended_and_that_is_said(tmp_path: Path)
         table = await shop.get(f"{BASE}/elasticity-analysis")
         assert table["kinds"]["unknown"] == 4
         assert table["groups"] == []
+        known = await shop.get(f"{BASE}/elasticity-analysis", known="true")
+        assert "prices must have moved" in known["why_empty"]
+        none = await shop.get(f"{BASE}/recommendations", store="moon")
+        assert none["why_empty"] == "No store is called 'moon'; there are main."
+        none = await shop.get(f"{BASE}/recommendations", category="pary")
+        assert none["why_empty"] == "No class is of category 'pary'; there are Party."
+        none = await shop.get(f"{BASE}/recommendations", sku="MUGG")
+        assert "similar ones are MUG" in none["why_empty"]
+        assert "price_observed" in (await shop.get(f"{BASE}/competitors"))["why_empty"]
+        assert "/plan" in (await shop.get(f"{BASE}/price-tests"))["why_empty"]
+        assert told["why_empty"] == ""
+        wrong = {"sku": "CUPP", "price_cents": 5}
+        refused = await shop.ask("POST", f"{BASE}/prices", 404, json=wrong)
+        assert "Similar ones are CUP" in refused["cure"]
         view = shop.daemon.views.of(PricingView)
         assert [one for one in view.proposals() if one is not None] == []
 
@@ -233,6 +247,8 @@ def test_a_price_is_planned_tested_and_judged_block_by_block(tmp_path: Path) -> 
         assert plan["blocks"] == plan["blocks_needed"]
         assert plan["power"] >= 0.8
         assert plan["sd_blocks"] >= 6
+        assert f"{plan['sd_blocks']} blocks" in plan["evidence"]
+        assert plan["why"] == ""
         assert (await shop.get(f"{BASE}/price-tests"))["tests"] == []
         made = await shop.ask("POST", f"{BASE}/test-price", 201, json=wish)
         id_ = made["result"]["id"]
@@ -304,11 +320,19 @@ def test_a_price_test_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) ->
 
         assert "either" in await refused(422)
         assert "allowed" in await refused(422, change=0.3)
-        assert "nothing is known" in await refused(422, tested_cents=550, stores=["moon"])
+        assert "in store 'moon'" in await refused(404, tested_cents=550, stores=["moon"])
+        assert "'CUPP'" in await refused(404, sku="CUPP", tested_cents=550, control_cents=500)
         assert "NEW" in await refused(422, sku="NEW", tested_cents=550, control_cents=500)
         assert "moved" in await refused(
             422, sku="NEW", tested_cents=105, control_cents=100, blocks=4
         )
+        still = {"sku": "NEW", "tested_cents": 105, "control_cents": 100}
+        plan = (await shop.ask("POST", f"{path}/plan", json=still))["plan"]
+        assert (plan["blocks"], plan["units_per_day"]) == (0, 0.0)
+        assert "moved" in plan["why"]
+        assert plan["evidence"].startswith("none")
+        small = {"sku": "TENT", "change": 0.1, "effect_least": 0.01}
+        assert "scatter" in (await shop.ask("POST", f"{path}/plan", json=small))["plan"]["why"]
         assert "store" in await refused(422, change=0.1, stores=["main", "main"])
         assert "store" in await refused(422, change=0.1, design="store")
         assert "washout" in await refused(422, change=0.1, washout_days=7)

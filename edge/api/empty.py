@@ -1,0 +1,42 @@
+"""Empty lists whose filter names a store, a category or a class that nobody knows say so. No routing.
+
+One place for every endpoint that lists rows: what a filter may name is asked of the state and of the
+catalogue, only where the list is empty.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from edge.api.endpoint import Api, Query
+from edge.view_known import KnownView
+
+ALL = "all"
+
+
+def explained(api: Api, field: str, query: Query, made: Any) -> Any:
+    """The same answer; if its list ``field`` is empty, with ``why_empty`` naming what nobody knows."""
+    if not isinstance(made, Struct) or not hasattr(made, "why_empty") or getattr(made, field):
+        return made
+    why = strange(api, query)
+    return msgspec.structs.replace(made, why_empty=why) if why else made
+
+
+def strange(api: Api, query: Query) -> str:
+    """What the query names that nobody knows, in words; empty: nothing."""
+    if api.views is None:
+        return ""
+    view = api.view_of(KnownView)
+    store, category, sku = (getattr(query, name, None) for name in ("store", "category", "sku"))
+    store = None if store is None or store.lower() == ALL else store
+    if store and not view.knows_store(store):
+        return f"No store is called {store!r}; there are {', '.join(view.stores())}."
+    if category and not view.knows_category(category):
+        known = ", ".join(view.categories()) or "none yet: name them in the catalogue"
+        return f"No class is of category {category!r}; there are {known}."
+    if sku and not view.knows_class(sku):
+        near = ", ".join(view.alike(sku)[:3])
+        alike = f"; similar ones are {near}" if near else ""
+        return f"Nothing is known about class {sku!r}{alike}. See /api/classes."
+    return ""
