@@ -13,7 +13,7 @@ from edge.features.business import class_key
 from edge.features.catalog import matrix
 from edge.features.sketch import LogHistogram
 from edge.features.words import GROUP_OF_STATUS
-from edge.services import availability
+from edge.services import availability, lead_time
 from edge.services.availability import Durations, Free
 from edge.services.counts import Floats
 from edge.view_basis import Basis, Sources
@@ -38,10 +38,10 @@ class DayFree(Struct, kw_only=True):
 
     day: str
     """Day, ``YYYY-MM-DD``."""
-    expected: float
-    """Units free, expected, if they are promised now."""
-    probability: float
-    """Probability that as many as asked for are free, if they are promised now."""
+    expected: float | None
+    """Units free, expected, if they are promised now; null: the stock was never counted."""
+    probability: float | None
+    """Probability that as many as asked for are free, if they are promised now; null as above."""
     returned: float
     """Units expected back by then."""
     reserved: float
@@ -63,16 +63,22 @@ class Availability(Struct, kw_only=True):
     """Begin of the span."""
     to_ms: int
     """End of the span."""
-    available: bool
-    """Whether they may be promised: the probability is at least 0.95."""
-    probability: float
-    """Probability that they are free on the scarcest day, if they are promised now."""
-    probability_unpromised: float
-    """The same if nobody promises them before the span begins: walk-in customers come first."""
-    expected_units: float
-    """Units free on the scarcest day, expected."""
-    on_hand: float
-    """Units in the store now."""
+    available: bool | None
+    """Whether they may be promised: the probability is at least 0.95; null: there is none."""
+    probability: float | None
+    """Probability that they are free on the scarcest day, if they are promised now; null: the stock was
+    never counted."""
+    probability_unpromised: float | None
+    """The same if nobody promises them before the span begins: walk-in customers come first; null:
+    nothing is known of what they ask for."""
+    covers: str
+    """What the probabilities reckon with, and what not."""
+    why_unknown: str
+    """Why a probability is null, and what is needed for it; empty: none is."""
+    expected_units: float | None
+    """Units free on the scarcest day, expected; null: the stock was never counted."""
+    on_hand: float | None
+    """Units in the store now; null: they were never counted."""
     on_rent: float
     """Units out now."""
     in_service: float
@@ -88,6 +94,10 @@ class Availability(Struct, kw_only=True):
 
 
 PROMISE = 0.95
+NOT_COUNTED = (
+    "its stock was never counted or received and no item of it is tagged: POST /api/inventory with"
+    " quantity, or a stock_count"
+)
 
 
 class AvailabilityView:
@@ -108,44 +118,74 @@ class AvailabilityView:
         moments = _moments(max(from_ms, now_ms), max(to_ms, now_ms + 1), now_ms)
         hours = (moments - now_ms) / HOUR_MS
         levels = self._levels(row)
-        found = self._free(row, units, levels, hours, moments)
+        use = self._use(row)
+        found = self._free(row, units, levels, hours, moments, use)
+        counted = bool(self._state.stock_known(np.array([row]))[0])
         worst = int(np.argmin(found.chance + 1e-9 * found.expected))
         day = self._day
+        basis = self._sources.computed(FORMULA)
+        guessed = self._guessed(row, levels[1])
+        basis.fallback = use is None or not counted or guessed
+        least = float(found.chance.min()) if counted else math.nan
+        later = float(found.chance_later.min()) if counted and use is not None else math.nan
         return Availability(
-            basis=self._sources.computed(FORMULA),
+            basis=basis,
             sku=sku,
             store=store,
             units=units,
             from_ms=from_ms,
             to_ms=to_ms,
-            available=bool(found.chance[worst] >= PROMISE),
-            probability=round(float(found.chance.min()), 4),
-            probability_unpromised=round(float(found.chance_later.min()), 4),
-            expected_units=round(float(found.expected[worst]), 2),
-            on_hand=levels[0],
+            available=least >= PROMISE if counted else None,
+            probability=_number(least, 4),
+            probability_unpromised=_number(later, 4),
+            covers=_covers(levels, float(found.reserved[worst]), use is not None, guessed),
+            why_unknown=self._why_unknown(row, counted, use is not None),
+            expected_units=round(float(found.expected[worst]), 2) if counted else None,
+            on_hand=levels[0] if counted else None,
             on_rent=levels[1],
             in_service=levels[2],
             expected_returns=round(float(found.returned[0]), 2),
             reserved_units=float(found.reserved[worst]),
             scarcest_day=day(int(moments[worst])),
-            days=self._days(found, moments),
+            days=self._days(found, moments, counted),
         )
 
-    def _days(self, found: Free, moments: Ints) -> list[DayFree]:
+    def _why_unknown(self, row: int, counted: bool, asked: bool) -> str:
+        """Why a probability is null; empty: none is."""
+        made = [] if counted else [NOT_COUNTED]
+        if not asked:
+            days = lead_time.known_days(days_of(self._state, np.array([row], np.int64)).moved)
+            made.append(
+                f"nothing is known of what walk-in customers ask for: nothing moved on its"
+                f" {days[0]:.0f} whole days with stock, {lead_time.QUIET_DAYS_MIN} or a movement are"
+                " needed"
+            )
+        return "; ".join(made)
+
+    def _guessed(self, row: int, out: float) -> bool:
+        """Whether the chance of a unit out to be back is a guess: no due day, no rental that ended."""
+        if not out or self._durations(row).counts.sum() > 0:
+            return False
+        items = self._items_out(row)
+        return len(items) < round(out) or not (self._state.item.col["due_ms"][items] > 0).all()
+
+    def _days(self, found: Free, moments: Ints, counted: bool) -> list[DayFree]:
         """Each day once, as it is at its scarcest moment."""
-        told: dict[str, DayFree] = {}
+        scarcest: dict[str, int] = {}
         for i, at_ms in enumerate(moments.tolist()):
-            one = DayFree(
-                day=self._day(at_ms),
-                expected=round(float(found.expected[i]), 2),
-                probability=round(float(found.chance[i]), 4),
+            before = scarcest.setdefault(self._day(at_ms), i)
+            if found.chance[i] < found.chance[before]:
+                scarcest[self._day(at_ms)] = i
+        return [
+            DayFree(
+                day=day,
+                expected=round(float(found.expected[i]), 2) if counted else None,
+                probability=round(float(found.chance[i]), 4) if counted else None,
                 returned=round(float(found.returned[i]), 2),
                 reserved=float(found.reserved[i]),
             )
-            before = told.get(one.day)
-            if before is None or one.probability < before.probability:
-                told[one.day] = one
-        return list(told.values())
+            for day, i in scarcest.items()
+        ]
 
     def day_start_ms(self, day: int) -> int:
         """When a local day begins, counted from 1970-01-01."""
@@ -168,9 +208,10 @@ class AvailabilityView:
         levels: tuple[float, float, float],
         hours: Floats,
         moments: Ints,
+        use: tuple[float, float, float] | None,
     ) -> Free:
         here, out, service = levels
-        rate, turn, bursty = self._use(row)
+        rate, turn, bursty = use or (0.0, 1.0, 1.0)
         walk_in, spread = availability.walk_ins(rate, bursty, float(hours[0]), hours, turn)
         return availability.free(
             units,
@@ -183,13 +224,16 @@ class AvailabilityView:
             spread,
         )
 
-    def _use(self, row: int) -> tuple[float, float, float]:
-        """(requests a day, days until a unit is back, burstiness) of walk-in customers.
+    def _use(self, row: int) -> tuple[float, float, float] | None:
+        """(requests a day, days until a unit is back, burstiness) of walk-in customers; ``None``:
+        nothing is known of them.
 
         Of a sales class nothing comes back, so what is sold until then is gone for good.
         """
         rows = np.array([row], np.int64)
         days = days_of(self._state, rows)
+        if lead_time.nothing_known(days.moved)[0]:
+            return None
         rental = is_rental(self._state, self._sources.core.ledger, rows, days)
         if not rental[0]:
             moved = days.moved[:, 0]
@@ -261,6 +305,24 @@ class AvailabilityView:
 
 
 PRIOR_RENTALS = 20.0
+
+
+def _covers(levels: tuple[float, float, float], reserved: float, asked: bool, guessed: bool) -> str:
+    """What the probabilities reckon with."""
+    here, out, service = levels
+    known = [f"{here:g} on hand"]
+    if out:
+        how = "guessed: no due day is told and no rental ended" if guessed else "each by its own"
+        known.append(f"{out:g} out with chances of being back ({how})")
+    if service:
+        known.append(f"{service:g} in service ({availability.SERVICE_DAYS:g} days on average)")
+    known.append(f"{reserved:g} promised to others")
+    promised = f"probability: {', '.join(known)}, no new customers"
+    return f"{promised}; probability_unpromised: walk-in customers too" if asked else promised
+
+
+def _number(value: float, digits: int) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def _moments(from_ms: int, to_ms: int, now_ms: int) -> Ints:

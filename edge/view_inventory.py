@@ -25,7 +25,7 @@ from edge.ledger.suppliers import Supplier, Supply
 from edge.services import budget, inventory, lead_time, stock_position
 from edge.services.counts import Floats
 from edge.services.inventory import MEDIUM, PRIORITIES, Plan, Terms, Worth
-from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, Curve
+from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, UNKNOWN, Curve
 from edge.services.stock_position import Position
 from edge.view_basis import Basis, Sources
 from edge.view_inventory_types import (
@@ -106,7 +106,16 @@ _TERMS = tuple(f.name for f in fields(Terms))
 _PLAN = tuple(f.name for f in fields(Plan))
 _CURVE = tuple(f"{what}_{days}" for what in ("mean", "variance") for days in KNOTS)
 _REST = (
-    *("owned", "cost_source", "fixed_point", "abc", "xyz", "pattern", "revenue_cents"),
+    *(
+        "owned",
+        "cost_source",
+        "fixed_point",
+        "abc",
+        "xyz",
+        "pattern",
+        "revenue_cents",
+        "known_days",
+    ),
     *("chance_short", "cover_days", "suggested", "priority", "early_days", "middle_days"),
     *("value", "gain", "roi", "chance", "span"),
 )
@@ -253,16 +262,17 @@ class InventoryView:
         plan = _with_points(plan, terms.fixed_point)
         yield
         self._keep(rows, whose, terms.terms, plan, asked.curve)
+        letters = {"abc": asked.abc, "xyz": asked.xyz, "pattern": asked.pattern}
+        unknown = asked.evidence == UNKNOWN
         made.put(
             rows,
             {
                 "owned": owned,
                 "cost_source": terms.cost_source,
                 "fixed_point": by_hand,
-                "abc": asked.abc,
-                "xyz": asked.xyz,
-                "pattern": asked.pattern,
+                "known_days": lead_time.known_days(days.moved),
                 "revenue_cents": np.nansum(days.revenue_cents, axis=0),
+                **{name: np.where(unknown, np.nan, of) for name, of in letters.items()},
             },
         )
         made.suppliers |= dict(zip(rows.tolist(), terms.supplier, strict=True))
@@ -294,7 +304,8 @@ class InventoryView:
         days = []
         for chance in (EARLY, MIDDLE):
             found = stock_position.run_out(curve, now.available, arrivals, chance)
-            days.append(np.where(plan.rental, np.nan, found))
+            hidden = plan.rental | (plan.evidence == UNKNOWN)
+            days.append(np.where(hidden, np.nan, found))
             yield
         made.put(rows, {name: getattr(now, name) for name in _POSITION})
         made.put(
@@ -309,7 +320,7 @@ class InventoryView:
                 "value": worth.cost,
                 "gain": np.where(stands.suggested > 0, worth.gain, np.nan),
                 "roi": np.where(stands.suggested > 0, worth.roi, np.nan),
-                "chance": worth.chance,
+                "chance": np.where(plan.evidence == UNKNOWN, np.nan, worth.chance),
                 "span": worth.days,
             },
         )
@@ -336,7 +347,7 @@ class InventoryView:
         """ABC of all classes at once, where no model said it."""
         rows = live_rows(self._state)
         letters = abc_of(self.columns.of["revenue_cents"][rows])
-        own = self.columns.of["evidence"][rows] != MODEL
+        own = ~np.isin(self.columns.of["evidence"][rows], (MODEL, UNKNOWN))
         self.columns.of["abc"][rows[own]] = letters[own]
 
     def parts(self, rows: Ints) -> tuple[Plan, Terms, Curve, Floats]:
@@ -389,7 +400,7 @@ class InventoryView:
         position = of["on_hand"][rows] + of["on_order"][rows] - of["reserved"][rows]
         below = position <= of["reorder_point"][rows]
         short = of["owned"][rows] + of["on_order"][rows] < of["reorder_point"][rows]
-        asked = of["rate"][rows] > 0
+        asked = (of["rate"][rows] > 0) | (of["fixed_point"][rows] == 1)
         return rows[np.where(of["rental"][rows] == 1, short, below & asked)]
 
     def known(self, store: str | None, category: str | None) -> Ints:
@@ -439,15 +450,17 @@ class InventoryView:
         of = {name: self.columns.of[name][rows].tolist() for name in (*_TERMS, *_PLAN, *_REST)}
         of |= {name: getattr(now, name).tolist() for name in _POSITION}
         of["stock_position"] = now.position.tolist()
+        known = self._state.stock_known(rows).tolist()
         return [
-            self._told(row, {name: values[i] for name, values in of.items()})
+            self._told(row, {name: values[i] for name, values in of.items()}, known[i])
             for i, row in enumerate(rows.tolist())
         ]
 
-    def _told(self, row: int, told: dict[str, float]) -> StockRow:
+    def _told(self, row: int, told: dict[str, float], known: bool) -> StockRow:
         sku, store = key_of(self._state, row)
         text = self._state.cls.text
         rental = told["rental"] == 1
+        suggested = _number(told["suggested"])
         return StockRow(
             product_id=sku,
             sku=sku,
@@ -465,29 +478,31 @@ class InventoryView:
             reorder_point=_number(told["reorder_point"]),
             reorder_point_by_hand=told["fixed_point"] == 1,
             safety_stock=_number(told["safety_stock"]),
-            suggested_order_qty=told["suggested"],
+            suggested_order_qty=suggested,
             order_quantity=_number(told["order_units"]),
             eoq=_number(told["eoq"]),
             lead_time_days=round(told["lead_days"], 2),
             lead_time_sd_days=round(told["lead_sd"], 2),
             service_level=told["level"],
-            daily_demand=round(told["rate"], 4),
-            lead_time_demand=round(told["lead_mean"], 3),
-            chance_of_stockout=round(told["chance_short"], 4),
+            daily_demand=_number(told["rate"], 4),
+            lead_time_demand=_number(told["lead_mean"]),
+            chance_of_stockout=_number(told["chance_short"], 4),
             cover_days=_number(told["cover_days"], 1),
             estimated_stockout_date=self._date(told["middle_days"]),
             early_stockout_date=self._date(told["early_days"]),
             fill_rate=_number(told["fill_rate"], 4),
-            priority=PRIORITIES[int(told["priority"])],  # type: ignore[arg-type]
+            priority=None if suggested is None else PRIORITIES[int(told["priority"])],  # type: ignore[arg-type]
             order_cents=whole_cents(told["value"]),
             expected_gain_cents=whole_cents(told["gain"]),
             roi=_number(told["roi"], 4),
-            confidence=round(told["chance"], 4),
+            confidence=_number(told["chance"], 4),
             unit_cost_cents=whole_cents(told["cost"]),
             cost_source=COST_SOURCES[int(told["cost_source"])],  # type: ignore[arg-type]
             price_cents=whole_cents(told["price"]),
             supplier=self.columns.suppliers.get(row, ""),
             evidence=EVIDENCE[int(told["evidence"])],  # type: ignore[arg-type]
+            why_unknown=_why_unknown(told["evidence"], told["known_days"]),
+            stock_known=known,
             abc=_letter("abc", told["abc"]),
             xyz=_letter("xyz", told["xyz"]),
             pattern=_letter("pattern", told["pattern"]),
@@ -510,7 +525,8 @@ class InventoryView:
         if len(rows) and not (evidence == MODEL).any():
             basis.version, basis.kind = "", "computed"
         basis.rule = FORMULA
-        basis.fallback = bool((evidence == SIMPLE).any()) if len(rows) else basis.fallback
+        if len(rows):
+            basis.fallback = bool(np.isin(evidence, (SIMPLE, UNKNOWN)).any())
         planned_ms = self.columns.planned_ms[rows]
         basis.as_of_ms = int(planned_ms.min()) if len(rows) else self._sources.now_ms
         return basis
@@ -656,13 +672,13 @@ class InventoryView:
                 store=row.store,
                 name=row.name,
                 units=float(units[i]),
-                wanted_units=row.suggested_order_qty,
+                wanted_units=row.suggested_order_qty or 0.0,
                 cost_cents=round(float(cost[i])),
                 gain_cents=round(float(gain[i])),
                 roi=round(float(roi[i]), 4),
                 days=round(float(self.columns.of["span"][rows[i]]), 1),
-                confidence=row.confidence,
-                priority=row.priority,
+                confidence=row.confidence or 0.0,
+                priority=row.priority or "low",
                 supplier=row.supplier,
                 why="; ".join(reasons(row)),
             )
@@ -687,17 +703,18 @@ class InventoryView:
     @staticmethod
     def _worth_proposing(row: StockRow) -> bool:
         gains = row.expected_gain_cents is None or row.expected_gain_cents > 0
-        urgent = PRIORITIES.index(row.priority) >= MEDIUM
+        urgent = row.priority is not None and PRIORITIES.index(row.priority) >= MEDIUM
         return gains and urgent and row.order_cents is not None
 
     def within_limit(self, row: StockRow) -> float:
         """Units of the suggestion that one decision may commit: a larger order would be refused."""
         limit = safeguards(self._ledger).restock_max_cents
         cents, pack = row.unit_cost_cents or 0, self.of(row, "pack")
-        if not cents or row.suggested_order_qty * cents <= limit:
-            return row.suggested_order_qty
+        units = row.suggested_order_qty or 0.0
+        if not cents or units * cents <= limit:
+            return units
         fits = math.floor(limit / cents / pack + 1e-9) * pack
-        return max(fits, min(pack, row.suggested_order_qty))
+        return max(fits, min(pack, units))
 
     def proposal(self, row: StockRow, units: float) -> Propose:
         """A restock of so many units."""
@@ -705,9 +722,10 @@ class InventoryView:
         confidence, gain_cents, words = row.confidence, row.expected_gain_cents, reasons(row)
         if units != row.suggested_order_qty:
             confidence, gain_cents = self._weigh(row, units)
-            words.append(
-                f"{row.suggested_order_qty:g} units would be right: this is a part of them"
-            )
+            if row.suggested_order_qty:
+                words.append(
+                    f"{row.suggested_order_qty:g} units would be right: this is a part of them"
+                )
         data: dict[str, Any] = {"units": units, "supplier": row.supplier}
         if row.cost_source not in ("assumed", "unknown"):
             data["cost_cents"] = cents
@@ -717,23 +735,23 @@ class InventoryView:
             target=row.sku,
             store=row.store,
             period=self._period(row.sku, row.store),
-            confidence=confidence,
+            confidence=confidence or 0.0,
             impact_cents=gain_cents or 0,
             value_cents=round(units * cents),
             data=data,
             reasons=words,
             service="inventory",
             version=self._sources.of_service("inventory").version if by_model else "",
-            fallback=row.evidence == "simple",
+            fallback=row.evidence in ("simple", "unknown"),
         )
 
-    def _weigh(self, row: StockRow, units: float) -> tuple[float, int | None]:
+    def _weigh(self, row: StockRow, units: float) -> tuple[float | None, int | None]:
         """(confidence, gain in cents) of another number of units than the suggested."""
         rows = np.array([self.row(row.sku, row.store)], np.int64)
         plan, terms, curve, owned = self.parts(rows)
         now = position_of(self._state, rows, self.coming)
         found = inventory.worth(plan, curve, terms, now, owned, np.array([units]))
-        return round(float(found.chance[0]), 4), whole_cents(float(found.gain[0]))
+        return _number(float(found.chance[0]), 4), whole_cents(float(found.gain[0]))
 
     def _period(self, sku: str, store: str) -> str:
         """This week; with a number once a restock of the week was carried out, so that what is still
@@ -781,7 +799,10 @@ def _with_points(plan: Plan, fixed: Floats) -> Plan:
 
 def reasons(row: StockRow) -> list[str]:
     """Why a class should be ordered, for people, the weightiest first."""
-    if row.kind == "rental":
+    if row.chance_of_stockout is None:
+        made = [f"the position is {row.position:g}, {row.reorder_point:g} were set by hand"]
+        made.append(row.why_unknown)
+    elif row.kind == "rental":
         made = [f"{row.owned:g} units are owned and {row.on_order:g} on order"]
         if row.reorder_point_by_hand:
             made.append(f"{row.reorder_point:g} were set by hand")
@@ -800,11 +821,22 @@ def reasons(row: StockRow) -> list[str]:
         made.append("little is known of its demand: the simple rule speaks")
     if row.cost_source == "assumed":
         made.append("its cost is not known and taken from its price")
+    if not row.stock_known:
+        made.append("its stock was never counted: none is taken to be here")
     return made
 
 
 def _number(value: float, digits: int = 3) -> float | None:
     return round(value, digits) + 0.0 if math.isfinite(value) else None  # no -0.0
+
+
+def _why_unknown(evidence: float, days: float) -> str:
+    if evidence != UNKNOWN:
+        return ""
+    return (
+        f"nothing is known of its demand: nothing moved on its {days:.0f} whole days with stock;"
+        f" from {lead_time.QUIET_DAYS_MIN} such days or the first movement on it is told"
+    )
 
 
 def whole_cents(value: float) -> int | None:

@@ -34,15 +34,19 @@ def detail(view: InventoryView, row: int) -> StockDetail:
     mean, variance = curve.mean[0], curve.variance[0]
     levels = np.repeat((0.1, 0.9), len(KNOTS))
     ends = reorder.point(np.tile(mean, 2), np.tile(variance, 2), levels).reshape(2, -1)
-    demand = [
-        DemandPoint(
-            days=days,
-            expected=round(float(mean[i]), 3),
-            low=float(ends[0, i]),
-            high=float(ends[1, i]),
-        )
-        for i, days in enumerate(KNOTS)
-    ]
+    demand = (
+        []
+        if told.why_unknown
+        else [
+            DemandPoint(
+                days=days,
+                expected=round(float(mean[i]), 3),
+                low=float(ends[0, i]),
+                high=float(ends[1, i]),
+            )
+            for i, days in enumerate(KNOTS)
+        ]
+    )
     coming = [_coming(line) for line in view.coming.lines((told.sku, told.store))]
     sale = told.kind == "sale"
     return StockDetail(
@@ -87,6 +91,8 @@ def buy_once(
     rows = np.array([row], np.int64)
     _, _, curve, _ = view.parts(rows)
     (told,) = view.told(rows)
+    if told.why_unknown:
+        return told.why_unknown
     price = price if price is not None else told.price_cents
     cost = cost if cost is not None else told.unit_cost_cents
     if price is None or cost is None:
@@ -122,7 +128,7 @@ def _coming(line: OrderLine) -> ComingRow:
 def _order_up_to(terms: Terms, told: StockRow, curve: Curve) -> OrderUpTo | None:
     """Base stock: the newsvendor's level of lead time and review; the margin is the penalty."""
     margin = float(terms.price[0] - terms.cost[0])
-    if not margin > 0 or told.daily_demand <= 0:
+    if not margin > 0 or not told.daily_demand:
         return None
     review = float(terms.review_days[0]) or REVIEW_DAYS
     keeping = terms.cost * terms.holding_rate / 365.0 * review
@@ -138,7 +144,7 @@ def _order_up_to(terms: Terms, told: StockRow, curve: Curve) -> OrderUpTo | None
 def _cheapest(terms: Terms, told: StockRow, curve: Curve) -> CheapestPair | None:
     """By cost alone; the margin of a lead time's wait is the penalty."""
     margin = float(terms.price[0] - terms.cost[0])
-    if not margin > 0 or told.daily_demand <= 0 or told.lead_time_days <= 0:
+    if not margin > 0 or not told.daily_demand or told.lead_time_days <= 0:
         return None
     rate = told.daily_demand * 365
     mean, variance = curve.at(terms.lead_days + terms.review_days, terms.lead_sd)

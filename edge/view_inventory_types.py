@@ -45,8 +45,8 @@ class StockRow(Struct, kw_only=True, gc=False):
     """Whether somebody set it in the terms."""
     safety_stock: float | None
     """Part of it that is not expected to be needed; null: a rental."""
-    suggested_order_qty: float
-    """Units to order now; 0: none."""
+    suggested_order_qty: float | None
+    """Units to order now; 0: none; null: nothing is known of what is asked for."""
     order_quantity: float | None
     """Units of the cheapest order, whenever one is due; null: a rental."""
     eoq: float | None
@@ -57,32 +57,33 @@ class StockRow(Struct, kw_only=True, gc=False):
     """Deviation of that."""
     service_level: float
     """Share of order cycles without a stock-out (sales), of requests served (rentals)."""
-    daily_demand: float
-    """Units asked for a day over the next four weeks."""
-    lead_time_demand: float
-    """Units asked for until an order placed now is there, expected."""
-    chance_of_stockout: float
+    daily_demand: float | None
+    """Units asked for a day over the next four weeks; null: nothing is known of it."""
+    lead_time_demand: float | None
+    """Units asked for until an order placed now is there, expected; null as above."""
+    chance_of_stockout: float | None
     """Sales: probability of running out before an order placed now is there. Rentals: share of
-    requests that find nothing."""
+    requests that find nothing. Null as above."""
     cover_days: float | None
-    """Days that the stock lasts; null: nothing is asked for, or a rental."""
+    """Days that the stock lasts; null: nothing is asked for, or known of it, or a rental."""
     estimated_stockout_date: str | None
     """Day by which the stock is gone as likely as not, orders on their way reckoned with; null: not
-    within a year, or a rental."""
+    within a year, nothing is known of what is asked for, or a rental."""
     early_stockout_date: str | None
     """Day by which it is gone with probability 0.1."""
     fill_rate: float | None
     """Share of units served when ordering as suggested; rentals: with the right fleet."""
-    priority: Priority
-    """How much it matters to order: ``low`` where nothing is to be ordered."""
+    priority: Priority | None
+    """How much it matters to order: ``low`` where nothing is to be ordered; null: that is not known."""
     order_cents: int | None
     """Cost of the suggested order, cents; null: no cost is known."""
     expected_gain_cents: int | None
     """What it is expected to earn over not ordering, cents; null: cost or price is not known."""
     roi: float | None
     """The gain over the cost."""
-    confidence: float
-    """Probability that ordering earns more than not ordering."""
+    confidence: float | None
+    """Probability that ordering earns more than not ordering; null: nothing is known of what is asked
+    for."""
     unit_cost_cents: int | None
     """Cost of a unit, cents."""
     cost_source: Literal["unknown", "terms", "receipt", "catalogue", "assumed"]
@@ -91,14 +92,18 @@ class StockRow(Struct, kw_only=True, gc=False):
     """Price of a unit or of a rental, cents."""
     supplier: str
     """Who sells it."""
-    evidence: Literal["simple", "history", "model"]
-    """What the demand is known from."""
+    evidence: Literal["simple", "history", "model", "unknown"]
+    """What the demand is known from; ``unknown``: what hangs on it is null."""
+    why_unknown: str
+    """Why nothing is known of the demand, and from when on it is; empty: it is known."""
+    stock_known: bool
+    """Whether its stock was ever counted or received, or an item of it is tagged; else 0 is taken."""
     abc: str
-    """Class by revenue."""
+    """Class by revenue; empty: nothing moved yet."""
     xyz: str
-    """Class by evenness."""
+    """Class by evenness; empty as above."""
     pattern: str
-    """smooth, erratic, intermittent or lumpy."""
+    """smooth, erratic, intermittent or lumpy; empty as above."""
     requests_a_day: float | None
     """Rentals: requests a day, those turned away included."""
     peakedness: float | None
@@ -220,7 +225,7 @@ class StockDetail(Struct, kw_only=True):
     coming: list[ComingRow]
     """What is on its way, the soonest first."""
     demand: list[DemandPoint]
-    """What will be asked for."""
+    """What will be asked for; empty: nothing is known of it, see ``why_unknown`` of ``item``."""
     cheapest: CheapestPair | None
     """Another view of the same question, by cost alone; null: a rental, or cost or price is not known."""
     order_up_to: OrderUpTo | None

@@ -25,7 +25,7 @@ from edge.ledger.suppliers import EVERY, Supplier, Supply, seen_variance, terms_
 from edge.services import fleet, inventory, lead_time
 from edge.services.counts import Floats
 from edge.services.inventory import Terms, Use
-from edge.services.lead_time import HISTORY, MODEL, SIMPLE, Curve
+from edge.services.lead_time import HISTORY, MODEL, SIMPLE, UNKNOWN, Curve
 from edge.services.stock_position import Position
 
 Ints = NDArray[np.int64]
@@ -314,6 +314,7 @@ def wanted(
     history, enough = lead_time.from_history(days.moved, drift)
     simple = lead_time.simple(days.moved)
     evidence = np.where(enough, HISTORY, SIMPLE)
+    evidence = np.where(lead_time.nothing_known(days.moved), UNKNOWN, evidence)
     letters = _letters(days)
     model = _model_columns(scorer, "inventory", rows)
     by_model = history

@@ -65,6 +65,34 @@ def test_what_is_here_and_nobody_wants_is_free(shop: Shop) -> None:
     assert shop.view.available("NONE", "main", 0, 1, 1.0) is None
 
 
+def test_of_walk_in_customers_nobody_saw_nothing_is_said(shop: Shop) -> None:
+    young = shop.ask(24, 48, 4)
+    assert (young.probability, young.probability_unpromised) == (1.0, None)
+    assert young.basis.fallback
+    assert "walk-in" in young.why_unknown
+    assert "4 on hand" in young.covers
+    assert "unpromised" not in young.covers
+    shop.wait(8 * 24)  # a week in which nobody asked
+    known = shop.ask(24, 48, 4)
+    assert (known.probability_unpromised, known.why_unknown) == (1.0, "")
+    assert not known.basis.fallback
+    assert "walk-in customers too" in known.covers
+
+
+def test_stock_that_was_never_counted_is_not_taken_for_none() -> None:
+    shop = Shop()
+    shop.tell("pos_line", document="R", kind="rental", sku="TENT", quantity=1.0, price_cents=5_000)
+    found = shop.ask(1, 24, 1)
+    assert (found.on_hand, found.probability, found.available, found.expected_units) == (None,) * 4
+    assert {day.probability for day in found.days} == {None}
+    assert "never counted" in found.why_unknown
+    shop.tell("stock_count", sku="TENT", quantity=3.0)
+    counted = shop.ask(1, 24, 1)
+    assert (counted.on_hand, counted.available) == (3, True)
+    assert "guessed" in counted.covers
+    assert counted.basis.fallback
+
+
 def test_a_tent_is_likely_free_after_its_due_day_and_hardly_before(shop: Shop) -> None:
     for n in range(4):
         shop.rent(f"T{n}", due_in_h=48)

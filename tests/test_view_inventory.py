@@ -21,6 +21,8 @@ from edge.records import Message
 from edge.services import lead_time
 from edge.view_basis import Sources
 from edge.view_inventory import CHECK_MS, FEW, PLAN_MS, SLICE_ROWS, InventoryView
+from edge.view_inventory_one import buy_once as bought_once
+from edge.view_inventory_one import detail
 from edge.view_stock_columns import Coming, Watch, days_of, wanted
 
 DAY_MS = 86_400_000
@@ -81,6 +83,64 @@ def shop() -> Shop:
     made.tell({"type": "stock_receipt", "sku": "NAIL", "quantity": 0, "cost_cents": 200})
     made.days(40)
     return made
+
+
+def test_of_a_class_nobody_asked_for_yet_no_figure_of_demand_is_told(shop: Shop) -> None:
+    shop.tell({"type": "stock_count", "sku": "NEW", "quantity": 40})
+    shop.wait(2 * DAY_MS)
+    shop.plan()
+    new = shop.row("NEW")
+    assert (new.evidence, new.current_stock, new.stock_known) == ("unknown", 40, True)
+    for name in (
+        "daily_demand", "lead_time_demand", "chance_of_stockout", "cover_days", "fill_rate",
+        "estimated_stockout_date", "early_stockout_date", "suggested_order_qty", "reorder_point",
+        "safety_stock", "eoq", "order_quantity", "confidence", "priority", "expected_gain_cents",
+    ):  # fmt: skip
+        assert getattr(new, name) is None, name
+    assert (new.abc, new.xyz, new.pattern) == ("", "", "")
+    assert "2 whole days" in new.why_unknown
+    assert "7" in new.why_unknown
+    at = np.array([shop.view.row("NEW", "main")], np.int64)
+    assert shop.view.basis(at).fallback
+    assert not len(shop.view.needed(at))
+    assert shop.row("NAIL").why_unknown == ""
+    told = detail(shop.view, int(at[0]))
+    assert (told.demand, told.cheapest, told.order_up_to) == ([], None, None)
+    assert bought_once(shop.view, int(at[0]), 14, 500, 200, 0) == new.why_unknown
+
+
+def test_a_week_in_which_nobody_asked_is_known_and_so_is_the_first_sale(shop: Shop) -> None:
+    shop.tell({"type": "stock_count", "sku": "QUIET", "quantity": 4})
+    shop.wait(6 * DAY_MS)
+    shop.tell({"type": "stock_count", "sku": "SOLD", "quantity": 40})
+    shop.days(1, ["SOLD"])
+    shop.plan()
+    quiet, sold = shop.row("QUIET"), shop.row("SOLD")
+    assert (quiet.evidence, quiet.daily_demand, quiet.suggested_order_qty) == ("simple", 0, 0)
+    assert (sold.evidence, sold.daily_demand) == ("simple", 5)
+
+
+def test_a_reorder_point_set_by_hand_holds_where_nothing_is_known(shop: Shop) -> None:
+    shop.tell({"type": "stock_count", "sku": "NEW", "quantity": 40})
+    shop.do(PutSupply(sku="NEW", fields={"fixed_reorder_point": 60, "cost_cents": 100}))
+    shop.plan()
+    new = shop.row("NEW")
+    assert (new.reorder_point, new.suggested_order_qty, new.priority) == (60, 21, "medium")
+    assert (new.chance_of_stockout, new.confidence, new.expected_gain_cents) == (None, None, None)
+    at = np.array([shop.view.row("NEW", "main")], np.int64)
+    assert shop.view.low(at).tolist() == at.tolist()
+    (one,) = [one for one in shop.view.proposals() if one is not None]
+    assert (one.target, one.confidence, one.fallback) == ("NEW", 0.0, True)
+    assert "by hand" in one.reasons[0]
+
+
+def test_stock_that_was_never_counted_is_said_to_be_unknown() -> None:
+    shop = Shop()
+    shop.days(10)
+    shop.plan()
+    nail = shop.row("NAIL")
+    assert (nail.current_stock, nail.stock_known) == (0, False)
+    assert "never counted" in shop.view.words(nail)
 
 
 def test_only_what_changed_is_planned_anew(shop: Shop) -> None:

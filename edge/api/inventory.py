@@ -160,7 +160,8 @@ def _filtered(view: InventoryView, query: StockQuery) -> Ints:
     if query.kind is not None:
         rows = rows[of["rental"][rows] == (query.kind == "rental")]
     if query.priority is not None:
-        rows = rows[of["priority"][rows] >= LEVELS.index(query.priority)]
+        at_least = of["priority"][rows] >= LEVELS.index(query.priority)
+        rows = rows[at_least & np.isfinite(of["suggested"][rows])]
     if query.supplier is not None:
         names = view.columns.suppliers
         rows = rows[np.array([names.get(r) == query.supplier for r in rows.tolist()], np.bool_)]
@@ -219,7 +220,7 @@ async def restock_alerts(api: Api, call: Call[StockQuery, Path]) -> Alerts:
 def _alert(view: InventoryView, row: StockRow) -> Alert:
     waiting = view.open_decision(row.sku, row.store)
     return Alert(
-        level=row.priority,
+        level=row.priority or "low",
         item_id=row.sku,
         message=f"{row.name or row.sku}: {view.words(row)}",
         decision=waiting.id if waiting is not None else "",

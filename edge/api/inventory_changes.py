@@ -176,9 +176,10 @@ def _answered_before(api: Api, call: Call[Any, ItemPath], view: InventoryView) -
 def _proposal(api: Api, call: Call[Any, Any], view: InventoryView, stock: StockRow) -> Propose:
     """What a person wants ordered. Raises Problem ``invalid``."""
     told: Restocking = call.body
-    units = told.units or stock.suggested_order_qty
+    units = told.units or stock.suggested_order_qty or 0.0
     if units <= 0:
-        detail = f"Nothing is suggested for {stock.sku!r}: name the units."
+        why = f" ({stock.why_unknown})" if stock.why_unknown else ""
+        detail = f"Nothing is suggested for {stock.sku!r}{why}: name the units."
         raise Problem("invalid", detail)
     made = view.proposal(stock, units)
     made.by, made.why, made.key = told.by, told.why, _part(call, "propose")

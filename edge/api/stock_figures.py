@@ -49,14 +49,14 @@ class VelocityRow(Struct, kw_only=True, gc=False):
     """X steady, Y varying, Z erratic or hardly known."""
     pattern: str
     """smooth, erratic, intermittent or lumpy."""
-    daily_demand: float
-    """Units asked for a day over the next four weeks."""
+    daily_demand: float | None
+    """Units asked for a day over the next four weeks; null: nothing is known of it, nor any letter."""
     revenue_cents: int
     """Revenue of the last 182 days, cents."""
     revenue_share: float
     """Share of all classes' revenue."""
     evidence: str
-    """What it is known from: simple, history or model."""
+    """What it is known from: simple, history or model; unknown."""
 
 
 class Velocity(Struct):
@@ -107,7 +107,7 @@ class SlowRow(Struct, kw_only=True, gc=False):
     holding_cents_a_year: int | None
     """What keeping them costs a year."""
     dead: bool
-    """Whether nothing is asked for at all."""
+    """Whether nothing was asked for in the days that are known."""
     advice: str
     """What to do, in words."""
 
@@ -152,25 +152,28 @@ class FleetRow(Struct, kw_only=True, gc=False):
     on_order: float
     """Units on their way."""
     right_size: float | None
-    """Units that serve ``service_level`` of requests; null: nobody asks for it."""
-    gap: float
-    """Units too few (above 0) or too many (below)."""
+    """Units that serve ``service_level`` of requests; null: nobody asks for it, or nothing is known of
+    what is asked for."""
+    gap: float | None
+    """Units too few (above 0) or too many (below); null: nothing is known of what is asked for."""
     service_level: float
     """Share of requests to be served."""
-    served_now: float
-    """Share of requests that the present fleet serves."""
+    served_now: float | None
+    """Share of requests that the present fleet serves; null as above."""
     served_right: float | None
     """Share that the right one would."""
-    requests_a_day: float
-    """Requests a day, those turned away included."""
+    requests_a_day: float | None
+    """Requests a day, those turned away included; null as above."""
     turn_days: float | None
     """Days until a unit that went out may go out again."""
-    offered_units: float
-    """Units that would be out if nobody were turned away."""
+    offered_units: float | None
+    """Units that would be out if nobody were turned away; null as above."""
     peakedness: float | None
     """How much that varies, against a Poisson count."""
     gain_cents_a_year: int | None
     """What closing the gap earns in a year beyond its cost of keeping; null: not known, or no gap."""
+    why_unknown: str
+    """Why nothing is known of what is asked for, and from when on it is; empty: it is known."""
 
 
 class Fleet(Struct):
@@ -296,7 +299,7 @@ async def slow_movers(api: Api, call: Call[SlowQuery, Path]) -> SlowMovers:
     """Stock that hardly moves, and the money in it."""
     view, query = await planned(api), call.query
     rows, of = view.rows(store=query.store), view.columns.of
-    rows = rows[of["rental"][rows] != 1]
+    rows = rows[(of["rental"][rows] != 1) & np.isfinite(of["rate"][rows])]
     on_hand, idle = view.on_hand(rows), view.idle_days(rows)
     found = stock_performance.slow_movers(
         on_hand, of["rate"][rows], idle, of["cost"][rows], of["holding_rate"][rows],
@@ -317,14 +320,14 @@ async def slow_movers(api: Api, call: Call[SlowQuery, Path]) -> SlowMovers:
     made = []
     for row in view.told(shown):
         i = at[view.row(row.sku, row.store)]
-        dead = row.daily_demand <= 0
+        dead = not row.daily_demand
         made.append(
             SlowRow(
                 sku=row.sku,
                 store=row.store,
                 name=row.name,
                 current_stock=float(on_hand[i]),
-                daily_demand=row.daily_demand,
+                daily_demand=row.daily_demand or 0.0,
                 cover_days=_number(cover[i]),
                 idle_days=_number(idle[i]),
                 excess_units=round(float(columns["excess_units"][i]), 2),
@@ -357,7 +360,9 @@ async def fleets(api: Api, call: Call[FleetQuery, Path]) -> Fleet:
     view, query = await planned(api), call.query
     rows, of = view.rows(store=query.store, category=query.category), view.columns.of
     rows = rows[of["rental"][rows] == 1]
-    gap = np.nan_to_num(of["reorder_point"][rows]) - of["owned"][rows] - of["on_order"][rows]
+    unknown = np.isnan(of["rate"][rows])
+    target = np.where(unknown, of["reorder_point"][rows], np.nan_to_num(of["reorder_point"][rows]))
+    gap = target - of["owned"][rows] - of["on_order"][rows]
     columns = {"gap": gap, "owned": of["owned"][rows], "requests_a_day": of["requests"][rows]}
     sort, falling = FLEETS.arrangement(query)
     shown, following = arranged(query, FLEETS.name, rows, columns[sort], falling)
@@ -368,22 +373,28 @@ async def fleets(api: Api, call: Call[FleetQuery, Path]) -> Fleet:
 def _fleet_row(view: InventoryView, row: StockRow) -> FleetRow:
     offered = view.of(row, "offered")
     requests = row.requests_a_day or 0.0
+    lost = row.chance_of_stockout
+    right = row.reorder_point if requests > 0 or row.reorder_point_by_hand else None
+    gap = None if row.why_unknown else 0.0
+    if right is not None:
+        gap = right - (row.owned or 0.0) - row.on_order
     return FleetRow(
         sku=row.sku,
         store=row.store,
         name=row.name,
         owned=row.owned or 0.0,
         on_order=row.on_order,
-        right_size=row.reorder_point if requests > 0 else None,
-        gap=(row.reorder_point or 0.0) - (row.owned or 0.0) - row.on_order if requests > 0 else 0.0,
+        right_size=right,
+        gap=gap,
         service_level=row.service_level,
-        served_now=round(1.0 - row.chance_of_stockout, 4),
+        served_now=None if lost is None else round(1.0 - lost, 4),
         served_right=row.fill_rate if requests > 0 else None,
-        requests_a_day=requests,
+        requests_a_day=None if row.why_unknown else requests,
         turn_days=round(offered / requests, 3) if requests > 0 else None,
-        offered_units=round(offered, 3) if math.isfinite(offered) else 0.0,
+        offered_units=None if row.why_unknown else _number(offered, 3) or 0.0,
         peakedness=row.peakedness,
         gain_cents_a_year=row.expected_gain_cents,
+        why_unknown=row.why_unknown,
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.services import counts, eoq, fleet, reorder
 from edge.services.counts import Floats
-from edge.services.lead_time import SIMPLE, Curve
+from edge.services.lead_time import SIMPLE, UNKNOWN, Curve
 from edge.services.stock_position import Position, short_before
 
 Ints = NDArray[np.int64]
@@ -90,7 +90,8 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be right for each class; float64[k] unless said otherwise. NaN: has no meaning there."""
+    """What would be right for each class; float64[k] unless said otherwise. NaN: has no meaning there,
+    or nothing is known of what is asked for."""
 
     rental: Bools
     evidence: Ints
@@ -146,21 +147,22 @@ def planning(
     fleets = yield from _fleets(np.flatnonzero(rental), terms, use, owned)
     yield
     filled = reorder.fill_rate(point, np.maximum(units, 1.0), mean, variance)
-    return Plan(
-        rental=rental,
-        evidence=evidence,
-        rate=curve.rate,
-        lead_mean=mean,
-        lead_variance=variance,
-        reorder_point=np.where(rental, fleets.target, point),
-        safety_stock=np.where(rental, np.nan, safety),
-        eoq=np.where(rental, np.nan, economic),
-        order_units=np.where(rental, np.nan, units),
-        fill_rate=np.where(rental, fleets.served, filled),
-        requests=fleets.requests,
-        offered=fleets.offered,
-        peakedness=fleets.peakedness,
-    )
+    unknown = evidence == UNKNOWN
+    told = {
+        "rate": curve.rate,
+        "lead_mean": mean,
+        "lead_variance": variance,
+        "reorder_point": np.where(rental, fleets.target, point),
+        "safety_stock": np.where(rental, np.nan, safety),
+        "eoq": np.where(rental, np.nan, economic),
+        "order_units": np.where(rental, np.nan, units),
+        "fill_rate": np.where(rental, fleets.served, filled),
+        "requests": fleets.requests,
+        "offered": fleets.offered,
+        "peakedness": fleets.peakedness,
+    }
+    hidden = {name: np.where(unknown, np.nan, values) for name, values in told.items()}
+    return Plan(rental=rental, evidence=evidence, **hidden)
 
 
 def _points(
@@ -216,7 +218,8 @@ def _or_one(values: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the present stock stands beside the plan; float64[k] unless said otherwise."""
+    """How the present stock stands beside the plan; float64[k] unless said otherwise. NaN: nothing is
+    known of what is asked for."""
 
     chance_short: Floats
     """Sales: probability of running out before an order placed now is there. Rentals: share of
@@ -230,7 +233,11 @@ class Standing:
 
 
 def stand(made: Plan, curve: Curve, terms: Terms, now: Position, owned: Floats) -> Standing:
-    """What the present position asks for. ``owned``: units of rental classes, those on order apart."""
+    """What the present position asks for. ``owned``: units of rental classes, those on order apart.
+
+    A reorder point above 0 holds though nothing is asked for, or nothing known: somebody set it.
+    """
+    unknown = made.evidence == UNKNOWN
     position = now.position
     coming = owned + now.on_order
     short = np.where(
@@ -242,7 +249,7 @@ def stand(made: Plan, curve: Curve, terms: Terms, now: Position, owned: Floats) 
         cover = np.where(made.rate > 0, np.maximum(now.on_hand, 0) / made.rate, np.inf)
     below = made.reorder_point - position
     wanted = np.where(
-        (below >= 0) & (made.rate > 0),
+        (below >= 0) & ((made.rate > 0) | (made.reorder_point > 0)),
         np.maximum(np.nan_to_num(made.order_units), below + 1.0),
         0.0,
     )
@@ -250,9 +257,9 @@ def stand(made: Plan, curve: Curve, terms: Terms, now: Position, owned: Floats) 
     wanted = np.where(made.rental, gap, wanted)
     suggested = eoq.in_packs(wanted, terms.pack, terms.least)
     return Standing(
-        chance_short=short,
-        cover_days=np.where(made.rental, np.nan, cover),
-        suggested=suggested,
+        chance_short=np.where(unknown, np.nan, short),
+        cover_days=np.where(made.rental | unknown, np.nan, cover),
+        suggested=np.where(unknown & np.isnan(made.reorder_point), np.nan, suggested),
         priority=_priority(short, suggested, position, made),
     )
 
@@ -278,7 +285,8 @@ class Worth:
     roi: Floats
     """Gain over cost."""
     chance: Floats
-    """Probability that it earns anything: that acting beats not acting."""
+    """Probability that it earns anything: that acting beats not acting; NaN: nothing is known of what
+    is asked for."""
     days: Floats
     """The span that gain and chance are over."""
 
@@ -300,6 +308,8 @@ def weighing(
     both = [np.where(made.rental, b, a) for a, b in zip(sales, rents, strict=True)]
     cost, gain, chance, days = both
     chance = np.where(made.evidence == SIMPLE, np.minimum(chance, CONFIDENCE_SIMPLE), chance)
+    unknown = made.evidence == UNKNOWN
+    gain, chance = np.where(unknown, np.nan, gain), np.where(unknown, np.nan, chance)
     with np.errstate(divide="ignore", invalid="ignore"):
         return Worth(cost, gain, np.where(cost > 0, gain / cost, np.nan), chance, days)
 

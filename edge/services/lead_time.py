@@ -3,7 +3,8 @@
 Three kinds of evidence, best first: ``model`` (what the inventory and demand models say of 7, 14 and
 more days), ``history`` (sums over whole spans of the class's own days, without days that were sold
 out) and ``simple`` (mean and deviation of a day, as seed 4's reorder logic has it), which speaks when
-little is known. All give a :class:`Curve`, so that whoever asks need not know which it was.
+little is known. All give a :class:`Curve`, so that whoever asks need not know which it was. Of a class
+that nobody watched for a week, and of which nothing moved, nothing is known: ``unknown``, no zero.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,11 @@ DRIFT_CLASSES = 5.0
 DRIFT_DAYS = 14.0
 """Days after which it counts twice: what is further off has changed more."""
 
-MODEL, HISTORY, SIMPLE = 2, 1, 0
-EVIDENCE = ("simple", "history", "model")
+QUIET_DAYS_MIN = 7
+"""Known days without any demand from which on it is believed that little is asked for."""
+
+UNKNOWN, MODEL, HISTORY, SIMPLE = 3, 2, 1, 0
+EVIDENCE = ("simple", "history", "model", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +227,26 @@ def simple(daily: Floats) -> Curve:
     return Curve(rate[:, None] * days, np.where(n > 0, variance, 0.0)[:, None] * days)
 
 
+def nothing_known(daily: Floats) -> Bools:
+    """bool[k]: of which classes nothing is known: no day on which anything moved, and under a week.
+
+    ``daily`` float64[d, k] as in ``from_history``.
+    """
+    return np.asarray(
+        (known_days(daily) < QUIET_DAYS_MIN) & ~(np.nan_to_num(daily) > 0).any(axis=0)
+    )
+
+
+def known_days(daily: Floats) -> Floats:
+    """float64[k]: days that tell something."""
+    return np.asarray(np.isfinite(daily).sum(axis=0), np.float64)
+
+
 def mixed(evidence: NDArray[np.int64], curves: Sequence[Curve]) -> Curve:
-    """The curve of each class's own evidence; ``curves`` in the order simple, history, model."""
+    """The curve of each class's own evidence; ``curves`` in the order simple, history, model.
+
+    Zeros where nothing is known: whoever tells of such a class must say so.
+    """
     at = evidence[:, None]
     return Curve(
         np.select([at == i for i in range(len(curves))], [c.mean for c in curves]),

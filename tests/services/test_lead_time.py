@@ -145,3 +145,12 @@ def test_a_suppliers_word_gives_way_to_how_orders_came() -> None:
     later, spread = lead_time.observed_lead(7 * one, one, 27 * one, 14 * one, 4 * one)
     assert 13 < later[0] < 14
     assert spread[0] > 1.9
+
+
+def test_nothing_is_known_until_something_moves_or_a_week_was_seen() -> None:
+    nan = np.nan
+    daily = np.array(
+        [[nan, nan, 0.0, nan], [nan, 0.0, 0.0, nan], *[[nan, 0.0, 0.0, nan]] * 4, [nan, 0, 0, 2]]
+    )
+    assert lead_time.known_days(daily).tolist() == [0, 6, 7, 1]
+    assert lead_time.nothing_known(daily).tolist() == [True, True, False, False]
