@@ -151,6 +151,8 @@ class DemandForecast(Struct, kw_only=True):
     """Classes in it."""
     unknown: int
     """Classes of which nothing is known: they count as nothing."""
+    why_empty: str = ""
+    """Why ``days`` and ``weeks`` hold no units, and what is needed; empty: they hold some."""
     level: float
     """Share of cases that an interval should hold."""
     confidence: float | None

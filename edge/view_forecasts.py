@@ -1,6 +1,7 @@
 """Forecasts that are kept, as readers see them; and making them out of what demand says. No storage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from edge.features.business import class_key
 from edge.features.windows import DayRing
 from edge.inference import demand as at_edge
-from edge.ledger.forecasts import Forecast, ForecastDays
+from edge.inference.field import DAY_UNITS
+from edge.ledger.forecasts import Forecast, ForecastDays, Status
 from edge.services import demand
 from edge.view_basis import Basis, Sources
 from edge.view_demand import DemandView
@@ -19,6 +21,14 @@ Floats = NDArray[np.float64]
 
 SLICE_CLASSES = 10
 """Classes that are written out in one slice."""
+UNKNOWN_WHY = (
+    "nothing was known of this class in this store when the forecast was made: look it up in "
+    "/api/classes, or put it into the catalogue"
+)
+NO_NUMBERS_WHY = (
+    "no closed day was known on which anybody could have had it, and no demand was set by hand: tell "
+    "its sales and rentals (POST /api/events), then make the forecast anew (PUT)"
+)
 
 
 class ForecastPoint(Struct, kw_only=True):
@@ -32,8 +42,13 @@ class ForecastPoint(Struct, kw_only=True):
     """Lower end of the interval; null: not told so far ahead."""
     upper_bound: float | None
     """Upper end of the interval."""
-    confidence: float
+    bound: Literal["", "minimum", "maximum"]
+    """Which of the bounds that were asked for holds the units expected; empty: none does."""
+    interval_level: float
     """Share of days that the interval should hold."""
+    confidence: float | None
+    """Share of days that the model's intervals so far ahead really held, here, over the last weeks;
+    null: not measured yet."""
 
 
 class ProductForecast(Struct, kw_only=True):
@@ -49,15 +64,77 @@ class ProductForecast(Struct, kw_only=True):
     """Store."""
     predictions: list[ForecastPoint]
     """By day."""
-    total_units: float
-    """Sum of what is expected."""
+    state: Literal["forecast", "no_numbers"]
+    """``no_numbers``: nothing could be said of it."""
+    reason: str
+    """Why nothing could be said; empty: something was."""
+    total_units: float | None
+    """Sum of what is expected; null: nothing is."""
+    bounded_days: int
+    """Days on which ``minimum`` or ``maximum`` holds the units expected."""
     model_used: str
-    """Family and version of the model, or the simple rule."""
+    """Family and version of the model, or the simple rule; empty: nobody spoke."""
+    confidence: float | None
+    """Share of days that the model's intervals of the next day really held; null: not measured yet."""
     accuracy: float | None
     """1 less the weighted absolute error over the days that have passed; before that, of the model's
     forecasts of a day over the last weeks; null: nothing is known yet."""
     days_passed: int
     """Days of it that have passed and can be judged."""
+
+
+class Without(Struct, kw_only=True):
+    """A class that a forecast has no numbers of."""
+
+    sku: str
+    """Class."""
+    state: Literal["unknown_class", "no_numbers"]
+    """Whether the class itself is unknown, or only its demand."""
+    reason: str
+    """Why, and what helps."""
+
+
+class ForecastRow(Struct, kw_only=True):
+    """A kept forecast, without what it says."""
+
+    id: str
+    """Its id."""
+    name: str
+    """Name that people gave it."""
+    store: str
+    """Store."""
+    skus: list[str]
+    """Classes that were asked for."""
+    horizon_days: int
+    """Days ahead, the first being the day it was made on."""
+    minimum: float
+    """Least units a day of a class that it may say."""
+    maximum: float | None
+    """Most units a day of a class that it may say; null: no bound."""
+    first_day: str
+    """Its first day, ``YYYY-MM-DD``."""
+    last_day: str
+    """Its last day, ``YYYY-MM-DD``."""
+    status: Status
+    """``completed``: every class has numbers; ``partial``: some have none; ``empty``: none has any."""
+    total_units: float | None
+    """Sum of what is expected; null: nothing is."""
+    service: str
+    """Service that spoke."""
+    version: str
+    """Version of its model; empty: a simple rule spoke."""
+    kind: str
+    """Family of the model, or ``rule``."""
+    fallback: bool
+    """Whether a simple rule spoke for at least one class."""
+    made_from_ms: int
+    """The moment of the state it was made from."""
+    created_ms: int
+    """When it was first asked for."""
+    updated_ms: int
+    """When it was last made anew, or named."""
+    asked_by: str
+    """Who asked."""
 
 
 class ForecastAnswer(Struct, kw_only=True):
@@ -67,12 +144,14 @@ class ForecastAnswer(Struct, kw_only=True):
     """What it stands on."""
     forecast_id: str
     """Its id."""
-    status: str
-    """``completed``, or ``partial`` where some classes are not known."""
-    forecast: Forecast
+    status: Status
+    """``completed``: every class has numbers; ``partial``: some have none; ``empty``: none has any."""
+    forecast: ForecastRow
     """What was asked for."""
     forecasts: list[ProductForecast]
-    """By class."""
+    """By class, those that are known."""
+    without: list[Without]
+    """Classes without numbers, and why."""
 
 
 class ForecastScore(Struct, kw_only=True):
@@ -135,6 +214,10 @@ class ForecastsView:
         """Version that answers now; empty: none."""
         return self._demand.who().version
 
+    def counted(self) -> Basis:
+        """Of what is only listed."""
+        return self._sources.counted()
+
     def who(self) -> Basis:
         """Who speaks of demand now."""
         return self._demand.who()
@@ -158,7 +241,7 @@ class ForecastsView:
         whole = msgspec.structs.replace(
             asked,
             first_day=today,
-            status="completed" if len(rows) == len(asked.skus) else "partial",
+            status=_status(len(asked.skus), int((~np.isnan(said.mean)).any(axis=1).sum())),
             version=basis.version,
             kind=basis.kind,
             fallback=basis.fallback,
@@ -193,8 +276,9 @@ class ForecastsView:
             basis=self.basis(row),
             forecast_id=row.id,
             status=row.status,
-            forecast=row,
+            forecast=row_of(row),
             forecasts=products,
+            without=_without(row, products),
         )
 
     def basis(self, row: Forecast) -> Basis:
@@ -213,9 +297,11 @@ class ForecastsView:
 
     def product(self, row: Forecast, days: ForecastDays) -> ProductForecast:
         """What a forecast says of one class."""
-        score = self.score(days)
-        measured = self._demand.measured().get("accuracy")
+        score, held = self.score(days), self._held()
+        measured = self._demand.measured()
         spoke = f"{row.kind} {days.version}".strip() if not days.fallback else "rule"
+        bounds = [_bound(value, row) for value in days.demand]
+        told = [value for value in days.demand if value is not None]
         return ProductForecast(
             forecast_id=days.forecast,
             product_id=days.sku,
@@ -227,15 +313,28 @@ class ForecastsView:
                     demand=value,
                     lower_bound=days.low[i],
                     upper_bound=days.high[i],
-                    confidence=days.interval_level,
+                    bound=bounds[i],
+                    interval_level=days.interval_level,
+                    confidence=None if days.low[i] is None else _nearest(held, i + 1),
                 )
                 for i, value in enumerate(days.demand)
             ],
-            total_units=round(sum(v for v in days.demand if v is not None), 4),
-            model_used=spoke,
-            accuracy=score.accuracy if score.days else measured,
+            state="forecast" if told else "no_numbers",
+            reason="" if told else NO_NUMBERS_WHY,
+            total_units=round(sum(told), 4) if told else None,
+            bounded_days=sum(bound != "" for bound in bounds),
+            model_used=spoke if told else "",
+            confidence=measured.get("coverage"),
+            accuracy=score.accuracy if score.days else measured.get("accuracy"),
             days_passed=score.days,
         )
+
+    def _held(self) -> Mapping[int, float]:
+        """Days ahead -> share of days that the active model's intervals really held, where measured."""
+        models = self._demand.models()
+        told = models.scores if models is not None else {}
+        found = {DAY_UNITS.fullmatch(name): figures for name, figures in told.items()}
+        return {int(m[1]): f["coverage"] for m, f in found.items() if m and "coverage" in f}
 
     def score(self, days: ForecastDays) -> ForecastScore:
         """What it said of the closed days against what went out."""
@@ -278,6 +377,64 @@ class ForecastsView:
             total += units.ring[numbers % units.days, row] / 1000
         gone = numbers <= state.today - ring.days
         return np.where(gone | (ring.ring[numbers % ring.days, row] > 0), np.nan, total)
+
+
+def row_of(row: Forecast) -> ForecastRow:
+    """As people see it."""
+    return ForecastRow(
+        id=row.id,
+        name=row.name,
+        store=row.store,
+        skus=row.skus,
+        horizon_days=row.horizon_days,
+        minimum=row.minimum,
+        maximum=row.maximum,
+        first_day=_date(row.first_day),
+        last_day=_date(row.first_day + row.horizon_days - 1),
+        status=row.status,
+        total_units=None if row.status == "empty" else row.total_units,
+        service=row.service,
+        version=row.version,
+        kind=row.kind,
+        fallback=row.fallback,
+        made_from_ms=row.made_from_ms,
+        created_ms=row.created_ms,
+        updated_ms=row.updated_ms,
+        asked_by=row.asked_by,
+    )
+
+
+def _status(asked: int, told: int) -> Status:
+    if not told:
+        return "empty"
+    return "completed" if told == asked else "partial"
+
+
+def _without(row: Forecast, products: Sequence[ProductForecast]) -> list[Without]:
+    reasons = {product.sku: product.reason for product in products}
+    return [
+        Without(
+            sku=sku,
+            state="no_numbers" if sku in reasons else "unknown_class",
+            reason=reasons.get(sku, UNKNOWN_WHY),
+        )
+        for sku in row.skus
+        if reasons.get(sku, UNKNOWN_WHY)
+    ]
+
+
+def _bound(value: float | None, row: Forecast) -> Literal["", "minimum", "maximum"]:
+    """Which bound of a forecast a value stands at; values are kept with four digits."""
+    if value is None:
+        return ""
+    if row.minimum > 0 and value <= round(row.minimum, 4):
+        return "minimum"
+    return "maximum" if row.maximum is not None and value >= round(row.maximum, 4) else ""
+
+
+def _nearest(held: Mapping[int, float], ahead: int) -> float | None:
+    """What was measured of days as far ahead, or nearest to it: few are judged."""
+    return held[min(held, key=lambda days: abs(days - ahead))] if held else None
 
 
 def _told(values: Floats) -> list[float | None]:

@@ -1,5 +1,7 @@
 """Which classes, items, stores and packs there are, for who must refuse what nobody knows. Reads only."""
 
+from collections.abc import Iterable
+
 from edge.features.business import class_key
 from edge.ledger.catalogue import CatalogueCategory, CatalogueClass, CatalogueStore
 from edge.ledger.packs import Pack
@@ -29,10 +31,25 @@ class KnownView:
         keys = self._state.cls.keys
         if store and class_key(store, sku) in keys:
             return True
-        if self._ledger.get(CatalogueClass, sku) is not None:
+        if self.in_catalogue(sku):
             return not store or self.knows_store(store)
+        return not store and bool(self.stores_of(sku))
+
+    def in_catalogue(self, sku: str) -> bool:
+        """Whether the catalogue has a class."""
+        return self._ledger.get(CatalogueClass, sku) is not None
+
+    def stores_of(self, sku: str) -> list[str]:
+        """Stores in which anything was told of a class, some of them where they are many."""
         end = class_key("", sku)
-        return not store and any(key.endswith(end) for key, _ in keys.items())
+        told = (key for key, _ in self._state.cls.keys.items() if key.endswith(end))
+        return _some({key.partition("\x1f")[0] for key in told})
+
+    def strangers(self, skus: Iterable[str]) -> set[str]:
+        """Of these classes those that nobody knows, in any store."""
+        seen = {key.partition("\x1f")[2] for key, _ in self._state.cls.keys.items()}
+        new = set(skus) - seen
+        return {sku for sku in new if self._ledger.get(CatalogueClass, sku) is None}
 
     def knows_store(self, store: str) -> bool:
         """Whether a store is configured, in the catalogue, or anything was told of it."""
@@ -72,7 +89,7 @@ class KnownView:
     def alike(self, sku: str) -> list[str]:
         """Known classes that begin as this one does."""
         start, found = sku[:ALIKE_LETTERS].casefold(), dict[str, None]()
-        for key, _ in self._state.cls.keys.items():
+        for key in self._state.cls.keys.keys():  # noqa: SIM118 - a table of ours
             name = key.partition("\x1f")[2]
             if name[:ALIKE_LETTERS].casefold() == start:
                 found[name] = None

@@ -115,6 +115,27 @@ class PriceTestRow(Struct, kw_only=True):
     """What is known, in a sentence."""
 
 
+class PriceTestBlockRow(Struct, kw_only=True):
+    """What one block of a test brought."""
+
+    block: int
+    """Number of the block, from 0."""
+    first_day: str
+    """Its first day, ``YYYY-MM-DD``."""
+    difference: float | None
+    """Tested less present price, a share of what was expected; null: it could not be told."""
+    control_units: float
+    """Units at the present price."""
+    tested_units: float
+    """Units at the tested price."""
+    control_cents: int
+    """Takings at the present price, cents."""
+    tested_cents: int
+    """Takings at the tested price, cents."""
+    adherence: float
+    """Share of the days, from the test's first on, on which the planned price was charged."""
+
+
 class PricePlan(Struct, kw_only=True):
     """What a test would take, said before it begins."""
 
@@ -480,6 +501,16 @@ def words(test: PriceTest) -> str:
     if test.negligible:
         told += f"; a difference of {test.effect_least:.0%} or more is ruled out"
     return told
+
+
+def block_row(block: PriceTestBlock) -> PriceTestBlockRow:
+    """As people see it."""
+    told = {
+        name: getattr(block, name)
+        for name in PriceTestBlockRow.__struct_fields__
+        if name != "first_day"
+    }
+    return PriceTestBlockRow(**told, first_day=_date(block.first_day))
 
 
 def _date(day: int) -> str:

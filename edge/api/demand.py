@@ -4,11 +4,14 @@ import asyncio
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from edge.api import training
+from edge.api.empty import strange
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.jobs import STATUSES as JOB_STATUSES
 from edge.api.jobs import JobRow
+from edge.api.known import unknown_class
 from edge.api.models import models_of
 from edge.api.problems import Problem
 from edge.api.query import Text
@@ -104,10 +107,22 @@ async def forecast(api: Api, call: Call[ForecastQuery, Path]) -> DemandForecast:
     query, view = call.query, api.view_of(DemandView)
     store, category, sku = _store(api, query.store), query.category or "", query.sku or ""
     if sku and not len(view.rows(store, category, sku)):
-        raise Problem("unknown-class", f"Nothing is known about class {sku!r} there.")
+        raise unknown_class(api, sku, store)
     for _ in view.preparing(store, category, sku):
         await asyncio.sleep(0)
-    return view.forecast(store, category, sku, query.weeks)
+    made = view.forecast(store, category, sku, query.weeks)
+    if not made.classes:
+        return replace(made, why_empty=strange(api, query) or _NO_CLASS)
+    if made.unknown == made.classes:
+        return replace(made, why_empty=_NO_DAY.format(made.classes))
+    return made
+
+
+_NO_CLASS = "No class is known there yet: tell the till's lines (POST /api/events), or the first count or rental."
+_NO_DAY = (
+    "Nothing is known of the demand of these {} classes: no day of theirs has closed yet, and no demand "
+    "was set by hand."
+)
 
 
 def version_figures(row: VersionRow) -> VersionFigures:

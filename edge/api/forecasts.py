@@ -6,7 +6,8 @@ corridor with the command that keeps it, so that a replay keeps the same words.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,23 +19,29 @@ from edge.api.commands import PROBLEMS as COMMAND_PROBLEMS
 from edge.api.commands import STATUSES as COMMAND_STATUSES
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.jobs import Job, JobRow, Notify
+from edge.api.known import unknown_class
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
-from edge.ledger.forecasts import DropForecast, Forecast, ForecastDays, KeepForecast
-from edge.view_basis import Basis
+from edge.ledger.forecasts import DropForecast, Forecast, ForecastDays, KeepForecast, Status
+from edge.view_basis import Basis, Listed, why_empty
 from edge.view_demand import DemandView
 from edge.view_forecasts import (
     SLICE_CLASSES,
     ForecastAnswer,
+    ForecastRow,
     ForecastScore,
     ForecastsView,
     ProductForecast,
+    row_of,
 )
+from edge.view_known import KnownView
 
 AREA = "forecasts"
 PRODUCTS_MAX = 100
 BULK_MAX = 2_000
+NAMED_MOST = 5
+"""Unknown classes that a refusal names."""
 
 Horizon = Annotated[int, Meta(ge=1, le=91)]
 Units = Annotated[float, Meta(ge=0, le=1e9)]
@@ -94,6 +101,8 @@ class BulkResult(Struct, kw_only=True):
     """Ids of the forecasts, of at most 100 classes each."""
     classes: int
     """Classes in them."""
+    without: int
+    """Classes of which nothing can be said: no closed day of theirs is known yet."""
     total_units: float
     """Sum of what is expected."""
 
@@ -119,7 +128,7 @@ class ForecastsQuery(ListQuery):
     """Only of this store."""
     sku: Text | None = None
     """Only those with this class."""
-    status: Literal["completed", "partial"] | None = None
+    status: Status | None = None
     """Only these."""
     version: Text | None = None
     """Only by this version of the model."""
@@ -127,17 +136,15 @@ class ForecastsQuery(ListQuery):
     """Only of this name."""
 
 
-class Forecasts(Struct):
+class Forecasts(Listed, kw_only=True):
     """A page of kept forecasts, without what they say."""
 
     revision: int
     """The revision the page belongs to."""
     as_of_ms: int
     """The moment it stands for."""
-    forecasts: list[Forecast]
+    forecasts: list[ForecastRow]
     """The rows."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class ProductQuery(Query):
@@ -215,6 +222,12 @@ FORECASTS: Listing[Forecast] = Listing(
 )
 
 
+_NONE_KEPT = (
+    'No forecast is kept yet: make one, POST /api/forecasts with {"product_ids": ["…"]}, or of a whole '
+    "store, POST /api/forecasts/bulk."
+)
+
+
 def _store(api: Api, text: str | None) -> str:
     return text or api.settings.shop.store
 
@@ -245,8 +258,14 @@ async def _made(api: Api, asked: Forecast, intervals: bool) -> tuple[Forecast, l
     view = api.view_of(ForecastsView)
     known = view.known(asked.store, asked.skus)
     if not known:
-        detail = f"Nothing is known about any of these classes in store {asked.store!r}."
-        raise Problem("unknown-class", detail)
+        if len(asked.skus) == 1:
+            raise unknown_class(api, asked.skus[0], asked.store)
+        detail = (
+            f"Nothing is known about any of these {len(asked.skus)} classes in store {asked.store!r}: "
+            f"{', '.join(asked.skus[:NAMED_MOST])}{' …' if len(asked.skus) > NAMED_MOST else ''}."
+        )
+        cure = f"Look them up in /api/classes?store={quote(asked.store)}; name another store."
+        raise Problem("unknown-class", detail, cure=cure)
     for _ in view.filling(list(known.values())):
         await asyncio.sleep(0)
     whole, days = asked, list[ForecastDays]()
@@ -306,26 +325,50 @@ def bulk(api: Api, call: Call[Query, Path]) -> Answer:
     demand = api.view_of(DemandView)
     skus = demand.skus(demand.rows(store, body.category))
     if not skus:
-        detail = f"No class of category {body.category!r} is known in store {store!r}."
-        raise Problem("unknown-class", detail)
+        raise _nobody(api, store, body.category)
     if len(skus) > BULK_MAX:
         raise Problem("limit", f"{len(skus)} classes: at most {BULK_MAX}, name a category.")
 
     async def work(job: Job) -> BulkResult:
         made: list[str] = []
-        total = 0.0
+        total, without = 0.0, 0
         for start in range(0, len(skus), PRODUCTS_MAX):
             job.step(start / len(skus), f"{start} of {len(skus)} classes")
-            kept = await _part(api, body, store, skus[start : start + PRODUCTS_MAX])
+            kept, silent = await _part(api, body, store, skus[start : start + PRODUCTS_MAX])
             made.append(kept.id)
-            total += kept.total_units
+            total, without = total + kept.total_units, without + silent
         job.step(1.0, f"{len(skus)} of {len(skus)} classes")
-        return BulkResult(forecasts=made, classes=len(skus), total_units=round(total, 4))
+        return BulkResult(
+            forecasts=made, classes=len(skus), without=without, total_units=round(total, 4)
+        )
 
     return jobs.started(api.jobs.start("bulk forecast", work, lane="forecasts", notify=body.notify))
 
 
-async def _part(api: Api, body: BulkForecast, store: str, skus: Sequence[str]) -> Forecast:
+def _nobody(api: Api, store: str, category: str) -> Problem:
+    """Why a bulk forecast has no class."""
+    view = api.view_of(KnownView)
+    if not view.knows_store(store):
+        known = ", ".join(view.stores())
+        return Problem("unknown-class", f"No store is called {store!r}.", cure=f"One of {known}.")
+    if category and not view.knows_category(category):
+        known = ", ".join(view.categories()) or "none yet: name them in /api/catalogue/classes"
+        detail = f"No class is of category {category!r}."
+        return Problem("unknown-class", detail, cure=f"Categories are {known}.")
+    detail = (
+        f"No class {f'of category {category!r} ' if category else ''}is known in store {store!r}."
+    )
+    return Problem(
+        "unknown-class",
+        detail,
+        cure="Tell the till's lines first (POST /api/events); /api/classes lists what is known.",
+    )
+
+
+async def _part(
+    api: Api, body: BulkForecast, store: str, skus: Sequence[str]
+) -> tuple[Forecast, int]:
+    """The forecast of some classes, and of how many of them it says nothing."""
     asked = Forecast(
         id="",
         name=body.name,
@@ -338,13 +381,23 @@ async def _part(api: Api, body: BulkForecast, store: str, skus: Sequence[str]) -
     )
     row, days = await _made(api, asked, body.include_confidence)
     done = await commands.post(api, KeepForecast(by=body.by, forecast=row, days=days))
-    return commands.result_of(await commands.decided(api, done), Forecast)
+    kept = commands.result_of(await commands.decided(api, done), Forecast)
+    return kept, sum(all(value is None for value in one.demand) for one in days)
 
 
 async def list_forecasts(api: Api, call: Call[ForecastsQuery, Path]) -> Forecasts:
     """One page of kept forecasts."""
-    page = await FORECASTS.page_of_many(call.query, api.view_of(ForecastsView).kept())
-    return Forecasts(api.view.revision, api.view.now_ms, page.rows, page.next_cursor)
+    view = api.view_of(ForecastsView)
+    kept = view.kept()
+    page = await FORECASTS.page_of_many(call.query, kept)
+    return Forecasts(
+        basis=view.counted(),
+        revision=api.view.revision,
+        as_of_ms=api.view.now_ms,
+        forecasts=[row_of(row) for row in page.rows],
+        why_empty=why_empty(page.rows, (not kept, _NONE_KEPT)),
+        next_cursor=page.next_cursor,
+    )
 
 
 async def get(api: Api, call: Call[Query, ForecastPath]) -> ForecastAnswer:

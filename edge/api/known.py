@@ -15,6 +15,8 @@ from edge.view_known import KnownView
 
 NEAR_MOST = 3
 """Classes of a similar name that a refusal shows."""
+LONG = 64
+"""Longer names are compared with none."""
 OF_A_CLASS: frozenset[DecisionKind] = frozenset({"restock", "pricing"})
 
 
@@ -27,18 +29,24 @@ def need_class(api: Api, sku: str, *stores: str) -> None:
 
 
 def unknown_class(api: Api, sku: str, store: str = "") -> Problem:
-    """The refusal, with classes of a similar name."""
+    """The refusal, with what is known instead: other stores, the catalogue, classes of a similar name."""
     view = api.view_of(KnownView)
     where = f" in store {store!r}" if store else ""
-    near = get_close_matches(sku, view.alike(sku), NEAR_MOST) if len(sku) <= 64 else []
-    alike = f" Similar ones are {', '.join(near)}." if near else ""
-    made = f"/api/catalogue/classes/{quote(sku, safe='')}"
-    return Problem(
-        "unknown-class",
-        f"Nothing is known about class {sku!r}{where}.",
-        cure=f"Look it up in /api/classes.{alike} A new one is made known by PUT {made}, or by its "
-        "first sale, rental or count.",
-    )
+    detail = f"Nothing is known about class {sku!r}{where}."
+    elsewhere = view.stores_of(sku) if store else []
+    if elsewhere:
+        cure = f"It is known in {', '.join(elsewhere)}: name one of these stores."
+    elif view.in_catalogue(sku):
+        cure = "It stands in the catalogue: its first sale, rental or count (POST /api/events) is needed."
+    else:
+        near = get_close_matches(sku, view.alike(sku), NEAR_MOST) if len(sku) <= LONG else []
+        alike = f" Similar ones are {', '.join(near)}." if near else ""
+        made = f"/api/catalogue/classes/{quote(sku, safe='')}"
+        cure = (
+            f"Look it up in /api/classes.{alike} A new one is made known by PUT {made}, or by its "
+            "first sale, rental or count (POST /api/events)."
+        )
+    return Problem("unknown-class", detail, cure=cure)
 
 
 def need_target(api: Api, kind: DecisionKind, target: str, store: str) -> None:

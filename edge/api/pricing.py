@@ -7,7 +7,17 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from edge.api.body import Body
-from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
+from edge.api.commands import (
+    CREATED,
+    KEY_HEADER,
+    PROBLEMS,
+    STATUSES,
+    CommandAnswer,
+    answer,
+    command,
+    obey,
+    result_of,
+)
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.known import need_class
 from edge.api.lists import Listing, ListQuery, arranged
@@ -17,7 +27,15 @@ from edge.ledger.price_tests import PriceTest, PriceTestBlock, StartPriceTest, S
 from edge.ledger.prices import CompetitorPrice, DropCompetitorPrice, Price, SetPrice
 from edge.services.price_test import BLOCKS_MAX
 from edge.view_basis import Basis, Listed, Rows, why_empty
-from edge.view_price_tests import PricePlan, PriceTestRow, PriceTestsView, Wish, planned
+from edge.view_price_tests import (
+    PricePlan,
+    PriceTestBlockRow,
+    PriceTestRow,
+    PriceTestsView,
+    Wish,
+    block_row,
+    planned,
+)
 from edge.view_pricing import (
     CompetitorRow,
     ElasticityGroup,
@@ -136,7 +154,7 @@ class PriceTestDetail(Struct, kw_only=True):
     """How fresh this is."""
     test: PriceTestRow
     """How it stands."""
-    blocks: list[PriceTestBlock]
+    blocks: list[PriceTestBlockRow]
     """Blocks that are over, in order."""
 
 
@@ -228,7 +246,7 @@ class DropQuery(Query):
 class TestAnswer(CommandAnswer, kw_only=True):
     """What became of the command; the test as it is now."""
 
-    result: PriceTest | None = None
+    result: PriceTestRow | None = None
     """The test; null while it is not decided."""
 
 
@@ -418,7 +436,18 @@ async def start_test(api: Api, call: Call[Query, Path]) -> Answer:
     if plan.why:
         raise Problem("invalid", plan.why, cure=_SOONER)
     told = StartPriceTest(test=replace(test, name=asked.name), by=asked.by)
-    return await command(api, call, told, created=True)
+    return await _test(api, call, told, created=True)
+
+
+async def _test(
+    api: Api, call: Call[Any, Any], told: StartPriceTest | StopPriceTest, *, created: bool = False
+) -> Answer:
+    """Post a command about a test; the answer holds the test as it is now."""
+    asked = await obey(api, call, told)
+    view, row = api.view_of(PriceTestsView), None
+    if asked.state == "done":
+        row = view.row(result_of(asked, PriceTest))
+    return answer(api, asked, created=created, result=row)
 
 
 async def _planned(api: Api, asked: NewPriceTest) -> tuple[PriceTest, PricePlan]:
@@ -487,13 +516,13 @@ async def get_test(api: Api, call: Call[Query, TestPath]) -> PriceTestDetail:
     blocks = await api.tables.ledger_rows(
         PriceTestBlock, {"test": test.id}, order="block", limit=99
     )
-    return PriceTestDetail(basis=basis, test=row, blocks=blocks)
+    return PriceTestDetail(basis=basis, test=row, blocks=[block_row(one) for one in blocks])
 
 
 async def stop_test(api: Api, call: Call[Query, TestPath]) -> Answer:
     """End a price test before its time; what is known stays known."""
     told = StopPriceTest(id=call.path.id, by=call.body.by, why=call.body.why)
-    return await command(api, call, told)
+    return await _test(api, call, told)
 
 
 def _unknown(id_: str) -> Problem:

@@ -15,6 +15,9 @@ from edge.ledger.ledger import Deed, Ledger, Table
 
 FORECASTS_MAX = 2_000
 
+Status = Literal["completed", "partial", "empty"]
+"""``completed``: every class has numbers; ``partial``: some have none; ``empty``: none has any."""
+
 
 class Forecast(Struct, frozen=True, kw_only=True):
     """One forecast: for whom, how far, within which bounds."""
@@ -35,8 +38,8 @@ class Forecast(Struct, frozen=True, kw_only=True):
     """Most units a day of a class that it may say; null: no bound."""
     first_day: int
     """Its first day, counted from 1970-01-01."""
-    status: Literal["completed", "partial"] = "completed"
-    """``partial``: some classes are not known."""
+    status: Status = "completed"
+    """Whether all its classes have numbers."""
     total_units: float = 0.0
     """Sum of what it expects."""
     service: str = "demand"

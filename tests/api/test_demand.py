@@ -69,7 +69,14 @@ def test_a_class_or_parameter_that_is_not_there_is_refused(tmp_path: Path) -> No
         assert (await shop.get(path, 404, sku="NONE"))["type"].endswith("unknown-class")
         assert (await shop.get(path, 400, weeks=14))["parameter"] == "weeks"
         assert (await shop.get(path, 400, week=4))["parameter"] == "week"
-        assert (await shop.get(path, category="None"))["classes"] == 0
+        none = await shop.get(path, category="None")
+        assert none["classes"] == 0
+        assert none["why_empty"] == "No class is of category 'None'; there are Cups, Tents."
+        none = await shop.get(path, store="moon")
+        assert none["why_empty"] == "No store is called 'moon'; there are main."
+        assert (await shop.get(path))["why_empty"] == ""
+        cure = (await shop.get(path, 404, sku="CUP", store="moon"))["cure"]
+        assert "It is known in main" in cure
 
     asyncio.run(with_weeks(tmp_path, case, days=3))
 
@@ -125,6 +132,9 @@ def test_a_forecast_is_kept_changed_and_dropped(tmp_path: Path) -> None:
         made = await shop.ask("POST", "/api/forecasts", 201, json=body, headers=key)
         result = made["result"]
         assert (result["status"], len(result["forecasts"])) == ("partial", 2)
+        (none,) = result["without"]
+        assert (none["sku"], none["state"]) == ("NONE", "unknown_class")
+        assert "look it up" in none["reason"]
         cups = result["forecasts"][0]
         assert (cups["sku"], len(cups["predictions"])) == ("CUP", 10)
         assert max(day["demand"] for day in cups["predictions"]) == 7.0  # Saturdays want 12
@@ -171,6 +181,90 @@ def test_a_forecast_that_makes_no_sense_is_refused(
     asyncio.run(with_weeks(tmp_path, case, days=2))
 
 
+def test_bounds_hold_means_totals_and_intervals_and_say_where(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        async def made(**bounds: float) -> Any:
+            body = {"product_ids": ["CUP"], "forecast_horizon": 14, **bounds}
+            answer = await shop.ask("POST", "/api/forecasts", 201, json=body)
+            return answer["result"]["forecasts"][0]
+
+        free, low, high, both = (
+            await made(), await made(minimum=9.5), await made(maximum=5.0),
+            await made(minimum=7.12345, maximum=8.0),
+        )  # fmt: skip
+        assert (free["bounded_days"], {day["bound"] for day in free["predictions"]}) == (0, {""})
+        saturdays = [i for i, day in enumerate(free["predictions"]) if day["demand"] > 9.5]
+        assert len(saturdays) == 2
+        for i, day in enumerate(low["predictions"]):
+            assert day["demand"] == max(free["predictions"][i]["demand"], 9.5)
+            assert day["lower_bound"] >= 9.5
+            assert day["bound"] == ("" if i in saturdays else "minimum")
+        assert low["bounded_days"] == 12
+        assert low["total_units"] > free["total_units"] > high["total_units"]
+        assert high["total_units"] == 14 * 5.0
+        assert all(day["upper_bound"] <= 5.0 for day in high["predictions"])
+        assert {day["bound"] for day in high["predictions"]} == {"maximum"}
+        assert {day["bound"] for day in both["predictions"]} == {"minimum", "maximum"}
+        assert both["bounded_days"] == 14
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_a_forecast_says_days_as_dates_and_only_confidence_that_was_measured(
+    tmp_path: Path,
+) -> None:
+    async def case(shop: Shop, clock: Any) -> None:
+        body = {"product_ids": ["CUP"], "forecast_horizon": 10}
+        result = (await shop.ask("POST", "/api/forecasts", 201, json=body))["result"]
+        first = result["forecasts"][0]["predictions"][0]
+        assert result["forecast"]["first_day"] == first["date"]
+        assert result["forecast"]["last_day"] == result["forecasts"][0]["predictions"][-1]["date"]
+        (row,) = (await shop.get("/api/forecasts"))["forecasts"]
+        assert row == result["forecast"]
+        assert (first["interval_level"], first["confidence"]) == (0.8, None)
+        product = result["forecasts"][0]
+        assert (product["confidence"], product["accuracy"]) == (None, None)
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
+def test_a_forecast_without_any_number_is_not_told_as_done(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        body = {"product_ids": ["CUP", "MUG"], "minimum": 3.0}
+        result = (await shop.ask("POST", "/api/forecasts", 201, json=body))["result"]
+        assert result["status"] == "empty"
+        assert [one["state"] for one in result["without"]] == ["no_numbers", "no_numbers"]
+        assert "no closed day" in result["without"][0]["reason"]
+        product = result["forecasts"][0]
+        assert (product["state"], product["total_units"]) == ("no_numbers", None)
+        assert product["model_used"] == ""
+        assert result["forecast"]["total_units"] is None
+        assert {day["demand"] for day in product["predictions"]} == {None}
+        listed = await shop.get("/api/forecasts?status=empty")
+        assert [row["id"] for row in listed["forecasts"]] == [result["forecast_id"]]
+        told = await shop.get("/api/predictive/demand/forecast")
+        assert "no day of theirs has closed" in told["why_empty"]
+        wrong = {"product_ids": ["CUPP"]}
+        told = await shop.ask("POST", "/api/forecasts", 404, json=wrong)
+        assert "Similar ones are CUP" in told["cure"]
+        many = {"product_ids": ["A", "B"]}
+        assert "A, B" in (await shop.ask("POST", "/api/forecasts", 404, json=many))["detail"]
+        store = {"store": "moon"}
+        assert "main" in (await shop.ask("POST", "/api/forecasts/bulk", 404, json=store))["cure"]
+        await shop.ask("PUT", "/api/catalogue/classes/LAMP", json={"name": "Lamp"})
+        told = await shop.ask("POST", "/api/forecasts", 404, json={"product_ids": ["LAMP"]})
+        assert "first sale" in told["cure"]
+
+    async def main() -> None:
+        async with calendar_shop(tmp_path) as (shop, _):
+            assert "POST /api/forecasts" in (await shop.get("/api/forecasts"))["why_empty"]
+            await shop.events({"type": "stock_count", "sku": "CUP", "quantity": 3},
+                              {"type": "stock_count", "sku": "MUG", "quantity": 3})  # fmt: skip
+            await case(shop, None)
+
+    asyncio.run(main())
+
+
 def test_kept_forecasts_are_held_against_what_came(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Any) -> None:
         body = {"product_ids": ["CUP", "TENT"], "forecast_horizon": 5}
@@ -197,7 +291,7 @@ def test_many_classes_are_a_job(tmp_path: Path) -> None:
             while job["state"] not in ("done", "failed"):
                 job = await shop.get(job["place"])
         assert job["state"] == "done", job
-        assert job["result"]["classes"] == 2
+        assert (job["result"]["classes"], job["result"]["without"]) == (2, 0)
         (id_,) = job["result"]["forecasts"]
         assert (await shop.get(f"/api/forecasts/{id_}"))["forecast"]["name"] == "week"
         wrong = {"category": "None"}

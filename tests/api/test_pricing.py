@@ -274,6 +274,7 @@ def test_a_price_is_planned_tested_and_judged_block_by_block(tmp_path: Path) -> 
         assert ended["adherence"] == 1.0
         assert "brought more" in ended["words"]
         blocks = (await shop.get(f"{BASE}/price-tests/{id_}"))["blocks"]
+        assert blocks[0]["first_day"] == plan["first_day"] == made["result"]["first_day"]
         assert len(blocks) == ended["blocks_done"]
         assert blocks[0]["tested_units"] > blocks[0]["control_units"]
         view = shop.daemon.views.of(PricingView)
