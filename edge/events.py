@@ -221,12 +221,12 @@ class Correction(Event, tag="correction"):
 
 
 class Maintenance(Event, tag="maintenance"):
-    """An item was inspected, washed, repaired or had a part replaced."""
+    """An item was inspected, washed, serviced, repaired or had a part replaced."""
 
     epc: str
     """The item."""
-    kind: Literal["inspection", "repair", "wash", "replacement", "failure"]
-    """What happened."""
+    kind: Literal["inspection", "repair", "wash", "replacement", "failure", "service"]
+    """What happened. ``service``: work that the plan or the calendar asked for; nothing had failed."""
     cost_cents: int = 0
     """Cost of parts and labour, cents."""
     minutes: int = 0
@@ -237,6 +237,14 @@ class Maintenance(Event, tag="maintenance"):
     """Quality grade afterwards; empty: not graded."""
     status: str = ""
     """RFID3 status afterwards; empty: unchanged."""
+    planned: bool = False
+    """Whether the plan or the calendar asked for a repair or replacement and nothing had failed: it renews
+    the item as a ``service`` does, and is no failure for anybody who learns from it."""
+
+    @property
+    def as_planned(self) -> bool:
+        """Whether nothing had failed."""
+        return self.kind == "service" or (self.planned and self.kind != "failure")
 
 
 class PriceObserved(Event, tag="price_observed"):

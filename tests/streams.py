@@ -140,7 +140,7 @@ class Streams:
 
     def maintenance(self) -> dict[str, Any]:
         r = self.random
-        return {
+        told = {
             "epc": self._epc(),
             "kind": r.choice(["inspection", "repair", "wash", "replacement", "failure"]),
             "cost_cents": r.choice([0, 500]),
@@ -148,6 +148,10 @@ class Streams:
             "grade": r.choice(GRADES),
             "status": r.choice(STATUSES),
         }
+        if told["minutes"]:
+            told["planned"] = told["cost_cents"] > 0
+            told["kind"] = "service" if told["kind"] == "wash" else told["kind"]
+        return told
 
     def stock_count(self) -> dict[str, Any]:
         return {"sku": self.random.choice(self.skus), "quantity": self.random.choice([0, 2, 7.5])}

@@ -23,13 +23,13 @@ from trainer.examples import Rises, examples, watched_until
 from trainer.export import Exportable, binned, golden_rows, quantiles21
 from trainer.hazard import Fitted, Problem
 from trainer.history import FeatureTable, feature_table
-from trainer.onnx_graph import Graph
+from trainer.onnx_graph import Graph, line
 
 Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 COUNTS = ("failures_total", "repairs_total")
-"""An event is a rise of any of these; ``repairs_total`` counts replacements, too."""
+"""An event is a rise of any of these; ``repairs_total`` counts replacements, too, and no planned service."""
 FEATURES: tuple[str, ...] = (
     *(f"rentals_{days}d" for days in RENTAL_WINDOWS_DAYS),
     *(f"returns_{days}d" for days in RENTAL_WINDOWS_DAYS),
@@ -132,11 +132,18 @@ class Maintenance:
     def onnx(self) -> bytes:
         """``x`` float32[n, f] -> ``y`` float32[n, o]."""
         graph, edges = Graph(), self.fitted.problem.edges
-        hazards = self.fitted.model.add(graph, "x")
-        y = add_cumulative(graph, hazards, len(edges))
-        if self.tells_residual:
-            y = graph.node("Concat", y, add_median_days(graph, hazards, edges), axis=1)
-        shape = {"x": ["n", self.fitted.problem.x.shape[1]]}
+        k, width = len(edges), self.fitted.problem.x.shape[1]
+        hazards = hazard.add_hazards(graph, "x", width, [self.fitted.model])
+        y = add_answers(
+            graph,
+            hazards,
+            gone=np.triu(np.ones((k, k))),
+            turn=-np.eye(k),
+            rest=np.ones(k),
+            own=np.eye(k) if self.tells_residual else None,
+            edges=edges,
+        )
+        shape = {"x": ["n", width]}
         return graph.model(shape, {"y": (y, ["n", len(self.columns)])})
 
     def exportable(self, training: Training) -> Exportable:
@@ -193,24 +200,41 @@ def median_days(hazards: Floats, edges: Sequence[float]) -> Floats:
     return np.asarray(np.clip(share, 0.0, 1.0) @ length, np.float64)
 
 
-def add_median_days(graph: Graph, hazards: str, edges: Sequence[float]) -> str:
-    """The same as nodes: float32[n, 1]."""
+def add_answers(
+    graph: Graph,
+    hazards: str,
+    *,
+    gone: Floats,
+    turn: Floats,
+    rest: Floats,
+    own: Floats | None,
+    edges: Sequence[float],
+) -> str:
+    """``exp(-hazards @ gone) @ turn + rest`` and, by the hazards ``own``, :func:`median_days`.
+
+    ``hazards`` is float32[n, h], ``gone`` float64[h, s], ``turn`` float64[s, o], ``rest`` float64[o],
+    ``own`` float64[h, k], or ``None`` for an answer without days; ``edges`` are k. The name of
+    float32[n, o] or [n, o + 1]. Sums are made for all of them at once: nodes are what costs.
+    """
+    if own is None:
+        left_over = graph.node("Exp", line(graph, hazards, -gone))
+        return line(graph, left_over, turn, rest)
     of, before, length = _spans(edges)
-    gone = graph.node("MatMul", hazards, graph.constant(before))
-    left = graph.node("Sub", graph.constant(np.log(2.0)), gone)
-    rate = graph.node(
-        "Add", graph.node("MatMul", hazards, graph.constant(of)), graph.constant(_TINY)
+    spans, kept = len(length), gone.shape[1]
+    sums = line(
+        graph,
+        hazards,
+        np.hstack([-gone, -own @ before, own @ of]),
+        np.concatenate([np.zeros(kept), np.full(spans, np.log(2.0)), np.full(spans, _TINY)]),
     )
-    share = graph.node(
-        "Clip", graph.node("Div", left, rate), graph.constant(0.0), graph.constant(1.0)
-    )
-    return graph.node("MatMul", share, graph.constant(length[:, None]))
-
-
-def add_cumulative(graph: Graph, hazards: str, steps: int) -> str:
-    """Probability of having been taken by the end of each step, rising: float32[n, k]."""
-    minus = graph.node("MatMul", hazards, graph.constant(-np.triu(np.ones((steps, steps)))))
-    return graph.node("Sub", graph.constant(1.0), graph.node("Exp", minus))
+    kept_log, left, rate = graph.nodes("Split", 3, sums, graph.axis(kept, spans, spans), axis=1)
+    ratio = graph.node("Div", left, rate)
+    share = graph.node("Clip", ratio, graph.constant(0.0), graph.constant(1.0))
+    both = graph.node("Concat", graph.node("Exp", kept_log), share, axis=1)
+    weights = np.zeros((kept + spans, turn.shape[1] + 1))
+    weights[:kept, :-1] = turn
+    weights[kept:, -1] = length
+    return line(graph, both, weights, np.append(rest, 0.0))
 
 
 def checked(found: Fitted, within_days: float = 60.0) -> dict[str, float]:

@@ -286,7 +286,7 @@ class World(ShopDays):
         self._tell(
             Maintenance(
                 epc=thing.epc,
-                kind="repair",
+                kind="service",
                 cost_cents=SERVICE_CENTS,
                 minutes=SERVICE_MINUTES,
                 component="seam",

@@ -58,7 +58,7 @@ Minutes = Annotated[int, Meta(ge=0, le=100_000)]
 Cents = Annotated[int, Meta(ge=0, le=2**53)]
 Words = Annotated[str, Meta(max_length=2_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Work = Literal["", "inspection", "repair", "wash", "replacement", "failure"]
+Work = Literal["", "inspection", "repair", "wash", "replacement", "failure", "service"]
 
 
 class DaysQuery(Query):
@@ -127,6 +127,9 @@ class Feedback(Body):
     nobody had said so; ``unsure``."""
     work: Work = ""
     """What was done. It becomes an ordinary ``maintenance`` event, which features and labels follow."""
+    planned: bool = False
+    """Whether a repair or replacement was done because it was planned and nothing had failed: then it is
+    no failure for the next training. With ``false_alarm`` that goes without saying."""
     minutes: Minutes = 0
     """Labour, minutes."""
     cost_cents: Cents = 0
@@ -350,6 +353,7 @@ async def give_feedback(api: Api, call: Call[Query, Path]) -> Answer:
             component=told.component,
             grade=told.grade,
             status=told.status,
+            planned=told.planned or told.verdict == "false_alarm",
         )
         key = idempotency_key(call.request)
         message = event_message(event, "feedback", key, api.clock.now_ms())

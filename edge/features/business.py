@@ -45,6 +45,8 @@ Cells = memoryview
 """A column, one value at a time."""
 
 HOUR_MS = 3_600_000
+RENEWING = frozenset({"repair", "replacement", "service"})
+"""Kinds of maintenance after which an item is less worn."""
 
 Handler = Callable[[FeatureState, Any, int], bool]
 
@@ -302,17 +304,18 @@ def _maintenance(state: FeatureState, event: Maintenance, arrival_ms: int) -> bo
         return False
     at_ms = _ms(event.at)
     col = state.item.cell
-    _raise(col["maintenance_minutes_total"], row, event.minutes)
     moment = "last_inspection_ms" if event.kind == "inspection" else "last_maintenance_ms"
     if event.kind == "failure":
         col["failures_total"][row] += 1
     else:
         col[moment][row] = max(col[moment][row], at_ms)
-    if event.kind in ("repair", "replacement"):
-        col["repairs_total"][row] += 1
+    if event.kind in RENEWING:
         col["last_repair_ms"][row] = max(col["last_repair_ms"][row], at_ms)
         col["defects"][row] = 0
-    _raise(col["repair_cost_cents_total"], row, event.cost_cents)
+    if not event.as_planned:  # what was planned is neither a failure nor what one costs
+        col["repairs_total"][row] += event.kind in RENEWING
+        _raise(col["maintenance_minutes_total"], row, event.minutes)
+        _raise(col["repair_cost_cents_total"], row, event.cost_cents)
     _grade(state, row, event.grade, at_ms)
     status = event.status or STATUS_AFTER_MAINTENANCE.get(event.kind, "")
     if status:

@@ -305,6 +305,8 @@ def maintained(ledger: Ledger, event: Maintenance, told: Told) -> None:
     item = _item_of(ledger, "", event.epc)
     if item is None or item.state != "back" or event.kind not in WORKED_ON:
         return
+    if event.as_planned:  # nobody broke anything
+        return
     grade = event.grade or item.grade_back
     cents = item.repair_cents + max(event.cost_cents, 0)
     ledger.put(msgspec.structs.replace(item, repair_cents=cents, grade_back=grade))

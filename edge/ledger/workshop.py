@@ -125,7 +125,7 @@ class GiveMaintenanceFeedback(Command, tag="maintenance_feedback", kw_only=True)
     """The item."""
     verdict: Verdict
     """What was found against what was predicted."""
-    work: Literal["", "inspection", "repair", "wash", "replacement", "failure"] = ""
+    work: Literal["", "inspection", "repair", "wash", "replacement", "failure", "service"] = ""
     """What was done."""
     rating: int = 0
     """1 to 5; 0: not said."""

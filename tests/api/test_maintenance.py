@@ -187,6 +187,34 @@ def test_feedback_is_kept_and_the_work_becomes_an_event_that_counts_once(tmp_pat
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ({"verdict": "right", "work": "service"}, 0),
+        ({"verdict": "unsure", "work": "repair", "planned": True}, 0),
+        ({"verdict": "false_alarm", "work": "replacement"}, 0),
+        ({"verdict": "right", "work": "repair"}, 1),
+    ],
+)
+def test_only_work_that_nobody_planned_is_a_failure_for_the_next_training(
+    tmp_path: Path, said: dict[str, Any], more: int
+) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            await filled(shop)
+            before = (await shop.get(f"/api/items/{EPCS[0]}"))["item"]["features"]
+            await shop.ask(
+                "POST", "/api/predictive/maintenance/feedback", 201, json={"item": EPCS[0], **said}
+            )
+            after = (await shop.get(f"/api/items/{EPCS[0]}"))["item"]["features"]
+            for name in ("failures_total", "repairs_total"):
+                rise = more if name == "repairs_total" else 0
+                assert after[name] == before[name] + rise, name
+            assert after["days_since_repair"] == pytest.approx(0.0, abs=0.01)
+
+    asyncio.run(main())
+
+
 def test_feedback_about_an_item_nobody_knows_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with daemon(tmp_path) as shop:

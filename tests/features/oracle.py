@@ -420,14 +420,16 @@ class Oracle:
 
     def maintain(self, event: e.Maintenance, at: int, arrival: int) -> None:
         item = self.item(event.epc, arrival)
-        item.totals["minutes"] += event.minutes
-        item.totals["cost"] += event.cost_cents
-        if event.kind == "failure":
+        failed = event.kind == "failure"
+        planned = event.kind == "service" or (event.planned and not failed)
+        item.totals["minutes"] += 0 if planned else event.minutes
+        item.totals["cost"] += 0 if planned else event.cost_cents
+        if failed:
             item.totals["failures"] += 1
         else:
             item.newest("inspection" if event.kind == "inspection" else "maintenance", at)
-        if event.kind in ("repair", "replacement"):
-            item.totals["repairs"] += 1
+        if event.kind in ("repair", "replacement", "service"):
+            item.totals["repairs"] += 0 if planned else 1
             item.newest("repair", at)
             item.defects = 0
         self.set_grade(item, event.grade, at)

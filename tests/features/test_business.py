@@ -120,6 +120,34 @@ def test_defects_stay_until_the_next_return_or_repair() -> None:
     assert shop.item()["defects_last"] == 0
 
 
+@pytest.mark.parametrize(
+    "work", [{"kind": "service"}, {"kind": "repair", "planned": True}, {"kind": "replacement", "planned": True}]
+)  # fmt: skip
+def test_a_planned_service_renews_an_item_and_is_neither_a_failure_nor_what_one_costs(
+    work: dict[str, Any],
+) -> None:
+    shop = Shop()
+    shop.tell("maintenance", epc=epc(1), kind="repair", cost_cents=900, minutes=30, ago=3 * DAY)
+    shop.scan("Touch Scan", defects=["oil"])
+    before = shop.item()
+    assert before["days_since_repair"] == pytest.approx(3.0, abs=1e-3)
+    assert before["defects_count_last"] == 1
+    shop.tell("maintenance", epc=epc(1), cost_cents=500, minutes=10, **work)
+    after = shop.item()
+    assert after["defects_count_last"] == 0
+    assert (
+        after["days_since_repair"] == after["days_since_maintenance"] == pytest.approx(0, abs=1e-3)
+    )
+    for name in ("failures_total", "repairs_total", "repair_cost_cents_total", "maintenance_minutes_total"):  # fmt: skip
+        assert after[name] == before[name], name
+
+
+def test_a_failure_is_one_whatever_was_planned() -> None:
+    shop = Shop()
+    shop.tell("maintenance", epc=epc(1), kind="failure", planned=True)
+    assert shop.item()["failures_total"] == 1
+
+
 def test_a_scan_told_by_mistake_is_undone_once() -> None:
     shop = Shop()
     shop.scan("Return", sku="A")
