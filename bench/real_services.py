@@ -24,7 +24,13 @@ WINDOW_DAYS = 182
 RATES_DAYS = (28, 91, 182)
 SIMPLE_DAYS = 90
 LEAD_DAYS = 7
+LEAD_SD_DAYS = LEAD_DAYS / 4
 LEVEL = 0.95
+INDEPENDENT_SPANS = 8
+"""What is seen of whole lead times is weighed against days as if independent, which count for so many."""
+DRIFT, DRIFT_DAYS = 0.1, 14
+"""Squared share by which a mean changes from season to season before it was measured; twice that for
+what lies so many days off."""
 CLASSES_A_DOCUMENT = 64
 SPARE = 1_000
 """Units of each class that are left when everything in the file is sold: no day is without stock."""
@@ -221,6 +227,15 @@ def _points(rows: Mapping[str, Any], file: Invoices) -> list[Compared]:
         ("reorder point, the same", "reorder_point", points),
     ):
         made.append(compare(what, {s: rows[s][name] for s in expected}, expected))
+    told = sorted(history)
+    own = points_of_history(days[:, [number[sku] for sku in told]])
+    made.append(
+        compare(
+            "reorder point, a negative binomial of the class's own half year",
+            {sku: rows[sku]["reorder_point"] for sku in told},
+            dict(zip(told, own.tolist(), strict=True)),
+        )
+    )
     made.append(_sufficed({sku: rows[sku]["reorder_point"] for sku in history}, days, number))
     made.append(
         compare(
@@ -232,6 +247,48 @@ def _points(rows: Mapping[str, Any], file: Invoices) -> list[Compared]:
         )
     )
     return made
+
+
+def points_of_history(days: Floats, drift: float = DRIFT) -> Floats:
+    """float64[classes]: reorder points from daily units float64[182, classes], class by class.
+
+    The variance of a lead time is that of the seven-day sums as they were (overlapping ones, unbiased for
+    independent days), leaning on seven independent days; wider because the rate is an estimate, because
+    it drifts, and because the lead time varies. The point is the quantile of a negative binomial.
+    """
+    n, points = len(days), np.zeros(days.shape[1])
+    shared = sum(1 / max(a, b) for a in RATES_DAYS for b in RATES_DAYS) / len(RATES_DAYS) ** 2
+    windows = n - LEAD_DAYS + 1
+    spans = windows // LEAD_DAYS
+    for i, daily in enumerate(days.T):
+        rate = sum(daily[-span:].mean() for span in RATES_DAYS) / len(RATES_DAYS)
+        day = float(daily.var(ddof=1))
+        sums = np.convolve(daily, np.ones(LEAD_DAYS), "valid")
+        seen = float(((sums - sums.mean()) ** 2).sum()) / (windows - LEAD_DAYS)
+        variance = (spans * seen + INDEPENDENT_SPANS * LEAD_DAYS * day) / (
+            spans + INDEPENDENT_SPANS
+        )
+        variance += day * LEAD_DAYS**2 * shared
+        variance += drift * (1 + LEAD_DAYS / DRIFT_DAYS) * (rate * LEAD_DAYS) ** 2
+        mean = rate * LEAD_DAYS
+        points[i] = enough(mean, max(variance, mean) + (rate * LEAD_SD_DAYS) ** 2, LEVEL)
+    return points
+
+
+def enough(mean: float, variance: float, level: float) -> int:
+    """The fewest units that a negative binomial of these moments stays within so often; chances added up.
+
+    >>> enough(2.0, 2.0 + 1e-9, 0.95), enough(3.0, 12.0, 0.95)
+    (5, 10)
+    """
+    if mean <= 0:
+        return 0
+    p, size = mean / variance, mean**2 / (variance - mean)
+    k = np.arange(1.0, mean + 20 * math.sqrt(variance) + 20)
+    first = size * math.log(p)
+    steps = np.cumsum(np.log((size + k - 1) / k) + math.log1p(-p))
+    within = np.cumsum(np.exp(first + np.concatenate([[0.0], steps])))
+    return int(np.searchsorted(within, level - 1e-12))
 
 
 def _sufficed(points: Mapping[str, float], days: Floats, number: Mapping[str, int]) -> Compared:
