@@ -5,14 +5,11 @@ once a day) and, where a model answers, told by it, too. What is best is ``edge.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
-import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.commands import Propose
@@ -20,20 +17,22 @@ from edge.decisions.rows import Decision
 from edge.features import catalog
 from edge.features.business import class_key
 from edge.features.windows import DayRing
+from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.packs import Pack, PackPart, pack_id
 from edge.services import packs
 from edge.services.co_demand import Table
 from edge.services.packs import Advice, Effect, Life, Offers, Stage
 from edge.view_basis import Basis, Sources
+from edge.view_known import KnownView
 from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
+from edge.view_packs_found import PAIRS_LOOKED_AT, Found, from_extra, from_history, parts_of
+from edge.view_packs_types import Candidate, PackRow, PairRow, PartRow
 from edge.view_pricing import Range
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 WEEKS = 52
-PAIRS_LOOKED_AT = 400
-"""Surest pairs for which packs are worked out."""
 TRIPLES_LOOKED_AT = 50
 KEEP_MS = 10_000
 """How packs do is worked out anew after so long, and whenever a pack changes."""
@@ -57,170 +56,6 @@ CREATE_RULE = (
 )
 
 
-class PartRow(Struct, kw_only=True, gc=False):
-    """One class of a pack."""
-
-    sku: str
-    """Class or SKU."""
-    units: float
-    """Units of it in a pack."""
-    name: str
-    """Name."""
-    price_cents: float | None
-    """Price of one unit alone; null: not known."""
-
-
-class PackRow(Struct, kw_only=True):
-    """How one pack does."""
-
-    id: str
-    """Its id."""
-    name: str
-    """Name."""
-    sku: str
-    """SKU under which it is handed out."""
-    store: str
-    """Store."""
-    status: str
-    """``offered`` or ``dissolved``."""
-    parts: list[PartRow]
-    """What is in it."""
-    price_cents: int
-    """Price of the pack."""
-    separate_cents: float | None
-    """What its parts cost apart now; null: a price is not known."""
-    discount: float | None
-    """Share that the pack takes off; below 0: it is dearer than its parts."""
-    stage: str
-    """Of its life: launch, growth, steady, decline, idle, unknown."""
-    growth_per_week: float | None
-    """Share by which its units change a week, against the shop's; null: not known."""
-    growth_q: float | None
-    """Least share of false trends at which this would be one."""
-    units_28d: float
-    """Packs handed out in the last 28 closed days."""
-    units_before_28d: float
-    """In the 28 days before."""
-    units_total: float
-    """In the last 364 days."""
-    revenue_28d_cents: int
-    """Revenue of the last 28 closed days."""
-    utilisation: float | None
-    """Share of its units that were out over 28 days."""
-    share_of_parts: float | None
-    """Of the units of its scarcest part that went out in 28 days, the share within the pack."""
-    contribution_28d_cents: float | None
-    """Revenue less cost of the parts, of 28 days."""
-    effect_cents: Range
-    """What having the pack is worth over 28 days against not having it; null: not known."""
-    chance: float | None
-    """That it is worth something."""
-    advice: str
-    """``keep``, ``watch`` or ``dissolve``."""
-    reasons: list[str]
-    """Why, for people."""
-
-
-class Candidate(Struct, kw_only=True):
-    """A pack that could be."""
-
-    id: str
-    """Id that the pack would have."""
-    store: str
-    """Store."""
-    action: str
-    """``create``: likely a gain; ``consider``: they go together, what a pack would bring is not sure or
-    not known."""
-    parts: list[PartRow]
-    """What would be in it."""
-    documents: int
-    """Documents that held all of it in the time looked at: of three classes the most there can be."""
-    days: int
-    """Days looked at."""
-    lift: float
-    """Documents with both over those that popularity and sizes explain; of three: of the weakest pair."""
-    lift_low: float
-    """Lower end of its interval (80 %)."""
-    lift_high: float
-    """Upper end."""
-    confidence_ab: float
-    """Share of the documents with the first that hold the second."""
-    confidence_ba: float
-    """The other way round."""
-    q: float
-    """Least share of false discoveries at which this would be one."""
-    separate_cents: float | None
-    """What the parts cost apart; null: a price is not known."""
-    price_cents: float | None
-    """Price that would bring most; null: not known."""
-    discount: float | None
-    """The same as a share off."""
-    effect_cents: Range
-    """What the pack would be worth over 28 days; null: an elasticity is not known."""
-    chance: float | None
-    """That it is worth something."""
-    units_28d: float | None
-    """Packs expected to go out in 28 days."""
-    extra_units_28d: float | None
-    """Of them, those that would not have gone out together."""
-    source: str
-    """``history`` or ``model``: who found the pair."""
-    reasons: list[str]
-    """Why, for people."""
-
-
-class PairRow(Struct, kw_only=True, gc=False):
-    """Two classes that were tested for going out together."""
-
-    store: str
-    """Store."""
-    sku: str
-    """One class."""
-    other: str
-    """The other."""
-    documents: int
-    """Documents with both, at least."""
-    of_sku: int
-    """Documents with the one."""
-    of_other: int
-    """Documents with the other."""
-    support: float
-    """Share of the store's documents that hold both."""
-    confidence_ab: float
-    """Share of the documents with the one that hold the other."""
-    confidence_ba: float
-    """The other way round."""
-    lift: float
-    """Documents with both over those that popularity and sizes explain."""
-    lift_low: float
-    """Lower end of its interval (80 %)."""
-    lift_high: float
-    """Upper end."""
-    lift_plain: float
-    """The textbook's lift: against independence."""
-    p: float
-    """Probability of so many or more by chance."""
-    q: float
-    """Least share of false discoveries at which this would be one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Pairs that go together, the surest first."""
-
-    pairs: list[tuple[str, str]]
-    """Keys (store and SKU) of both classes."""
-    documents: list[int]
-    lift: list[tuple[float, float, float]]
-    """(lift, low, high)"""
-    confidence: list[tuple[float, float]]
-    q: list[float]
-    rarest: list[float]
-    """Documents with the rarer class; NaN: not known."""
-    days: float
-    source: str
-
-
 class PacksView:
     """Reads packs in the ledger, days in the state, and what was found to go together."""
 
@@ -230,7 +65,9 @@ class PacksView:
         self._columns = MarketColumns(sources)
         self._table: Table | None = None
         self._table_ms = 0
+        self._here = KnownView(sources)
         self._model: tuple[int, Found | None] = (0, None)
+        self._best: tuple[tuple[int, ...], Found | None] = ((), None)
         self._shop: tuple[int, Floats] = (-1, np.zeros(WEEKS))
         self._known: dict[tuple[Any, ...], tuple[int, list[PackRow]]] = {}
         self._could: dict[tuple[Any, ...], tuple[int, list[Candidate]]] = {}
@@ -302,22 +139,70 @@ class PacksView:
         return made
 
     def _found(self) -> Found | None:
-        """From the history where it was counted, else from the model."""
-        if (
-            self._table is not None
-            and self._table.days
-            and (self._table.judged.q <= packs.FDR).any()
-        ):
-            return _from_history(self._table)
-        return self._from_model()
+        """From the history where it was counted, else from the model: of classes that are known here."""
+        listed, ledger = self._listed(), self._sources.core.ledger
+        stamp = (
+            self._table_ms,
+            self._model[0],
+            len(self._state.cls.keys),
+            ledger.count(CatalogueClass),
+        )
+        if self._best[0] != stamp:
+            self._best = stamp, self._surest(listed)
+        return self._best[1]
 
-    def _from_model(self) -> Found | None:
+    def _surest(self, listed: Found | None) -> Found | None:
+        if self._table is not None and self._hits(packs.FDR):
+            return from_history(self._table)
+        found = listed.only(self._is_here) if listed is not None else None
+        return found if found is not None and found.pairs else None
+
+    def _hits(self, q_most: float) -> bool:
+        """Whether the history shows any pair with a q-value up to that."""
+        return self._table is not None and bool((self._table.judged.q <= q_most).any())
+
+    def _is_here(self, key: str) -> bool:
+        store, _, sku = key.partition("\x1f")
+        return self._here.knows_class(sku, store)
+
+    def why_no_pairs(self, q_most: float) -> tuple[tuple[bool, str], ...]:
+        """Reasons why the history shows no pair, for ``why_empty``."""
+        return (
+            (self._table is None, NOT_COUNTED),
+            (self.counted_days == 0, "No day on which documents were told has closed yet."),
+            (
+                not self._hits(q_most),
+                f"In {self.counted_days} days {self.tests} pairs of classes could have been seen in one"
+                f" document; none has a share of false discoveries of at most {q_most:g}.",
+            ),
+        )
+
+    def why_no_candidates(self) -> tuple[tuple[bool, str], ...]:
+        """Reasons why there is no pack that could be, for ``why_empty``."""
+        found, listed = self._found(), self._listed()
+        foreign = len(listed.pairs) if listed is not None else 0
+        model = f" The {foreign} pairs that the model in use lists are of classes that nobody knows here."
+        none = [
+            (holds and found is None, why + model * bool(foreign))
+            for holds, why in self.why_no_pairs(packs.FDR)
+        ]
+        offered = found is not None and not self._groups(found, None)
+        return (*none, (offered, "Everything that goes together is offered as a pack already."))
+
+    def why_no_packs(self) -> tuple[tuple[bool, str], ...]:
+        """Reasons why there is no pack to look at, for ``why_empty``."""
+        none = not self._sources.core.ledger.rows(Pack)
+        words = "No pack was offered yet: POST /api/predictive/packs/create-pack offers one."
+        return ((none, words),)
+
+    def _listed(self) -> Found | None:
+        """What the answering model lists, of whichever shop it is."""
         scorer = self._sources.scorer
         slot = scorer.slots.get("packs") if scorer is not None else None
         if slot is None or slot.active is None:
             return None
         if self._model[0] != slot.active.number:
-            self._model = slot.active.number, _from_extra(slot.active.manifest.extra)
+            self._model = slot.active.number, from_extra(slot.active.manifest.extra)
         return self._model[1]
 
     # -- packs that could be ---------------------------------------------------------------------------
@@ -365,12 +250,12 @@ class PacksView:
                    for x, y, z in triples]  # fmt: skip
         offered = {pack.id for pack in self._sources.core.ledger.rows(Pack).values()
                    if pack.status == "offered"}  # fmt: skip
-        return [g for g in groups if pack_id(*_parts(_keys(found, g))) not in offered]
+        return [g for g in groups if pack_id(*parts_of(found.keys(g))) not in offered]
 
     def _candidates(
         self, found: Found, groups: Sequence[tuple[int, ...]], saving_cents: float
     ) -> list[Candidate]:
-        keys = [_keys(found, group) for group in groups]
+        keys = [found.keys(group) for group in groups]
         parts = [[PackPart(key.partition("\x1f")[2]) for key in some] for some in keys]
         stores = [some[0].partition("\x1f")[0] for some in keys]
         seen = np.array([min(found.documents[i] for i in group) for group in groups], np.float64)
@@ -640,6 +525,12 @@ class PacksView:
 # -- rows of answers and proposals ---------------------------------------------------------------------
 
 
+NOT_COUNTED = (
+    "What goes together is counted once a day, a minute after the start at the earliest: not yet."
+    " POST /api/correlations/look counts now."
+)
+
+
 def _to_create(one: Candidate, period: str, basis: Basis) -> Propose:
     name = " + ".join(part.name or part.sku for part in one.parts)[:200]
     return Propose(
@@ -658,47 +549,6 @@ def _to_dissolve(row: PackRow, period: str) -> Propose:
         kind="pack_dissolve", target=row.id, store=row.store, period=period, confidence=sure,
         impact_cents=round(-worth), data={"name": row.name}, reasons=row.reasons, service="packs",
     )  # fmt: skip
-
-
-def _from_history(table: Table) -> Found:
-    hits = np.flatnonzero(table.judged.q <= packs.FDR)
-    order = hits[np.lexsort((-table.judged.lift_low[hits], table.judged.p[hits]))][:PAIRS_LOOKED_AT]
-    judged, keys = table.judged, table.keys
-    return Found(
-        [(keys[table.first[i]], keys[table.second[i]]) for i in order],
-        table.documents[order].tolist(),
-        [(round(float(judged.lift[i]), 4), round(float(judged.lift_low[i]), 4),
-          round(float(judged.lift_high[i]), 4)) for i in order],
-        [(round(float(judged.confidence_ab[i]), 4), round(float(judged.confidence_ba[i]), 4))
-         for i in order],
-        judged.q[order].tolist(),
-        np.minimum(table.of_first, table.of_second)[order].astype(np.float64).tolist(),
-        float(max(table.days, 1)), "history",
-    )  # fmt: skip
-
-
-def _from_extra(extra: dict[str, msgspec.Raw]) -> Found | None:
-    """Pairs that a packs model lists (``trainer/packs.py``); ``None``: it lists none that we can read."""
-    try:
-        keys = msgspec.json.decode(extra["classes"], type=list[str])
-        rows = msgspec.json.decode(extra["pairs"], type=list[list[float]])[:PAIRS_LOOKED_AT]
-        pairs = [(keys[int(row[0])], keys[int(row[1])]) for row in rows]
-        return Found(
-            pairs, [int(row[2]) for row in rows], [(row[6], row[7], row[8]) for row in rows],
-            [(row[4], row[5]) for row in rows], [row[9] for row in rows],
-            [row[2] / max(row[4], row[5], 1e-9) for row in rows], 364.0, "model",
-        )  # fmt: skip
-    except (KeyError, IndexError, msgspec.DecodeError):
-        return None
-
-
-def _keys(found: Found, group: Sequence[int]) -> list[str]:
-    """Keys of the classes of a candidate, in order."""
-    return sorted({key for i in group for key in found.pairs[i]})
-
-
-def _parts(keys: Sequence[str]) -> tuple[str, list[PackPart]]:
-    return keys[0].partition("\x1f")[0], [PackPart(key.partition("\x1f")[2]) for key in keys]
 
 
 def _why(found: Found, group: Sequence[int], effect: Effect, i: int, create: bool) -> list[str]:

@@ -215,7 +215,7 @@ async def _change(
     """Commands one after the other, then the count; each may be sent again without harm."""
     store = told.store or api.settings.shop.store
     ids, durable = [], False
-    for one in _commands(sku, store, told):
+    for one in _commands(sku, store, told, created):
         one.key = _part(call, str(one.__struct_config__.tag))
         asked = await obey(api, call, one)
         ids.append(asked.id)
@@ -237,8 +237,8 @@ async def _change(
     return Answer(body, status=status, headers={"Location": body.place} if status > 200 else {})
 
 
-def _commands(sku: str, store: str, told: StockFields) -> list[Command]:
-    """What the fields ask for: a row of the catalogue, terms."""
+def _commands(sku: str, store: str, told: StockFields, created: bool) -> list[Command]:
+    """What the fields ask for: a row of the catalogue (always of a class put in), terms."""
     listed = {
         name: getattr(told, name)
         for name in ("name", "category", "price_cents", "offered_for")
@@ -252,7 +252,7 @@ def _commands(sku: str, store: str, told: StockFields) -> list[Command]:
     made: list[Command] = []
     if terms:
         made.append(PutSupply(sku=sku, store=store, fields=terms, by=told.by))
-    if listed or not terms:
+    if created or listed or not terms:
         rows = [{"sku": sku, **listed}]
         made.append(PutCatalogue(kind="class", rows=rows, merge=True, by=told.by))
     return made

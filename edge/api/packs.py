@@ -3,16 +3,18 @@
 import asyncio
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.known import need_class
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.query import Text
 from edge.ledger.packs import CreatePack, DissolvePack, Pack, PackPart
-from edge.view_basis import Basis
-from edge.view_packs import Candidate, PackRow, PacksView, PairRow
+from edge.view_basis import Listed, why_empty
+from edge.view_packs import PacksView
+from edge.view_packs_types import Candidate, PackRow, PairRow
 
 AREA = "packs"
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -35,17 +37,13 @@ class PerformanceQuery(ListQuery):
     """Work saved by handing out one pack in the place of its parts, cents."""
 
 
-class PackPerformance(Struct, kw_only=True):
+class PackPerformance(Listed, kw_only=True):
     """How packs do."""
 
-    basis: Basis
-    """How fresh this is."""
     horizon_days: int
     """Days that effects are of."""
     packs: list[PackRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class CandidatesQuery(ListQuery):
@@ -59,11 +57,9 @@ class CandidatesQuery(ListQuery):
     """Work saved by handing out one pack in the place of its parts, cents."""
 
 
-class PackRecommendations(Struct, kw_only=True):
-    """Packs to make, and packs to take apart."""
+class PackRecommendations(Listed, kw_only=True):
+    """Packs to make, and packs to take apart; ``why_empty`` is of those to make."""
 
-    basis: Basis
-    """Who found what goes together."""
     horizon_days: int
     """Days that effects are of."""
     counted_ms: int
@@ -76,8 +72,6 @@ class PackRecommendations(Struct, kw_only=True):
     """Packs that could be, on this page."""
     dissolve: list[PackRow]
     """Packs that had better be taken apart: all of them."""
-    next_cursor: str | None
-    """``cursor`` of the next page of ``create``; null: this is the last."""
 
 
 class PairsQuery(ListQuery):
@@ -91,11 +85,9 @@ class PairsQuery(ListQuery):
     """Most share of false discoveries; 1: every pair that was tested and seen."""
 
 
-class CoDemand(Struct, kw_only=True):
+class CoDemand(Listed, kw_only=True):
     """What goes out together."""
 
-    basis: Basis
-    """How fresh this is."""
     counted_ms: int
     """When the history was last counted; 0: not yet."""
     counted_days: int
@@ -104,8 +96,6 @@ class CoDemand(Struct, kw_only=True):
     """Pairs of classes that could have been seen."""
     pairs: list[PairRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class NewPart(Body):
@@ -195,7 +185,7 @@ async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> PackPerfo
     page = PACKS.page(query, view.packs(*asked))
     return PackPerformance(
         basis=view.performance_basis(), horizon_days=28, packs=page.rows,
-        next_cursor=page.next_cursor,
+        why_empty=why_empty(page.rows, *view.why_no_packs()), next_cursor=page.next_cursor,
     )  # fmt: skip
 
 
@@ -213,6 +203,7 @@ async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRe
         basis=view.candidates_basis(), horizon_days=28, counted_ms=view.counted_ms,
         counted_days=view.counted_days, tests=view.tests, create=page.rows,
         dissolve=[row for row in rows if row.advice == "dissolve"], next_cursor=page.next_cursor,
+        why_empty="" if page.rows else why_empty(page.rows, *view.why_no_candidates()),
     )  # fmt: skip
 
 
@@ -225,14 +216,18 @@ def co_demand(api: Api, call: Call[PairsQuery, Path]) -> CoDemand:
     return CoDemand(
         basis=view.candidates_basis(), counted_ms=view.counted_ms, counted_days=view.counted_days,
         tests=view.tests, pairs=view.pairs(page), next_cursor=cursor,
+        why_empty=why_empty(page, *view.why_no_pairs(query.q_most)),
     )  # fmt: skip
 
 
 async def create(api: Api, call: Call[Query, Path]) -> Answer:
     """Offer a pack."""
     asked: NewPack = call.body
+    store = asked.store or api.settings.shop.store
+    for part in asked.parts:
+        need_class(api, part.sku, store)
     pack = Pack(
-        name=asked.name, sku=asked.sku, store=asked.store or api.settings.shop.store,
+        name=asked.name, sku=asked.sku, store=store,
         parts=[PackPart(part.sku, part.units) for part in asked.parts],
         price_cents=asked.price_cents, separate_cents=asked.separate_cents,
     )  # fmt: skip
@@ -269,7 +264,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "POST", f"{_BASE}/create-pack", "create_pack",
         "Offer a pack.",
         create, PackAnswer, area=AREA, body=NewPack,
-        problems=PROBLEMS, headers=KEY_HEADER, statuses=CREATED,
+        problems=(*PROBLEMS, "unknown-class"), headers=KEY_HEADER, statuses=CREATED,
     ),
     Endpoint(
         "DELETE", f"{_BASE}/dissolve-pack/{{pack_id}}", "dissolve_pack",

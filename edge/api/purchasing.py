@@ -9,11 +9,13 @@ from edge.api import purchasing_files
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.known import need_class
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.ledger.orders import CancelOrder, NewLine, OrderLine, PlaceOrder, PurchaseOrder
 from edge.ledger.suppliers import (
+    EVERY,
     DropSupplier,
     DropSupply,
     PutSupplier,
@@ -375,9 +377,12 @@ async def list_supply(api: Api, call: Call[SupplyQuery, Path]) -> SupplyRows:
 
 async def put_supply(api: Api, call: Call[OneStoreQuery, SupplyPath]) -> Answer:
     """Put the terms of a class."""
+    sku, store = call.path.sku, call.query.store or ""
+    if sku != EVERY:
+        need_class(api, sku, store)
     asked = PutSupply(
-        sku=call.path.sku,
-        store=call.query.store or "",
+        sku=sku,
+        store=store,
         fields=_given(call.body),
         by=call.body.by,
     )
@@ -428,8 +433,11 @@ async def get_order(api: Api, call: Call[OrderQuery, OrderPath]) -> OrderDetail:
 async def place_order(api: Api, call: Call[Query, Path]) -> Answer:
     """Place an order."""
     told: NewOrder = call.body
+    store = told.store or api.settings.shop.store
+    for line in told.lines:
+        need_class(api, line.sku, store)
     asked = PlaceOrder(
-        store=told.store or api.settings.shop.store,
+        store=store,
         lines=[
             NewLine(sku=line.sku, units=line.units, cost_cents=line.cost_cents)
             for line in told.lines
@@ -525,7 +533,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=SupplyFields,
         headers=KEY_HEADER,
         statuses=STATUSES,
-        problems=PROBLEMS,
+        problems=(*PROBLEMS, "unknown-class"),
     ),
     Endpoint(
         "DELETE",
@@ -564,7 +572,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=NewOrder,
         headers=KEY_HEADER,
         statuses=CREATED,
-        problems=PROBLEMS,
+        problems=(*PROBLEMS, "unknown-class"),
     ),
     Endpoint(
         "GET",

@@ -17,7 +17,8 @@ from edge.api.commands import KEY_HEADER, obey
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.problems import Problem
 from edge.api.upload import CSV_TYPE, JSON_TYPE, idempotency_key, pieces
-from edge.ledger.suppliers import COUNTED, PutPurchasing, Supplier, Supply
+from edge.ledger.suppliers import COUNTED, EVERY, PutPurchasing, Supplier, Supply
+from edge.view_known import KnownView
 
 Kind = Literal["supplier", "supply"]
 ROWS: dict[Kind, type[Struct]] = {"supplier": Supplier, "supply": Supply}
@@ -99,8 +100,11 @@ async def _put(
         rows=len(rows), put=0, changed=0, new=0, refused_count=0, refused=[], pending=0
     )
     key = idempotency_key(call.request)
+    strange = _strangers(api, rows) if kind == "supply" else set()
     for start in range(0, len(rows), CHUNK_ROWS):
-        part = rows[start : start + CHUNK_ROWS]
+        part = _known(rows[start : start + CHUNK_ROWS], start, strange, report)
+        if not part:
+            continue
         told = PutPurchasing(
             kind=kind, rows=part, by=call.query.by, key=f"{key}/{start}" if key else ""
         )
@@ -122,6 +126,27 @@ async def _put(
         report.changed += found["changed"]
         report.new += found["new"]
     return Answer(report, status=202 if report.pending else 200)
+
+
+def _strangers(api: Api, rows: list[dict[str, Any]]) -> set[str]:
+    """Classes of the rows that nobody knows."""
+    named = {sku for row in rows if isinstance(sku := row.get("sku"), str)}
+    return api.view_of(KnownView).strangers(named - {EVERY, ""})
+
+
+def _known(
+    rows: list[dict[str, Any]], start: int, strange: set[str], report: ImportReport
+) -> list[dict[str, Any]]:
+    """The rows without those of a class that nobody knows, which are refused one by one."""
+    for number, row in enumerate(rows, start + 1):
+        if row.get("sku") in strange:
+            report.refused_count += 1
+            if len(report.refused) < SHOWN_MAX:
+                words = (
+                    f"nothing is known about class {row['sku']!r}: put it into the catalogue first"
+                )
+                report.refused.append(ImportRefusal(number, words))
+    return [row for row in rows if row.get("sku") not in strange]
 
 
 def _endpoint(kind: Kind, path: str, name: str, what: str) -> Endpoint:

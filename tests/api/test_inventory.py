@@ -239,12 +239,21 @@ def test_suppliers_and_terms_come_out_of_files_and_go_into_them(tmp_path: Path) 
                 text = await got.text()
             again = await shop.ask("POST", f"{path}/import", data=text, headers=csv_type)
             assert (again["put"], again["changed"]) == (2, 0), text
-        bad = [{"sku": "NAIL", "pack_units": 6}, {"sku": "ROPE", "supplier": "nobody"}]
+        bad = [{"sku": "NAIL", "pack_units": 6}, {"sku": "CHAIR", "supplier": "nobody"}]
         report = await shop.ask("POST", "/api/supply/import", json=bad)
         assert (report["put"], report["refused_count"]) == (0, 2)
         assert "row 2: there is no supplier 'nobody'" in report["refused"][0]["detail"]
         rows = await shop.get("/api/supply", sku="NAIL")
         assert rows["supply"][0]["pack_units"] == 50  # all or none
+        slip = [{"sku": "NIAL", "pack_units": 6}, {"sku": "NAIL", "pack_units": 40}]
+        report = await shop.ask("POST", "/api/supply/import", json=slip)
+        assert (report["put"], report["refused_count"]) == (1, 1)
+        assert report["refused"] == [
+            {
+                "line": 1,
+                "detail": "nothing is known about class 'NIAL': put it into the catalogue first",
+            }
+        ]
         wrong = await shop.ask(
             "POST", "/api/supply/import", 400, data="sku,colour\nA,red\n", headers=csv_type
         )
@@ -269,6 +278,8 @@ def test_a_new_class_can_be_put_into_the_inventory(tmp_path: Path) -> None:
         assert (await shop.get("/api/catalogue/classes/ROPE"))["row"]["name"] == "Rope"
         await shop.ask("POST", "/api/inventory", 422, json={"sku": "ROPE", "colour": "red"})
         await shop.ask("PUT", "/api/inventory/NONE", 404, json={"quantity": 1})
+        await shop.ask("POST", "/api/inventory", 201, json={"sku": "GLUE", "service_level": 0.9})
+        await shop.ask("PUT", "/api/supply/GLUE", json={"pack_units": 6})  # it is known from now on
 
     with_shop(tmp_path, case, days=3)
 
@@ -279,6 +290,11 @@ def test_orders_raise_the_position_until_their_goods_come(tmp_path: Path) -> Non
         await shop.ask("PUT", "/api/supply/*", json={"supplier": "S1", "cost_cents": 120})
         before = await item(shop, "NAIL")
         order = {"lines": [{"sku": "NAIL", "units": 60}, {"sku": "ROPE", "units": 5}]}
+        wrong = await shop.ask("POST", "/api/purchase-orders", 404, json=order)
+        assert "'ROPE'" in wrong["detail"]
+        assert "/api/catalogue/classes/ROPE" in wrong["cure"]
+        await shop.ask("PUT", "/api/supply/ROPE", 404, json={"pack_units": 2})
+        await shop.ask("PUT", "/api/catalogue/classes/ROPE", json={"name": "Rope"})
         made = (await shop.ask("POST", "/api/purchase-orders", 201, json=order))["result"]
         assert (made["supplier"], made["value_cents"]) == ("S1", 65 * 120)
         after = await shop.get("/api/inventory/NAIL")

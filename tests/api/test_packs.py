@@ -64,6 +64,12 @@ def test_what_goes_together_is_what_counting_the_receipts_by_hand_finds(tmp_path
         async with calendar_shop(tmp_path) as (shop, clock):
             before = await shop.get(f"{BASE}/co-demand")
             assert (before["pairs"], before["counted_ms"]) == ([], 0)
+            assert "counted once a day" in before["why_empty"]
+            before = await shop.get(f"{BASE}/recommendations")
+            assert before["create"] == []
+            assert "counted once a day" in before["why_empty"]
+            none = await shop.get(f"{BASE}/performance-analysis")
+            assert "create-pack" in none["why_empty"]
             await lived(shop, clock, range(days), day_of)
             await settled(shop, clock, days)
             await insights(shop).round()
@@ -141,6 +147,10 @@ def test_a_pack_is_made_handed_out_judged_and_taken_apart(tmp_path: Path) -> Non
     async def main() -> None:
         async with calendar_shop(tmp_path) as (shop, clock):
             await lived(shop, clock, range(2), day_of)
+            slip = {**wish, "parts": [{"sku": "S1"}, {"sku": "S11"}]}
+            wrong = await shop.ask("POST", f"{BASE}/create-pack", 404, json=slip)
+            assert "'S11'" in wrong["detail"]
+            assert "/api/catalogue/classes/S11" in wrong["cure"]
             made = await shop.ask("POST", f"{BASE}/create-pack", 201, json=wish)
             id_ = made["result"]["id"]
             await shop.ask("POST", f"{BASE}/create-pack", 409, json=wish)
