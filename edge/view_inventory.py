@@ -27,7 +27,7 @@ from edge.services.counts import Floats
 from edge.services.inventory import MEDIUM, PRIORITIES, Plan, Terms, Worth
 from edge.services.lead_time import EVIDENCE, KNOTS, MODEL, SIMPLE, UNKNOWN, Curve
 from edge.services.stock_position import Position
-from edge.view_basis import Basis, Sources
+from edge.view_basis import Basis, Sources, why_empty
 from edge.view_inventory_types import (
     Recommendation,
     Recommendations,
@@ -70,6 +70,11 @@ STEPS = 6
 FORMULA = (
     "lead-time demand: models, else the class's own days, else mean and deviation of a day; "
     "reorder point: its quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
+)
+
+NO_CLASS = (
+    "Nothing was told of any class yet: POST /api/inventory puts one in, and so does its first sale,"
+    " rental, scan or count."
 )
 
 R = TypeVar("R", bound=Struct)
@@ -408,6 +413,16 @@ class InventoryView:
         rows = live_rows(self._state)
         return self._of_place(rows, store, category)
 
+    def why_none(self, words: str = "") -> tuple[tuple[bool, str], ...]:
+        """Reasons why a list of classes is empty, for ``why_empty``; ``words`` where some are known."""
+        return ((not len(live_rows(self._state)), NO_CLASS), (bool(words), words))
+
+    def none_of(self, rows: Ints, what: str) -> str:
+        """That none of ``rows`` is or does what the list is of; empty: there is no such class at all."""
+        unknown = int((self.columns.of["evidence"][rows] == UNKNOWN).sum())
+        more = f"; of {unknown} nothing is known of what is asked for, see why_unknown in /api/inventory"
+        return f"None of {len(rows)} classes {what}{more * bool(unknown)}." if len(rows) else ""
+
     def labels(self, rows: Ints) -> list[str]:
         """SKU and name of ``rows`` in lower case, for searching."""
         text = self._state.cls.text["name"]
@@ -589,6 +604,7 @@ class InventoryView:
     ) -> Generator[None, None, Recommendations]:
         """What to buy of ``rows`` first, the best ``limit`` told; in slices."""
         of = self.columns.of
+        none = self.none_of(rows, "is to be ordered now")
         rows = self.needed(rows)
         known = np.isfinite(of["roi"][rows])
         basis, unknown = self.basis(rows), int((~known).sum())
@@ -602,6 +618,14 @@ class InventoryView:
         else:
             units, cost, gain, cut = yield from self._within(rows, budget_cents)
         yield
+        told = self._recommended(rows, (units, cost, gain), limit)
+        pays = f"No order pays: of {unknown} the gain is not known, for want of a cost or a price."
+        small = f"The budget is too small for any of {len(rows)} orders."
+        why = (
+            *self.why_none(none * (not unknown and not len(rows))),
+            (not len(rows), pays),
+            (True, small),
+        )
         return Recommendations(
             basis=basis,
             budget_cents=budget_cents,
@@ -611,7 +635,8 @@ class InventoryView:
             orders=int((units > 0).sum()),
             left_out=int(cut.sum()),
             not_weighed=unknown,
-            recommendations=self._recommended(rows, (units, cost, gain), limit),
+            recommendations=told,
+            why_empty=why_empty(told, *why),
         )
 
     def _within(

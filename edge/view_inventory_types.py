@@ -290,3 +290,5 @@ class Recommendations(Struct, kw_only=True):
     """Orders whose gain is not known, for want of a cost or a price."""
     recommendations: list[Recommendation]
     """The best return first."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""

@@ -13,7 +13,7 @@ from edge.api.problems import Problem
 from edge.api.query import Limit, Text
 from edge.api.stock_plans import Cents, StockPath, planned, row_of
 from edge.services.inventory import MEDIUM
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_inventory import SORTS, InventoryView
 from edge.view_inventory_one import buy_once as bought_once
 from edge.view_inventory_one import detail
@@ -50,32 +50,24 @@ class StockQuery(ListQuery):
     """Only with this text in SKU or name; upper and lower case do not matter."""
 
 
-class StockRows(Struct):
+class StockRows(Listed, kw_only=True):
     """A page of classes."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     total: int
     """Classes that pass the filters, on all pages."""
     items: list[StockRow]
     """The rows."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
-class Suggestions(Struct):
+class Suggestions(Listed, kw_only=True):
     """What to order."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     total: int
     """Suggestions on all pages."""
     suggestions: list[StockRow]
     """The most urgent first."""
     suppliers: list[SupplierTotal]
     """All of them together, supplier by supplier."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class Alert(Struct, kw_only=True):
@@ -93,17 +85,13 @@ class Alert(Struct, kw_only=True):
     """How it stands."""
 
 
-class Alerts(Struct):
+class Alerts(Listed, kw_only=True):
     """What should be ordered now."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     counts: dict[str, int]
     """Level -> alerts, on all pages."""
     alerts: list[Alert]
     """The most urgent first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class StoreQuery(Query):
@@ -181,40 +169,66 @@ def _page(
 async def list_stock(api: Api, call: Call[StockQuery, Path]) -> StockRows:
     """Every class and how it stands."""
     view = await planned(api)
-    return _stock_rows(view, call.query, STOCK, _filtered(view, call.query))
+    return _stock_rows(view, call.query, STOCK, _filtered(view, call.query), "")
 
 
 async def low_stock(api: Api, call: Call[StockQuery, Path]) -> StockRows:
     """Classes at or below their reorder point."""
     view = await planned(api)
-    return _stock_rows(view, call.query, LOW, view.low(_filtered(view, call.query)))
+    rows = _filtered(view, call.query)
+    none = view.none_of(rows, "stands at or below its reorder point")
+    return _stock_rows(view, call.query, LOW, view.low(rows), none)
 
 
 def _stock_rows(
-    view: InventoryView, query: StockQuery, listing: Listing[StockRow], rows: Ints
+    view: InventoryView, query: StockQuery, listing: Listing[StockRow], rows: Ints, none: str
 ) -> StockRows:
     shown, following = _page(view, query, listing, rows)
-    return StockRows(view.basis(), len(rows), view.told(shown), following)
+    return StockRows(
+        basis=view.basis(),
+        total=len(rows),
+        items=view.told(shown),
+        why_empty=why_empty(shown, *view.why_none(none)),
+        next_cursor=following,
+    )
 
 
 async def reorder_suggestions(api: Api, call: Call[StockQuery, Path]) -> Suggestions:
     """What to order, and how much."""
     view = await planned(api)
-    rows = view.needed(_filtered(view, call.query))
+    every = _filtered(view, call.query)
+    rows = view.needed(every)
     shown, following = _page(view, call.query, TO_ORDER, rows)
-    return Suggestions(view.basis(), len(rows), view.told(shown), view.by_supplier(rows), following)
+    return Suggestions(
+        basis=view.basis(),
+        total=len(rows),
+        suggestions=view.told(shown),
+        suppliers=view.by_supplier(rows),
+        why_empty=why_empty(shown, *view.why_none(view.none_of(every, TO_BE_ORDERED))),
+        next_cursor=following,
+    )
+
+
+TO_BE_ORDERED = "is to be ordered now"
 
 
 async def restock_alerts(api: Api, call: Call[StockQuery, Path]) -> Alerts:
     """What should be ordered now, by level."""
     view = await planned(api)
-    rows = view.needed(_filtered(view, call.query))
+    every = _filtered(view, call.query)
+    rows = view.needed(every)
     level = view.columns.of["priority"][rows]
     counts: dict[str, int] = {
         LEVELS[p]: int((level == p).sum()) for p in range(len(LEVELS) - 1, MEDIUM - 1, -1)
     }
     shown, following = _page(view, call.query, ALERTS, rows)
-    return Alerts(view.basis(), counts, [_alert(view, row) for row in view.told(shown)], following)
+    return Alerts(
+        basis=view.basis(),
+        counts=counts,
+        alerts=[_alert(view, row) for row in view.told(shown)],
+        why_empty=why_empty(shown, *view.why_none(view.none_of(every, TO_BE_ORDERED))),
+        next_cursor=following,
+    )
 
 
 def _alert(view: InventoryView, row: StockRow) -> Alert:

@@ -24,7 +24,7 @@ from edge.ledger.suppliers import (
     Supply,
     seen_variance,
 )
-from edge.view_basis import Basis
+from edge.view_basis import Basis, Listed, why_empty
 from edge.view_inventory import InventoryView
 
 Name = Annotated[str, Meta(max_length=255)]
@@ -52,15 +52,11 @@ class SupplierRow(Supplier, frozen=True, kw_only=True):
     """Terms that name it."""
 
 
-class Suppliers(Struct):
+class Suppliers(Listed, kw_only=True):
     """A page of suppliers."""
 
-    basis: Basis
-    """How fresh this is."""
     suppliers: list[SupplierRow]
     """The rows."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class SupplierPath(Path):
@@ -106,15 +102,11 @@ class SupplyQuery(ListQuery):
     """Only of this supplier."""
 
 
-class SupplyRows(Struct):
+class SupplyRows(Listed, kw_only=True):
     """A page of terms."""
 
-    basis: Basis
-    """How fresh this is."""
     supply: list[Supply]
     """The rows."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class SupplyPath(Path):
@@ -170,15 +162,11 @@ class OrdersQuery(ListQuery):
     """Only for this store."""
 
 
-class Orders(Struct):
+class Orders(Listed, kw_only=True):
     """A page of purchase orders."""
 
-    basis: Basis
-    """How fresh this is."""
     orders: list[PurchaseOrder]
     """The newest first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class OrderPath(Path):
@@ -327,9 +315,17 @@ def _view(api: Api) -> InventoryView:
 async def list_suppliers(api: Api, call: Call[SuppliersQuery, Path]) -> Suppliers:
     """Every supplier."""
     view = _view(api)
-    page = await SUPPLIERS.page_of_many(call.query, view.rows_of(Supplier))
-    rows = [_supplier_row(view, row) for row in page.rows]
-    return Suppliers(view.counted(), rows, page.next_cursor)
+    known = view.rows_of(Supplier)
+    page = await SUPPLIERS.page_of_many(call.query, known)
+    return Suppliers(
+        basis=view.counted(),
+        suppliers=[_supplier_row(view, row) for row in page.rows],
+        why_empty=why_empty(page.rows, (not known, NO_SUPPLIER)),
+        next_cursor=page.next_cursor,
+    )
+
+
+NO_SUPPLIER = "No supplier is known: PUT /api/suppliers/{supplier} or POST /api/suppliers/import."
 
 
 def _supplier_row(view: InventoryView, row: Supplier) -> SupplierRow:
@@ -371,8 +367,20 @@ def _given(body: Any) -> dict[str, Any]:
 async def list_supply(api: Api, call: Call[SupplyQuery, Path]) -> SupplyRows:
     """Terms of classes."""
     view = _view(api)
-    page = await SUPPLY.page_of_many(call.query, view.rows_of(Supply))
-    return SupplyRows(view.counted(), page.rows, page.next_cursor)
+    known = view.rows_of(Supply)
+    page = await SUPPLY.page_of_many(call.query, known)
+    return SupplyRows(
+        basis=view.counted(),
+        supply=page.rows,
+        why_empty=why_empty(page.rows, (not known, NO_TERMS)),
+        next_cursor=page.next_cursor,
+    )
+
+
+NO_TERMS = (
+    "No terms of any class were put: those of [inventory] in the configuration hold. PUT"
+    " /api/supply/{sku} puts some, those of * for every class."
+)
 
 
 async def put_supply(api: Api, call: Call[OneStoreQuery, SupplyPath]) -> Answer:
@@ -401,7 +409,14 @@ async def list_orders(api: Api, call: Call[OrdersQuery, Path]) -> Orders:
     if query.state not in ("open", "ordered", "partial"):
         rows = await api.tables.ledger_rows(PurchaseOrder, order="-ordered_ms", limit=ENDED_MOST)
     page = await ORDERS.page_of_many(query, rows)
-    return Orders(view.counted(), page.rows, page.next_cursor)
+    looked = "open" if query.state in ("open", "ordered", "partial") else "here"
+    none = f"No purchase order is {looked}: POST /api/purchase-orders or an approved restock places one."
+    return Orders(
+        basis=view.counted(),
+        orders=page.rows,
+        why_empty=why_empty(page.rows, (not rows, none)),
+        next_cursor=page.next_cursor,
+    )
 
 
 async def get_order(api: Api, call: Call[OrderQuery, OrderPath]) -> OrderDetail:

@@ -15,7 +15,7 @@ from edge.api.query import Limit, Text
 from edge.api.stock_plans import planned, walked
 from edge.services import stock_performance
 from edge.view_availability import Availability, AvailabilityView
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_inventory import InventoryView
 from edge.view_inventory_types import StockRow
 from edge.view_stock_history import PerformanceRow, PerformanceTotal, RepairDemand, StockHistoryView
@@ -59,17 +59,13 @@ class VelocityRow(Struct, kw_only=True, gc=False):
     """What it is known from: simple, history or model; unknown."""
 
 
-class Velocity(Struct):
+class Velocity(Listed, kw_only=True):
     """How fast classes move."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     matrix: dict[str, int]
     """``AX``, ``AY`` … -> classes of all that pass the filters."""
     classes: list[VelocityRow]
     """The rows, the largest revenue first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class SlowQuery(ListQuery):
@@ -112,11 +108,9 @@ class SlowRow(Struct, kw_only=True, gc=False):
     """What to do, in words."""
 
 
-class SlowMovers(Struct):
+class SlowMovers(Listed, kw_only=True):
     """What hardly moves."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     total: int
     """Classes on all pages."""
     tied_cents: int
@@ -125,8 +119,6 @@ class SlowMovers(Struct):
     """What keeping that costs a year."""
     items: list[SlowRow]
     """The most money first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class FleetQuery(ListQuery):
@@ -176,19 +168,15 @@ class FleetRow(Struct, kw_only=True, gc=False):
     """Why nothing is known of what is asked for, and from when on it is; empty: it is known."""
 
 
-class Fleet(Struct):
+class Fleet(Listed, kw_only=True):
     """Fleets of rental classes."""
 
-    basis: Basis
-    """How fresh this is, and who spoke."""
     total: int
     """Rental classes on all pages."""
     model: str
     """The model, in words."""
     classes: list[FleetRow]
     """The largest gap first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class PerformanceQuery(ListQuery):
@@ -202,19 +190,15 @@ class PerformanceQuery(ListQuery):
     """Only of this category; upper and lower case do not matter."""
 
 
-class PerformanceRows(Struct):
+class PerformanceRows(Listed, kw_only=True):
     """How stock has done."""
 
-    basis: Basis
-    """How fresh this is."""
     days: int
     """Days that were asked for."""
     total: PerformanceTotal
     """All classes that pass the filters together."""
     classes: list[PerformanceRow]
     """Class by class."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class AvailabilityQuery(Query):
@@ -292,14 +276,26 @@ async def velocity(api: Api, call: Call[VelocityQuery, Path]) -> Velocity:
         )
         for row, cents in zip(view.told(shown), revenue, strict=True)
     ]
-    return Velocity(view.basis(), matrix, made, following)
+    return Velocity(
+        basis=view.basis(),
+        matrix=matrix,
+        classes=made,
+        why_empty=why_empty(shown, *view.why_none()),
+        next_cursor=following,
+    )
 
 
 async def slow_movers(api: Api, call: Call[SlowQuery, Path]) -> SlowMovers:
     """Stock that hardly moves, and the money in it."""
     view, query = await planned(api), call.query
     rows, of = view.rows(store=query.store), view.columns.of
-    rows = rows[(of["rental"][rows] != 1) & np.isfinite(of["rate"][rows])]
+    sales = rows[of["rental"][rows] != 1]
+    none = view.none_of(
+        sales,
+        f"that are sold has stock for more than {query.keep_days:g} days that did not move for"
+        f" {query.idle_days:g}",
+    )
+    rows = sales[np.isfinite(of["rate"][sales])]
     on_hand, idle = view.on_hand(rows), view.idle_days(rows)
     found = stock_performance.slow_movers(
         on_hand, of["rate"][rows], idle, of["cost"][rows], of["holding_rate"][rows],
@@ -340,13 +336,20 @@ async def slow_movers(api: Api, call: Call[SlowQuery, Path]) -> SlowMovers:
             )
         )
     return SlowMovers(
-        view.basis(),
-        len(rows),
-        round(float(np.nansum(columns["tied_cents"]))),
-        round(float(np.nansum(holding))),
-        made,
-        following,
+        basis=view.basis(),
+        total=len(rows),
+        tied_cents=round(float(np.nansum(columns["tied_cents"]))),
+        holding_cents_a_year=round(float(np.nansum(holding))),
+        items=made,
+        why_empty=why_empty(made, *view.why_none(none or NOTHING_SOLD)),
+        next_cursor=following,
     )
+
+
+NOTHING_SOLD = "No class is sold: all that are known are rentals."
+NOTHING_RENTED = (
+    "No class is rented: none was ever rented out, and none stands in the catalogue as for rental."
+)
 
 
 FLEET_MODEL = (
@@ -359,6 +362,7 @@ async def fleets(api: Api, call: Call[FleetQuery, Path]) -> Fleet:
     """Rental classes and the fleets they need."""
     view, query = await planned(api), call.query
     rows, of = view.rows(store=query.store, category=query.category), view.columns.of
+    none = NOTHING_RENTED if not (of["rental"][view.rows()] == 1).any() else ""
     rows = rows[of["rental"][rows] == 1]
     unknown = np.isnan(of["rate"][rows])
     target = np.where(unknown, of["reorder_point"][rows], np.nan_to_num(of["reorder_point"][rows]))
@@ -367,7 +371,14 @@ async def fleets(api: Api, call: Call[FleetQuery, Path]) -> Fleet:
     sort, falling = FLEETS.arrangement(query)
     shown, following = arranged(query, FLEETS.name, rows, columns[sort], falling)
     made = [_fleet_row(view, row) for row in view.told(shown)]
-    return Fleet(view.basis(), len(rows), FLEET_MODEL, made, following)
+    return Fleet(
+        basis=view.basis(),
+        total=len(rows),
+        model=FLEET_MODEL,
+        classes=made,
+        why_empty=why_empty(made, *view.why_none(none)),
+        next_cursor=following,
+    )
 
 
 def _fleet_row(view: InventoryView, row: StockRow) -> FleetRow:
@@ -411,7 +422,12 @@ async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> Performan
     values = getattr(found, column)[at]
     shown, following = arranged(query, DONE.name, at, values, falling)
     return PerformanceRows(
-        view.basis(), query.days, view.total(at, found), view.rows(shown, rows, found), following
+        basis=view.basis(),
+        days=query.days,
+        total=view.total(at, found),
+        classes=view.rows(shown, rows, found),
+        why_empty=why_empty(shown, *inventory.why_none()),
+        next_cursor=following,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
@@ -12,7 +12,7 @@ from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.state import identity_of
 from edge.ledger.stock_take import ITEMS_MAX, BeginStockTake, EndStockTake, StockTake, StockTakeItem
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_stock_takes import StockTakesView, TakeDetail, TakeItem, TakeRow, closed_row
 
 Name = Annotated[str, Meta(max_length=255)]
@@ -29,15 +29,11 @@ class TakesQuery(ListQuery):
     """Only of this store."""
 
 
-class Takes(Struct):
+class Takes(Listed, kw_only=True):
     """A page of stock-takes."""
 
-    basis: Basis
-    """How fresh this is."""
     takes: list[TakeRow]
     """The newest first."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class TakePath(Path):
@@ -100,7 +96,13 @@ async def list_takes(api: Api, call: Call[TakesQuery, Path]) -> Takes:
     known = {row.id for row in rows}
     rows += [closed_row(take) for take in ended if take.id not in known]
     page = TAKES.page(call.query, rows)
-    return Takes(view.basis(), page.rows, page.next_cursor)
+    none = "No stock-take was begun yet: POST /api/stock-takes begins one."
+    return Takes(
+        basis=view.basis(),
+        takes=page.rows,
+        why_empty=why_empty(page.rows, (not rows, none)),
+        next_cursor=page.next_cursor,
+    )
 
 
 async def get_take(api: Api, call: Call[Query, TakePath]) -> TakeDetail:

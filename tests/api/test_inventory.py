@@ -12,7 +12,7 @@ import pytest
 
 from edge.config import DecisionSettings, Zone
 from edge.services import counts, fleet, lead_time
-from tests.api.shop import DAY_MS, Shop
+from tests.api.shop import DAY_MS, Shop, daemon
 from tests.api.weeks import MONDAY_MS, Calendar, calendar_shop, line, lived
 
 DAYS = 42
@@ -587,3 +587,50 @@ def test_a_stock_take_of_a_zone_finds_what_its_readers_see(tmp_path: Path) -> No
         assert (await shop.get("/api/stock-takes", state="closed"))["takes"][0]["id"] == take["id"]
 
     with_shop(tmp_path, case, days=1, zones=[hall])
+
+
+def test_empty_lists_say_why_they_are(tmp_path: Path) -> None:
+    of_classes = (
+        "",
+        "/low-stock",
+        "/reorder-suggestions",
+        "/velocity",
+        "/slow-movers",
+        "/fleet",
+        "/performance",
+    )
+    told = {f"/api/inventory{path}": "POST /api/inventory" for path in of_classes} | {
+        "/api/predictive/inventory/restock-alerts": "POST /api/inventory",
+        "/api/predictive/inventory/optimization-recommendations": "POST /api/inventory",
+        "/api/suppliers": "PUT /api/suppliers",
+        "/api/supply": "PUT /api/supply",
+        "/api/purchase-orders": "POST /api/purchase-orders",
+        "/api/stock-takes": "POST /api/stock-takes",
+    }
+
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            for path, cure in told.items():
+                assert cure in (await shop.get(path))["why_empty"], path
+            await shop.ask(
+                "POST",
+                "/api/inventory",
+                201,
+                json={"sku": "NEW", "quantity": 4, "offered_for": "sale"},
+            )
+            for path, words in {
+                "/api/inventory/low-stock": "None of 1 classes stands at or below its reorder point; of 1 nothing is known",
+                "/api/inventory/reorder-suggestions": "None of 1 classes is to be ordered now; of 1",
+                "/api/inventory/slow-movers": "None of 1 classes that are sold has stock for more than 182 days",
+                "/api/inventory/fleet": "No class is rented",
+                "/api/predictive/inventory/restock-alerts": "of 1 nothing is known of what is asked for",
+                "/api/predictive/inventory/optimization-recommendations": "None of 1 classes is to be ordered",
+            }.items():
+                assert words in (await shop.get(path))["why_empty"], path
+            assert (
+                "No row passes" in (await shop.get("/api/inventory", search="nothing"))["why_empty"]
+            )
+            found = await shop.get("/api/inventory")
+            assert (found["total"], found["why_empty"]) == (1, "")
+
+    asyncio.run(main())
