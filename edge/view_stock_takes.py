@@ -11,13 +11,22 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.features.words import GROUP_OF_STATUS
-from edge.ledger.stock_take import SeenItem, StockTake, judged
+from edge.ledger.stock_take import UNKNOWN, SeenItem, StockTake, judged
 from edge.view_basis import Basis, Sources
 
 Ints = NDArray[np.int64]
 
 ELSEWHERE = frozenset({"on_rent", "sold"})
 """Groups of statuses whose items are not expected in the shop."""
+
+
+LOOKED_AT_MS = 60_000
+"""So long readers of a zone must have seen its items before it is said what should be there."""
+WHY_UNKNOWN = (
+    "Nothing was known of the zone when it began: its readers must have seen items there for a minute."
+    " What is found counts as found, nothing as missing or unexpected; begin another afterwards to"
+    " learn what is missing."
+)
 
 
 class TakeRow(Struct, kw_only=True):
@@ -37,14 +46,16 @@ class TakeRow(Struct, kw_only=True):
     """When it began."""
     ended_ms: int
     """When it ended; 0: it is open."""
-    expected: int
-    """Items that should be there."""
+    expected: int | None
+    """Items that should be there; null: nothing was known of the place, see ``why_unknown``."""
     found: int
-    """Of these, those found so far."""
-    missing: int
-    """Of these, those not found so far."""
-    unexpected: int
-    """Items found that should be elsewhere, or are not known."""
+    """Of these, those found so far; of a place of which nothing was known all that were found."""
+    missing: int | None
+    """Of these, those not found so far; null as above."""
+    unexpected: int | None
+    """Items found that should be elsewhere, or are not known; null as above."""
+    why_unknown: str
+    """Why nothing is known of what should be there, and what is needed; empty: it is known."""
     started_by: str
     """Who began it."""
     note: str
@@ -93,6 +104,23 @@ class StockTakesView:
         keys = self._state.zone.keys if zone else self._state.tables["bin"].keys
         return keys.get(zone or bin_) >= 0
 
+    def knows_place(self, zone: str, now_ms: int) -> bool:
+        """Whether a zone has been looked at for long enough by now to say what should be there.
+
+        A bin is known by what was put into it. In a zone, what was read moments ago for the first
+        time may be the first of many.
+        """
+        if not zone:
+            return True
+        col = self._state.item.col
+        of = self._state.zone.keys.get(zone)
+        items = np.asarray(self._state.item.keys.live(), np.int64)
+        there = items[(col["zone_row"][items] == of) | (col["sight_zone_row"][items] == of)]
+        if not len(there):
+            return bool(self._state.zone.col["last_read_ms"][of] > 0)
+        first_ms = int(col["first_seen_ms"][there].min())
+        return now_ms - first_ms >= LOOKED_AT_MS
+
     def expected(self, store: str, zone: str, bin_: str) -> list[str]:
         """Items that should be in a place: last seen there (or kept there), not rented, sold or gone."""
         items = self._in_shop(store)
@@ -118,7 +146,7 @@ class StockTakesView:
         take = self._sources.core.ledger.get(StockTake, id_)
         if take is None:
             return None
-        items = judged(take.epcs, self.found(take), self.missing(take))
+        items = judged(take, self.found(take), self.missing(take))
         counts = [outcome for outcome, _ in items.values()]
         row = self._row(
             take, counts.count("found"), counts.count("missing"), counts.count("unexpected")
@@ -200,21 +228,25 @@ class StockTakesView:
         return self._state.zone.keys.key(zone) if zone >= 0 else ""
 
     def _in_shop(self, store: str) -> Ints:
+        """Items of a store that should be in it; one whose store nobody told is where it was seen."""
         col, state = self._state.item.col, self._state
         items = np.asarray(state.item.keys.live(), np.int64)
         of = state.store.keys.get(store)
-        items = items[(col["store_row"][items] == of) & (of >= 0)]
+        items = items[((col["store_row"][items] == of) & (of >= 0)) | (col["store_row"][items] < 0)]
         items = items[(col["retired"][items] == 0) & (col["muted"][items] == 0)]
         gone = [r for k, r in state.status.keys.items() if GROUP_OF_STATUS.get(k) in ELSEWHERE]
         return np.asarray(items[~np.isin(col["status_row"][items], gone)], np.int64)
 
     def _counts(self, take: StockTake) -> tuple[int, int, int]:
         seen = {item.epc for item in self.found(take)}
+        if take.expected == UNKNOWN:
+            return len(seen), 0, 0
         should = set(take.epcs)
         return len(seen & should), len(should - seen), len(seen - should)
 
     @staticmethod
     def _row(take: StockTake, found: int, missing: int, unexpected: int) -> TakeRow:
+        known = take.expected != UNKNOWN
         return TakeRow(
             id=take.id,
             store=take.store,
@@ -223,10 +255,11 @@ class StockTakesView:
             state=take.state,
             started_ms=take.started_ms,
             ended_ms=take.ended_ms,
-            expected=take.expected,
+            expected=take.expected if known else None,
             found=found,
-            missing=missing,
-            unexpected=unexpected,
+            missing=missing if known else None,
+            unexpected=unexpected if known else None,
+            why_unknown="" if known else WHY_UNKNOWN,
             started_by=take.started_by,
             note=take.note,
         )

@@ -1,16 +1,26 @@
 """Stock-takes through the API: begin, look, end. What is expected and found is the view's word."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from edge.api.body import Body
-from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
+from edge.api.commands import (
+    CREATED,
+    KEY_HEADER,
+    PROBLEMS,
+    STATUSES,
+    CommandAnswer,
+    answer,
+    obey,
+    result_of,
+)
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.state import identity_of
+from edge.commands import Command
 from edge.ledger.stock_take import ITEMS_MAX, BeginStockTake, EndStockTake, StockTake, StockTakeItem
 from edge.view_basis import Listed, why_empty
 from edge.view_stock_takes import StockTakesView, TakeDetail, TakeItem, TakeRow, closed_row
@@ -74,7 +84,7 @@ class TakeEnd(Body):
 class TakeAnswer(CommandAnswer, kw_only=True):
     """What became of it."""
 
-    result: StockTake | None = None
+    result: TakeRow | None = None
     """The stock-take as it is now; null while it is not decided."""
 
 
@@ -143,10 +153,19 @@ async def begin_take(api: Api, call: Call[Query, Path]) -> Answer:
         zone=told.zone,
         bin=told.bin,
         epcs=view.expected(store, told.zone, told.bin),
+        known=view.knows_place(told.zone, api.clock.now_ms()),
         note=told.note,
         by=told.by,
     )
-    return await command(api, call, asked, created=True)
+    return await _told(api, call, asked, created=True)
+
+
+async def _told(api: Api, call: Call[Any, Any], told: Command, *, created: bool = False) -> Answer:
+    """Post a command; its outcome as a row for people."""
+    asked = await obey(api, call, told)
+    if asked.state != "done":
+        return answer(api, asked)
+    return answer(api, asked, created=created, result=closed_row(result_of(asked, StockTake)))
 
 
 async def end_take(api: Api, call: Call[Query, TakePath]) -> Answer:
@@ -165,7 +184,7 @@ async def end_take(api: Api, call: Call[Query, TakePath]) -> Answer:
         note=told.note,
         by=told.by,
     )
-    return await command(api, call, asked)
+    return await _told(api, call, asked)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

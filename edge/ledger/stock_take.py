@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from edge.commands import Command, Done, Outcome, Refused, Told
 from edge.ledger.ledger import Deed, Ledger, Table
 
+UNKNOWN = -1
+"""Items expected in a place of which nothing is known."""
 ITEMS_MAX = 5_000
 """Items of one stock-take; a larger place is taken zone by zone, or bin by bin."""
 
@@ -35,9 +37,9 @@ class StockTake(Struct, frozen=True, kw_only=True):
     ended_ms: int = 0
     """When it ended; 0: it is open."""
     expected: int
-    """Items that should be there."""
+    """Items that should be there; -1: nothing was known of the place when it began."""
     found: int = 0
-    """Of these, those that were found."""
+    """Of these, those that were found; of an unknown place all that were."""
     missing: int = 0
     """Of these, those that were not."""
     unexpected: int = 0
@@ -100,6 +102,8 @@ class BeginStockTake(Command, tag="begin_stock_take", kw_only=True):
     """Bin or rack."""
     epcs: list[str]
     """What should be there."""
+    known: bool = True
+    """Whether anything is known of the place; if not, whatever is found counts as found."""
     note: str = ""
     """Free words."""
 
@@ -131,14 +135,15 @@ def begin(ledger: Ledger, command: BeginStockTake, told: Told) -> Outcome:
         if (other.store, other.zone, other.bin) == (command.store, command.zone, command.bin):
             return Refused("conflict", f"{other.id!r} of this place is still open: end it first")
     parts = (str(told.ordinal), command.store, command.zone, command.bin)
+    epcs = sorted(set(command.epcs)) if command.known else []
     row = StockTake(
         id="st-" + hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16],
         store=command.store,
         zone=command.zone,
         bin=command.bin,
         started_ms=told.at_ms,
-        expected=len(set(command.epcs)),
-        epcs=sorted(set(command.epcs)),
+        expected=len(epcs) if command.known else UNKNOWN,
+        epcs=epcs,
         started_by=command.by,
         note=command.note,
     )
@@ -161,7 +166,7 @@ def end(ledger: Ledger, command: EndStockTake, told: Told) -> Outcome:
         ended = replace(row, state="cancelled", ended_ms=told.at_ms, epcs=[], note=note)
         ledger.put(ended)
         return Done(ended)
-    items = judged(row.epcs, command.found, command.missing)
+    items = judged(row, command.found, command.missing)
     for epc, (outcome, item) in items.items():
         ledger.put(
             StockTakeItem(
@@ -183,14 +188,17 @@ def end(ledger: Ledger, command: EndStockTake, told: Told) -> Outcome:
     return Done(ended)
 
 
-def judged(
-    expected: list[str], found: list[SeenItem], missing: list[SeenItem]
-) -> dict[str, tuple[Literal["found", "missing", "unexpected"], SeenItem]]:
+Outcomes = dict[str, tuple[Literal["found", "missing", "unexpected"], SeenItem]]
+
+
+def judged(take: StockTake, found: list[SeenItem], missing: list[SeenItem]) -> Outcomes:
     """Item -> what became of it; an item found twice counts once."""
-    should, seen = set(expected), {item.epc: item for item in found}
-    known = {item.epc: item for item in missing}
-    made: dict[str, tuple[Literal["found", "missing", "unexpected"], SeenItem]] = {}
-    for epc in expected:
+    seen = {item.epc: item for item in found}
+    if take.expected == UNKNOWN:
+        return {epc: ("found", replace(item, elsewhere="")) for epc, item in seen.items()}
+    should, known = set(take.epcs), {item.epc: item for item in missing}
+    made: Outcomes = {}
+    for epc in take.epcs:
         if epc in seen:
             made[epc] = "found", seen[epc]
         else:

@@ -589,6 +589,45 @@ def test_a_stock_take_of_a_zone_finds_what_its_readers_see(tmp_path: Path) -> No
     with_shop(tmp_path, case, days=1, zones=[hall])
 
 
+def test_of_a_zone_nobody_saw_into_yet_nothing_is_missing_or_unexpected(tmp_path: Path) -> None:
+    hall = Zone(name="hall", readers=["R1"])
+
+    async def main() -> None:
+        async with calendar_shop(tmp_path, zones=[hall]) as (shop, clock):
+            clock.set(MONDAY_MS)
+
+            async def reads(*epcs: str) -> None:
+                told = {"type": "tag_read", "source": "R1", "rssi_dbm": -50.0}
+                await shop.events(*({**told, "epc": epc} for epc in epcs))
+                clock.set(clock.now_ms() + 20_000)
+
+            async def begins() -> dict[str, Any]:
+                return (await shop.ask("POST", "/api/stock-takes", 201, json={"zone": "hall"}))[
+                    "result"
+                ]
+
+            first = await begins()  # right after the start
+            assert (first["expected"], first["missing"], first["unexpected"]) == (None, None, None)
+            assert "a minute" in first["why_unknown"]
+            await reads("AA00", "AA01")
+            path = f"/api/stock-takes/{first['id']}"
+            found = await shop.get(path)
+            assert (found["take"]["found"], found["take"]["unexpected"]) == (2, None)
+            assert {item["outcome"] for item in found["items"]} == {"found"}
+            ended = (await shop.ask("POST", f"{path}/end", json={"epcs": ["AA02"]}))["result"]
+            assert (ended["state"], ended["expected"], ended["found"]) == ("closed", None, 3)
+            assert (await shop.get(path))["take"] == ended
+            second = await begins()  # its first items were seen 20 s ago
+            assert second["expected"] is None
+            await shop.ask("POST", f"/api/stock-takes/{second['id']}/end", json={"cancel": True})
+            await reads("AA00")
+            await reads("AA01")
+            third = await begins()
+            assert (third["expected"], third["why_unknown"]) == (2, "")
+
+    asyncio.run(main())
+
+
 def test_empty_lists_say_why_they_are(tmp_path: Path) -> None:
     of_classes = (
         "",
