@@ -5,7 +5,7 @@ field ``do``; it is journaled like an event and applied in its order. Which comm
 what they do, stands with the rows they change (``edge.ledger``, ``edge.decisions``).
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -15,6 +15,10 @@ TOPIC = "$rfid3/do"
 
 class Command(Struct, tag_field="do", kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Fields that every command has."""
+
+    noted: ClassVar[frozenset[str]] = frozenset()
+    """Fields that the daemon fills in as things stand: no part of what was asked for, so the same command
+    sent again under its key may find them changed."""
 
     by: str = ""
     """Who asks, pseudonymous; empty: the daemon itself."""

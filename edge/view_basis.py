@@ -42,6 +42,8 @@ class Basis(Struct, kw_only=True):
     """Whether a simple rule spoke in place of a model, for at least one of the rows."""
     rule: str = ""
     """The simple rule, or the formula, in words; empty where a model spoke alone."""
+    held: str = ""
+    """Why, and until when, what a starter says is held towards the simple rule; empty: it is not."""
     stale: bool = False
     """Whether a prediction was made longer ago than ``models.feature_stale_h``."""
 
@@ -49,7 +51,7 @@ class Basis(Struct, kw_only=True):
         """The same, spoken by a service's simple rule."""
         self.service, self.kind, self.fallback = service, "rule", True
         self.rule = rule or self.rule
-        self.version = self.origin = self.trained_on = ""
+        self.version = self.origin = self.trained_on = self.held = ""
         return self
 
 

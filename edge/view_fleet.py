@@ -19,6 +19,7 @@ from edge.inference.predict import MAINTENANCE_DAYS, SERVICES
 from edge.ledger.catalogue import CatalogueCategory, CatalogueClass
 from edge.ledger.ledger import Ledger
 from edge.view_basis import Sources
+from edge.view_voice import Voice, voice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,6 +40,7 @@ PRIOR_REPAIRS = 5.0
 """Configured costs count as much as so many repairs of a class …"""
 PRIOR_OWN = 3.0
 """… and the class's as much as so many of the item's own."""
+NO_ITEMS = "No item is in the shop: tell the items and their classes with item_link events, or by their first scans."
 GONE = frozenset({"sold", "missing"})
 REPAIR = "Repair"
 COPIED = (
@@ -74,6 +76,8 @@ class Items:
     """float64[n, 3]: of a failure or repair within ``HORIZONS``; NaN: nobody knows."""
     by_model: Mask
     """Whether a model said so; else the simple rule."""
+    voice: Voice
+    """How far the model of maintenance is believed; ``chances`` are held accordingly."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,6 +144,9 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
         in_repair=col["status_row"] == state.status.keys.get(REPAIR),
         chances=np.concatenate([p.chances for p in parts]),
         by_model=np.concatenate([p.by_model for p in parts]),
+        voice=replace(
+            parts[-1].voice, watched_days=np.concatenate([p.voice.watched_days for p in parts])
+        ),
     )
 
 
@@ -150,18 +157,21 @@ class _Part:
     col: dict[str, Ints]
     chances: Floats
     by_model: Mask
+    voice: Voice
 
 
 def _columns(sources: Sources, rows: Ints) -> _Part:
     state = sources.core.state
     rows = rows[in_shop(state, rows)]
-    chances, by_model = chances_of(sources, rows)
+    found = voice(sources, "maintenance", rows)
+    chances, by_model = chances_of(sources, rows, found)
     return _Part(
         rows=rows,
         keys=state.item.keys.keys_of(rows.tolist()),
         col={name: state.item.col[name][rows].astype(np.int64) for name in COPIED},
         chances=chances,
         by_model=by_model,
+        voice=found,
     )
 
 
@@ -190,19 +200,28 @@ def told(sources: Sources, service: Service, rows: Ints) -> tuple[tuple[str, ...
     return names, values, by
 
 
-def chances_of(sources: Sources, rows: Ints) -> tuple[Floats, Mask]:
-    """(float64[n, 3] of a failure or repair within ``HORIZONS``, bool[n] whether a model said so)."""
+def chances_of(sources: Sources, rows: Ints, heard: Voice) -> tuple[Floats, Mask]:
+    """(float64[n, 3] of a failure or repair within ``HORIZONS``, bool[n] whether a model said so).
+
+    Of a starter as far as it is believed, the simple rule for the rest.
+    """
     names, values, by_model = told(sources, "maintenance", rows)
     wanted = [f"p_event_{days}d" for days in MAINTENANCE_DAYS]
     if set(wanted) <= set(names):
         chances = values[:, [names.index(name) for name in wanted]]
     else:
         chances, by_model = np.full((len(rows), len(wanted)), np.nan), np.zeros_like(by_model)
-    silent = np.isnan(chances).any(axis=1)
-    if silent.any():
-        rule = SERVICES["maintenance"].fallback.answer(sources.core.state, rows[silent][:1])
-        chances[silent] = rule[0].astype(np.float64)
+    silent = np.asarray(np.isnan(chances).any(axis=1))
+    share = np.where(silent, 0.0, heard.share)
+    if (share < 1.0).any():
+        rule = SERVICES["maintenance"].fallback.answer(sources.core.state, rows[:1])[0]
+        chances = mixed(np.where(silent[:, None], 0.0, chances), rule.astype(np.float64), share)
     return chances, by_model & ~silent
+
+
+def mixed(told: Floats, usual: Floats, share: Floats) -> Floats:
+    """float64[n, k]: ``share`` (float64[n]) of what is told, the rest of what is usual."""
+    return np.asarray(share[:, None] * told + (1.0 - share[:, None]) * usual, np.float64)
 
 
 # --- money -------------------------------------------------------------------------------------------

@@ -6,35 +6,44 @@ Gathers columns and hands them to ``edge.services``; a plan is made in slices (`
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.commands import Propose
 from edge.config import Maintenance
-from edge.ledger.workshop import VerdictTally
+from edge.inference.predict import SERVICES
+from edge.ledger.workshop import Component, VerdictTally
 from edge.services import ical, maintenance
-from edge.services.maintenance import Worth
 from edge.services.planning import Inputs, Plan, planning
-from edge.view_basis import Basis, Sources
+from edge.view_basis import Basis, Sources, why_empty
 from edge.view_components import Ages, ComponentsView
 from edge.view_fleet import (
     DAY_MS,
     HORIZONS,
     HOUR_MS,
+    NO_ITEMS,
     Items,
     class_money,
     date_of,
     drained,
     gathered_items,
     items,
+    mixed,
     name_of,
 )
 from edge.view_maintenance_inputs import plan_inputs
+from edge.view_maintenance_returns import (
+    ItemCents,
+    Returned,
+    item_cents,
+    return_on,
+    returned,
+    ways,
+)
 from edge.view_maintenance_rows import (
     Advice,
-    ClassReturn,
     DayChance,
     PartsRow,
     Probability,
@@ -47,6 +56,7 @@ from edge.view_maintenance_rows import (
     WeekRow,
 )
 from edge.view_models import Prediction
+from edge.view_voice import Voice, voice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,8 +68,6 @@ DAYS = 30
 DAYS_MOST = 60
 TOLD_MOST = 1_000
 """Services that the job's own result tells; the endpoint pages through all."""
-CLASS_ROWS = 1_024
-"""Classes told in one slice."""
 PARTS_LEAST = 0.005
 """Fewer expected parts of a kind in a week are not told."""
 PLANS_KEPT = 4
@@ -90,8 +98,11 @@ class Book:
     weighed_days: int
     version: str
     basis: Basis
+    voice: Voice
     services: list[ServiceRow]
-    classes: list[ClassReturn]
+    cents: ItemCents
+    ways: list[WayRow]
+    returned: Returned
     parts: list[PartsRow]
     feed: bytes
     """The plan as an iCalendar feed."""
@@ -100,6 +111,11 @@ class Book:
     def waiting(self) -> int:
         """Items that a service would pay for, and for which there are no hours."""
         return int(((self.plan.wanted > 0) & (self.plan.day < 0)).sum())
+
+    @property
+    def saved_cents(self) -> int:
+        """What the plan saves."""
+        return self.returned.totals["saved_cents"]
 
 
 class MaintenanceView:
@@ -155,18 +171,22 @@ class MaintenanceView:
     def making(self, gathered: Gathered) -> Generator[float, None, Schedule]:
         """The plan, in slices, kept at the end; may be done in a thread."""
         plan = yield from planning(gathered.inputs)
-        classes = yield from self._class_returns(gathered, plan)
-        book = self._made(gathered, plan, classes)
+        cents = item_cents(plan)
+        keys = self._sources.core.state.cls.keys.keys_of(gathered.items.class_rows.tolist())
+        yield 0.99
+        sums = returned(gathered.items, plan, cents, keys)
+        yield 0.99
+        book = self._made(gathered, plan, cents, sums)
         self._keep(book)
         return self.schedule(book, book.services[:TOLD_MOST], None)
 
-    def _made(self, gathered: Gathered, plan: Plan, classes: list[ClassReturn]) -> Book:
+    def _made(self, gathered: Gathered, plan: Plan, cents: ItemCents, sums: Returned) -> Book:
         """The plan as it is shown."""
         found = gathered.items
         rows = np.flatnonzero(plan.day >= 0)
         rows = rows[np.lexsort((-plan.saves[rows], plan.day[rows]))]
         fallback = bool(len(found)) and not bool(found.by_model.all())
-        services = [self._service(gathered, plan, row) for row in rows.tolist()]
+        services = [self._service(gathered, plan, cents, row) for row in rows.tolist()]
         return Book(
             plan=plan,
             today=found.today,
@@ -175,8 +195,11 @@ class MaintenanceView:
             weighed_days=gathered.inputs.costs.window_days,
             version=gathered.version,
             basis=self._basis(found, fallback),
+            voice=found.voice,
             services=services,
-            classes=classes,
+            cents=cents,
+            ways=ways(plan, cents, self._settings.interval_days),
+            returned=sums,
             parts=self._parts_by_week(gathered.ages, plan),
             feed=self._feed(plan, services, _served_days(found, rows), found.now_ms),
         )
@@ -186,9 +209,9 @@ class MaintenanceView:
         basis.as_of_ms = found.now_ms
         basis.fallback = basis.fallback or fallback
         basis.rule = f"{basis.rule}; {RULE}" if basis.rule else RULE
-        return basis
+        return found.voice.told(basis)
 
-    def _service(self, gathered: Gathered, plan: Plan, row: int) -> ServiceRow:
+    def _service(self, gathered: Gathered, plan: Plan, cents: ItemCents, row: int) -> ServiceRow:
         found, inputs = gathered.items, gathered.inputs
         class_row = int(found.class_rows[found.cls[row]])
         state = self._sources.core.state
@@ -202,13 +225,17 @@ class MaintenanceView:
             crew=inputs.crews[int(plan.crew[row])],
             hours=float(inputs.hours[row]),
             cost_cents=round(float(inputs.costs.service_cents[row])),
-            saves_cents=round(float(plan.saves[row])),
+            averts_cents=int(cents.averts[row]),
+            spends_cents=int(cents.spends[row]),
+            saves_cents=int(cents.saves[row]),
             probability=round(float(plan.failing[row]), 6),
             avoids=round(float(plan.avoided[row]), 6),
             effect=effect_of(inputs, row),
             effect_by=effect_by(inputs, row),
             confidence=round(float(plan.beats[row]), 6),
             approved=bool(inputs.pinned_day[row] == plan.day[row]),
+            known_days=round(float(found.voice.watched_days[row]), 2),
+            founded=bool(found.voice.founded[row]),
             fallback=not bool(found.by_model[row]),
         )
 
@@ -224,34 +251,13 @@ class MaintenanceView:
             weighed_days=book.weighed_days,
             items=book.items,
             waiting=book.waiting,
-            saved_cents=round(plan.gain),
-            bound_cents=round(plan.bound),
-            ways=self._ways(plan),
+            saved_cents=book.saved_cents,
+            bound_cents=max(round(plan.bound), book.saved_cents),
+            ways=book.ways,
             services=services,
+            why_empty=why_empty(services, *_no_service(book)),
             next_cursor=cursor,
         )
-
-    def _ways(self, plan: Plan) -> list[WayRow]:
-        interval = self._settings.interval_days
-        told: list[tuple[Any, float | None, Worth]] = [
-            ("plan", None, plan.plan),
-            ("run_to_failure", None, plan.never),
-            ("calendar", interval, plan.calendar),
-            ("best_calendar", plan.best_interval_days, plan.best_calendar),
-        ]
-        return [
-            WayRow(
-                way=way,
-                interval_days=every,
-                cost_cents=round(worth.cost_cents),
-                services=worth.services,
-                service_cents=round(worth.service_cents),
-                failures=round(worth.failures, 3),
-                failure_cents=round(worth.failure_cents),
-                saved_cents=round(worth.cost_cents - plan.plan.cost_cents),
-            )
-            for way, every, worth in told
-        ]
 
     def _feed(
         self, plan: Plan, services: list[ServiceRow], served: list[int], made_ms: int
@@ -286,23 +292,31 @@ class MaintenanceView:
             return None
         told = {answer.name: answer.value for answer in made.answers} if made else {}
         chances = np.array([[_number(told.get(f"p_event_{d:g}d")) for d in HORIZONS]])
+        heard = voice(self._sources, "maintenance", np.array([row], np.int64))
+        if heard.share[0] < 1.0:
+            usual = SERVICES["maintenance"].fallback.answer(state, np.array([row], np.int64))
+            chances = mixed(chances, usual.astype(np.float64), heard.share)
         class_row = int(state.item.col["class_row"][row])
         sku = _class_of(state.cls.keys.keys_of([class_row])[0])[1] if class_row >= 0 else ""
         at = np.array([1, 3, 7, 14, 21, 30], np.float64)
         rates = maintenance.hazards(chances, HORIZONS)
         by_day = -np.expm1(-maintenance.cumulated(rates, HORIZONS, at))[0]
         known = not np.isnan(chances).any()
+        sources = self._sources
+        basis = sources.of_prediction(made) if made else sources.of_service("maintenance")
         return Probability(
-            basis=self._sources.of_prediction(made)
-            if made
-            else self._sources.of_service("maintenance"),
+            basis=heard.told(basis),
             epc=epc,
             sku=sku,
             curve=[
                 DayChance(days=int(day), probability=round(float(p), 6) if known else None)
                 for day, p in zip(at, by_day, strict=True)
             ],
-            days_to_event_p50=told.get("days_to_event_p50", told.get("days_to_event")),
+            days_to_event_p50=told.get("days_to_event_p50", told.get("days_to_event"))
+            if heard.share[0] >= 1.0
+            else None,
+            known_days=round(float(heard.watched_days[0]), 2),
+            founded=bool(heard.founded[0]),
             advice=self._advice(row, chances) if known else None,
             components=self._components.of_item(epc),
         )
@@ -359,6 +373,11 @@ class MaintenanceView:
             parts=book.parts,
             service_parts_cents=plan.plan.services * self._settings.service_parts_cents,
             waiting=book.waiting,
+            why_empty=why_empty(
+                book.parts,
+                (not self._sources.core.ledger.rows(Component), NO_PARTS),
+                (True, f"No part is expected to end within {plan.days} days."),
+            ),
         )
 
     def _parts_by_week(self, ages: Ages, plan: Plan) -> list[PartsRow]:
@@ -381,58 +400,18 @@ class MaintenanceView:
                     )
         return made
 
-    def _class_returns(
-        self, gathered: Gathered, plan: Plan
-    ) -> Generator[float, None, list[ClassReturn]]:
-        """What maintenance of each class brings."""
-        found, inputs = gathered.items, gathered.inputs
-        g, planned = len(found.class_rows), plan.day >= 0
-
-        def total(values: Floats | Ints) -> list[float]:
-            made: list[float] = np.bincount(found.cls, weights=values, minlength=g).tolist()
-            return made
-
-        spend = total(np.where(planned, inputs.costs.service_cents, 0.0))
-        saved, served = total(plan.saves), total(planned.astype(np.int64))
-        waiting = total(np.where(planned, 0.0, plan.wanted))
-        ever = {name: total(found.col[name]) for name in _EVER}
-        many = np.bincount(found.cls, minlength=g).tolist()
-        keys = self._sources.core.state.cls.keys.keys_of(found.class_rows.tolist())
-        made = []
-        for i, key in enumerate(keys):
-            if i % CLASS_ROWS == 0:
-                yield 0.99
-            store, sku = _class_of(key)
-            made.append(
-                ClassReturn(
-                    sku=sku,
-                    store=store,
-                    items=many[i],
-                    services=round(served[i]),
-                    spend_cents=round(spend[i]),
-                    saved_cents=round(saved[i]),
-                    roi=round(saved[i] / spend[i], 4) if spend[i] > 0 else None,
-                    repairs=round(ever["repairs_total"][i]),
-                    repair_cents=round(ever["repair_cost_cents_total"][i]),
-                    revenue_cents=round(ever["revenue_cents_total"][i]),
-                    waiting_cents=round(waiting[i]),
-                )
-            )
-        return made
-
-    def returns(self, book: Book, classes: list[ClassReturn], cursor: str | None) -> Returns:
-        """What maintenance brings, with these classes."""
-        plan = book.plan
+    def returns(self, book: Book, places: list[int], cursor: str | None) -> Returns:
+        """What maintenance brings, with the classes at these places."""
         tallies = list(self._sources.core.ledger.rows(VerdictTally).values())
         times = {str(tally.verdict): tally.times for tally in tallies}
         judged = times.get("right", 0) + times.get("false_alarm", 0)
-        roi = maintenance.return_on(plan.plan, plan.never)
+        totals = book.returned.totals
+        calendar = next(row for row in book.ways if row.way == "calendar")
         return Returns(
             basis=book.basis,
-            spend_cents=round(plan.plan.service_cents),
-            saved_cents=round(plan.gain),
-            roi=round(roi, 4) if roi is not None else None,
-            saved_against_calendar_cents=round(plan.calendar.cost_cents - plan.plan.cost_cents),
+            **totals,
+            roi=return_on(totals["saved_cents"], totals["spend_cents"]),
+            saved_against_calendar_cents=calendar.saved_cents,
             feedback=[
                 VerdictRow(
                     verdict=tally.verdict,
@@ -443,7 +422,8 @@ class MaintenanceView:
                 for tally in tallies
             ],
             right_share=_share(times.get("right", 0), judged),
-            classes=classes,
+            classes=[book.returned.line(i) for i in places],
+            why_empty=why_empty(places, (not book.items, NO_ITEMS)),
             next_cursor=cursor,
         )
 
@@ -461,7 +441,8 @@ class MaintenanceView:
         for number, row in enumerate(book.services):
             if row.day >= until:
                 break
-            yield self._proposal(book, row)
+            if row.founded:
+                yield self._proposal(book, row)
             if number % 64 == 63:
                 yield None
 
@@ -495,7 +476,32 @@ _EFFECT_WORDS = {
     "model": "the model says that the item just served fails {:.0%} less often at first",
     "configured": "no model speaks of it: a service is taken to avert {:.0%} at first, as configured",
 }
-_EVER = ("repairs_total", "repair_cost_cents_total", "revenue_cents_total")
+NO_PARTS = (
+    "No part of any item is known: tell one with POST /api/predictive/maintenance/components, or in a "
+    "maintenance event of kind replacement that names its component."
+)
+
+
+def _no_service(book: Book) -> tuple[tuple[bool, str], ...]:
+    """Why a plan has no service."""
+    held, plan = book.voice, book.plan
+    known = int(held.founded.sum())
+    return (
+        (not book.items, NO_ITEMS),
+        (
+            not any(w.capacity_hours for w in plan.weeks),
+            f"No crew has hours within the {plan.days} days.",
+        ),
+        (
+            not book.services and not known,
+            f"No service is worth its cost as far as is known, which is little: {held.needed_days} days of "
+            f"an item's own history are needed, the longest known is {held.longest_days:.1f}.",
+        ),
+        (
+            not book.services,
+            f"No service of the {book.items} items is expected to save enough to be worth its cost.",
+        ),
+    )
 
 
 def effect_of(inputs: Inputs, row: int) -> float:

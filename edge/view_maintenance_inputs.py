@@ -94,14 +94,15 @@ def plan_inputs(
 def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh, Mask]]:
     """(what a service leaves of each item's rate, bool[n] whether the model told it), in slices.
 
-    The model is asked for every item it spoke of, as if it came out of a service now. For the others
-    the configured effect fades over ``effect_days``: it is not known how worn they are.
+    The model is asked for every item it spoke of and is fully believed of, as if it came out of a service
+    now. For the others the configured effect fades over ``effect_days``: it is not known how worn they are.
     """
     settings, scorer, n = sources.config.maintenance, sources.scorer, len(found)
     worn = hazards(found.chances, HORIZONS)[:, -1]
     usual = lessened(worn, np.full(n, settings.effect), np.full(n, float(settings.effect_days)))
     chances, told = np.zeros_like(found.chances), np.zeros(n, np.bool_)
-    asked = np.flatnonzero(found.by_model) if scorer is not None else np.zeros(0, np.int64)
+    believed = found.by_model & (found.voice.share >= 1.0)
+    asked = np.flatnonzero(believed) if scorer is not None else np.zeros(0, np.int64)
     start = 0
     while start < len(asked) and scorer is not None:
         slot = scorer.slots["maintenance"]

@@ -4,7 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from edge.view_basis import Basis
+from edge.view_basis import Basis, Listed
+
+Way = Literal["plan", "run_to_failure", "calendar", "best_calendar"]
 
 
 class ServiceRow(Struct, kw_only=True):
@@ -26,8 +28,12 @@ class ServiceRow(Struct, kw_only=True):
     """Hours it takes."""
     cost_cents: int
     """Parts and labour."""
+    averts_cents: int
+    """What the failures cost that it is expected to avert."""
+    spends_cents: int
+    """What it is expected to cost, missed rentals included; it is not done where the item fails before."""
     saves_cents: int
-    """What it is expected to save against no service."""
+    """``averts_cents`` less ``spends_cents``: what it is expected to save against no service."""
     probability: float | None
     """Of a failure or repair within the plan's days without it."""
     avoids: float
@@ -40,6 +46,10 @@ class ServiceRow(Struct, kw_only=True):
     """Chance that the item costs less with the service than without, over the same days."""
     approved: bool
     """Whether somebody approved it: it stays on its day."""
+    known_days: float
+    """Days since the oldest thing that is known of the item."""
+    founded: bool
+    """Whether that is enough: of an item known for less, no service is proposed."""
     fallback: bool
     """Whether the shop's own rate stood in for a model."""
 
@@ -47,12 +57,12 @@ class ServiceRow(Struct, kw_only=True):
 class WayRow(Struct, kw_only=True):
     """What one way of doing it is expected to cost over the days that services are weighed by."""
 
-    way: Literal["plan", "run_to_failure", "calendar", "best_calendar"]
+    way: Way
     """``plan``; ``run_to_failure``: no service at all; ``calendar``: every so many days."""
     interval_days: float | None
     """Days between services, for the calendar."""
     cost_cents: int
-    """Everything."""
+    """Everything: ``service_cents`` and ``failure_cents``."""
     services: int
     """Planned services."""
     service_cents: int
@@ -65,11 +75,9 @@ class WayRow(Struct, kw_only=True):
     """What the plan saves against this way."""
 
 
-class Schedule(Struct, kw_only=True):
+class Schedule(Listed, kw_only=True):
     """The plan of services."""
 
-    basis: Basis
-    """How fresh it is and who spoke."""
     first_day: str
     """Its first day."""
     days: int
@@ -88,8 +96,6 @@ class Schedule(Struct, kw_only=True):
     """The plan beside other ways of doing it."""
     services: list[ServiceRow]
     """The planned services of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class ComponentRow(Struct, kw_only=True):
@@ -159,11 +165,16 @@ class Probability(Struct, kw_only=True):
     curve: list[DayChance]
     """Chance by day."""
     days_to_event_p50: float | None
-    """Days until half of the items like this one would have had it; null: not told."""
+    """Days until half of the items like this one would have had it; null: not told, as by a starter of an
+    item of which too little is known."""
     advice: Advice | None
     """What a service would be worth; null: the item is not in the shop, or of no class."""
     components: list[ComponentRow]
     """Its parts."""
+    known_days: float
+    """Days since the oldest thing that is known of it."""
+    founded: bool
+    """Whether that is enough: of an item known for less, no service is proposed."""
 
 
 class ComponentKindRow(Struct, kw_only=True):
@@ -187,17 +198,13 @@ class ComponentKindRow(Struct, kw_only=True):
     """Mean cost of a replacement; null: never told."""
 
 
-class Components(Struct, kw_only=True):
+class Components(Listed, kw_only=True):
     """Parts in items."""
 
-    basis: Basis
-    """How fresh it is."""
     kinds: list[ComponentKindRow]
     """Every kind of part."""
     components: list[ComponentRow]
     """The parts of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class WeekRow(Struct, kw_only=True):
@@ -245,6 +252,8 @@ class Resources(Struct, kw_only=True):
     """Parts of the planned services, beside those that are replaced whole."""
     waiting: int
     """Items that a service would pay for, and for which there are no hours."""
+    why_empty: str
+    """Why no part is expected to be needed; empty: some are."""
 
 
 class ClassReturn(Struct, kw_only=True):
@@ -258,16 +267,18 @@ class ClassReturn(Struct, kw_only=True):
     """Items in the shop."""
     services: int
     """Planned services."""
+    averted_cents: int
+    """What the failures cost that they are expected to avert."""
     spend_cents: int
-    """What they cost, parts and labour."""
+    """What they are expected to cost: parts, labour and missed rentals."""
     saved_cents: int
-    """What they are expected to save, their cost taken off."""
+    """``averted_cents`` less ``spend_cents``."""
     roi: float | None
     """Saved for each cent spent; null: nothing is spent."""
     repairs: int
     """Repairs, ever."""
     repair_cents: int
-    """Cost of maintenance, ever."""
+    """Cost of maintenance but planned services, ever."""
     revenue_cents: int
     """Revenue of lines that name the items, ever."""
     waiting_cents: int
@@ -287,17 +298,29 @@ class VerdictRow(Struct, kw_only=True):
     """Mean rating."""
 
 
-class Returns(Struct, kw_only=True):
-    """What maintenance brings."""
+class Returns(Listed, kw_only=True):
+    """What maintenance brings. Over all its classes, sums of the lines are the totals."""
 
-    basis: Basis
-    """How fresh it is and who spoke."""
+    items: int
+    """Items in the shop."""
+    services: int
+    """Planned services."""
+    averted_cents: int
+    """What the failures cost that they are expected to avert."""
     spend_cents: int
-    """What the plan spends on services."""
+    """What they are expected to cost: parts, labour and missed rentals."""
     saved_cents: int
-    """What it saves against no service, its spending taken off."""
+    """``averted_cents`` less ``spend_cents``: what the plan saves against no service."""
     roi: float | None
-    """Saved for each cent spent; null: nothing is spent."""
+    """``saved_cents`` for each cent of ``spend_cents``; null: nothing is spent."""
+    waiting_cents: int
+    """What further services would save if there were hours enough."""
+    repairs: int
+    """Repairs, ever."""
+    repair_cents: int
+    """Cost of maintenance but planned services, ever."""
+    revenue_cents: int
+    """Revenue of lines that name the items, ever."""
     saved_against_calendar_cents: int
     """What it saves against the calendar of ``maintenance.interval_days``."""
     feedback: list[VerdictRow]
@@ -306,5 +329,3 @@ class Returns(Struct, kw_only=True):
     """Verdicts ``right`` among ``right`` and ``false_alarm``; null: nobody said either."""
     classes: list[ClassReturn]
     """By class, of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""

@@ -59,6 +59,58 @@ def test_services_of_the_next_days_are_proposed_once_a_week(core: Core) -> None:
     assert view.book(DAYS) is book
 
 
+SUMMED = (
+    *("items", "services", "averted_cents", "spend_cents", "saved_cents", "waiting_cents"),
+    *("repairs", "repair_cents", "revenue_cents"),
+)
+
+
+def test_money_adds_up_from_services_over_classes_to_the_whole(core: Core) -> None:
+    view = MaintenanceView(Sources(core, core.config))
+    drained(view.making(drained(view.gathering(DAYS))))
+    book = view.book(DAYS)
+    assert book is not None
+    got = view.returns(book, list(range(len(book.returned.rows))), None)
+    plan = view.schedule(book, book.services, None)
+    assert got.spend_cents > 0
+    assert got.saved_cents > 0
+    # the oracle: sums of what is shown, in plain Python
+    for name in SUMMED:
+        assert sum(getattr(row, name) for row in got.classes) == getattr(got, name), name
+    for lines in (got.classes, [got]):
+        for row in lines:
+            assert row.saved_cents == row.averted_cents - row.spend_cents
+            roi = row.saved_cents / row.spend_cents if row.spend_cents else None
+            assert row.roi == (None if roi is None else pytest.approx(roi, abs=1e-4))
+    for row in book.services:
+        assert row.saves_cents == row.averts_cents - row.spends_cents
+        assert row.spends_cents > 0
+    for each, total in (("averts", "averted"), ("spends", "spend"), ("saves", "saved")):
+        for line in got.classes:
+            mine = [
+                getattr(row, f"{each}_cents")
+                for row in book.services
+                if (row.sku, row.store) == (line.sku, line.store)
+            ]
+            assert sum(mine) == getattr(line, f"{total}_cents"), (line.sku, total)
+            assert len(mine) == line.services
+    assert plan.saved_cents == got.saved_cents <= plan.bound_cents
+    ways = {row.way: row for row in plan.ways}
+    for way in ways.values():
+        assert way.cost_cents == way.service_cents + way.failure_cents
+        assert way.saved_cents == way.cost_cents - ways["plan"].cost_cents
+    assert ways["plan"].service_cents == got.spend_cents
+    assert ways["run_to_failure"].saved_cents == got.saved_cents
+    assert ways["calendar"].saved_cents == got.saved_against_calendar_cents
+    # and the rounded sums are those of the plan
+    assert ways["plan"].cost_cents == pytest.approx(
+        book.plan.plan.cost_cents, abs=len(book.services) + 1
+    )
+    assert ways["plan"].service_cents == pytest.approx(
+        book.plan.plan.service_cents, abs=len(book.services) + 1
+    )
+
+
 def test_a_plan_is_kept_for_an_hour_and_never_beyond_the_day() -> None:
     core = a_core()
     view = MaintenanceView(Sources(core, core.config))

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.api.body import Body
-from edge.api.books import PATIENCE_S, book_of, in_slices
+from edge.api.books import PATIENCE_S, book_of, in_slices, places_of
 from edge.api.commands import (
     CREATED,
     KEY_HEADER,
@@ -34,9 +34,9 @@ from edge.ledger.workshop import (
     part_name,
 )
 from edge.records import Message
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_components import ComponentsView
-from edge.view_maintenance import DAYS, DAYS_MOST, Book, MaintenanceView
+from edge.view_maintenance import DAYS, DAYS_MOST, NO_PARTS, Book, MaintenanceView
 from edge.view_maintenance_rows import (
     ClassReturn,
     ComponentRow,
@@ -51,6 +51,7 @@ from edge.view_models import Prediction
 
 FEED_PATIENCE_S = 30.0
 """How long a calendar waits for a plan: it does not ask a second time."""
+NO_FEEDBACK = "No mechanic has said anything yet: POST /api/predictive/maintenance/feedback takes what was found."
 ICS = "text/calendar; charset=utf-8"
 
 Days = Annotated[int, Meta(ge=1, le=DAYS_MOST)]
@@ -157,15 +158,11 @@ class FeedbackAnswer(CommandAnswer, kw_only=True):
     """What became of the maintenance event: ``admitted``, ``duplicate`` …; empty: none was needed."""
 
 
-class FeedbackList(msgspec.Struct, kw_only=True):
+class FeedbackList(Listed, kw_only=True):
     """What mechanics said."""
 
-    basis: Basis
-    """How fresh it is."""
     feedback: list[MaintenanceFeedback]
     """The newest 1,000 are looked at."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class NewComponent(Body):
@@ -205,7 +202,6 @@ CLASSES: Listing[ClassReturn] = Listing(
     sorts=("saved_cents", "spend_cents", "roi", "repair_cents", "waiting_cents", "sku"),
     sort="saved_cents",
     order="desc",
-    filters={"store": "store", "sku": "sku"},
 )
 PARTS: Listing[ComponentRow] = Listing(
     "components",
@@ -260,9 +256,10 @@ async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
     book = await _book(api, call.query.days)
     if isinstance(book, Answer):
         return book
-    view = api.view_of(MaintenanceView)
-    page = await CLASSES.page_of_many(call.query, book.classes)
-    return view.returns(book, page.rows, page.next_cursor)
+    query, sums = call.query, book.returned
+    passing = sums.passing(query.sku, query.store)
+    places, cursor = places_of(CLASSES, query, sums.rows, sums.sortable, passing)
+    return api.view_of(MaintenanceView).returns(book, places, cursor)
 
 
 # -- one item and its parts -------------------------------------------------------------------------
@@ -295,6 +292,7 @@ async def components(api: Api, call: Call[ComponentsQuery, Path]) -> Components:
         basis=view.counted(),
         kinds=await in_slices(view.kinds(name)),
         components=page.rows,
+        why_empty=why_empty(page.rows, (not rows and not (epc or name), NO_PARTS)),
         next_cursor=page.next_cursor,
     )
 
@@ -393,6 +391,7 @@ async def list_feedback(api: Api, call: Call[FeedbackQuery, Path]) -> FeedbackLi
     return FeedbackList(
         basis=api.view_of(MaintenanceView).counted(),
         feedback=page.rows,
+        why_empty=why_empty(page.rows, (not rows and not where, NO_FEEDBACK)),
         next_cursor=page.next_cursor,
     )
 

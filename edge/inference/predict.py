@@ -24,6 +24,13 @@ DAY_MS = 86_400_000
 HISTORY_DAYS = 28
 MAINTENANCE_DAYS = (7, 14, 30)
 ITEMS_LOOKED_AT = 20_000
+PRIOR_EVENTS, PRIOR_ITEM_DAYS = 1, 365
+"""A shop's rate counts as if so much had been seen before: a first repair in a first hour is no rate."""
+MOMENTS = (
+    *("first_seen_ms", "last_scan_ms", "last_inspection_ms"),
+    *("last_maintenance_ms", "last_repair_ms"),
+)
+"""Columns of items that say how long something has been known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,18 @@ def _times_average(*days: int) -> Callable[[FeatureState, Ints], Floats]:
     return lambda state, rows: _daily_average(state, rows)[:, None] * ahead
 
 
+def known_since_ms(state: FeatureState, rows: Ints) -> Ints:
+    """int64[n]: the oldest moment known of items; 0: nothing is.
+
+    Events told later than they happened reach further back than the first time an item was heard of.
+    """
+    found = np.full(len(rows), np.iinfo(np.int64).max)
+    for name in MOMENTS:
+        at_ms = state.item.col[name][rows]
+        np.minimum(found, np.where(at_ms > 0, at_ms, found), out=found)
+    return np.where(found < np.iinfo(np.int64).max, found, 0)
+
+
 def _base_rate(state: FeatureState, rows: Ints) -> Floats:
     """float32[n, 3]: the whole shop's failures and repairs by item and day, for every item the same.
 
@@ -113,10 +132,10 @@ def _base_rate(state: FeatureState, rows: Ints) -> Floats:
     known = state.item.keys.live()
     known = known[:: len(known) // ITEMS_LOOKED_AT + 1]
     col = state.item.col
-    begun_ms = col["first_seen_ms"][known]
+    begun_ms = known_since_ms(state, known)
     days = float(np.maximum(state.now_ms - begun_ms[begun_ms > 0], 0).sum()) / DAY_MS
     events = int(col["failures_total"][known].sum() + col["repairs_total"][known].sum())
-    rate = events / days if days > 0 else math.nan
+    rate = (events + PRIOR_EVENTS) / (days + PRIOR_ITEM_DAYS) if len(known) else math.nan
     chances = [1 - math.exp(-rate * d) for d in MAINTENANCE_DAYS]
     return np.tile(np.array(chances, np.float32), (len(rows), 1))
 

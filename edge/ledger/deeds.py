@@ -85,6 +85,14 @@ def decoder() -> "msgspec.json.Decoder[Command]":
     return msgspec.json.Decoder(kinds)
 
 
+def _asked(command: Command) -> Any:
+    """What was asked for, without what the daemon noted beside it."""
+    if not command.noted:
+        return command
+    told: dict[str, Any] = msgspec.to_builtins(command)
+    return {name: value for name, value in told.items() if name not in command.noted}
+
+
 def do(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
     """Carry out a command: ``("done", JSON)`` or (refusal code, words).
 
@@ -93,7 +101,7 @@ def do(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
     """
     if not command.key:
         return _carried_out(ledger, command, told)
-    said = hashlib.sha256(msgspec.json.encode(command)).hexdigest()[:32]
+    said = hashlib.sha256(msgspec.json.encode(_asked(command))).hexdigest()[:32]
     before = ledger.answered.get(command.key)
     if before is not None:
         if before[0] != said:

@@ -5,7 +5,7 @@ and history learn of it; here stands what they said.
 """
 
 import hashlib
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct, field
 
@@ -63,6 +63,8 @@ TABLES = (
 
 class RecordInspection(Command, tag="record_inspection", kw_only=True):
     """Record what was found."""
+
+    noted: ClassVar[frozenset[str]] = frozenset({"grade_before"})
 
     epc: str
     """The item."""

@@ -6,7 +6,7 @@ its features and its history, as for every maintenance event.
 """
 
 import hashlib
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
@@ -120,6 +120,8 @@ TABLES = (
 
 class GiveMaintenanceFeedback(Command, tag="maintenance_feedback", kw_only=True):
     """Say what was found; the work itself is told by an ordinary maintenance event beside it."""
+
+    noted: ClassVar[frozenset[str]] = frozenset({"predicted", "version"})
 
     epc: str
     """The item."""

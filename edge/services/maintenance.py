@@ -326,22 +326,34 @@ class Worth:
     """What they cost."""
 
 
+def spent(found: Outlook, day: Ints) -> Floats:
+    """float64[n]: expected cost of the services on ``day`` (int64[n]; -1: none, so 0), without failures.
+
+    All that is not the cost of failures, each of which costs what it costs without a service.
+    """
+    planned = day >= 0
+    rows, on = np.flatnonzero(planned), day[planned]
+    each = np.divide(
+        found.never, found.failures, out=np.zeros_like(found.never), where=found.failures > 0
+    )
+    made = np.zeros(len(day))
+    made[rows] = found.service_on[rows, on] - each[rows] * found.failures_on[rows, on]
+    return made
+
+
 def worth(found: Outlook, day: Ints) -> Worth:
     """Of services on ``day`` (int64[n]; -1: none)."""
     planned = day >= 0
     rows, on = np.flatnonzero(planned), day[planned]
     failures = float(found.failures[~planned].sum() + found.failures_on[rows, on].sum())
     cost = float(found.never[~planned].sum() + found.service_on[rows, on].sum())
-    each = np.divide(
-        found.never, found.failures, out=np.zeros_like(found.never), where=found.failures > 0
-    )
-    failing = float(found.never[~planned].sum() + (each[rows] * found.failures_on[rows, on]).sum())
+    services = float(spent(found, day).sum())
     return Worth(
         cost_cents=cost,
         services=int(planned.sum()),
-        service_cents=cost - failing,
+        service_cents=services,
         failures=failures,
-        failure_cents=failing,
+        failure_cents=cost - services,
     )
 
 

@@ -76,7 +76,10 @@ class Plan:
     """int64[n]: day of the plan; -1: no service."""
     crew: Ints
     saves: Floats
-    """float64[n]: cents saved by the planned service against none; 0 without one."""
+    """float64[n]: cents saved by the planned service against none, what it costs taken off; 0 without one."""
+    spends: Floats
+    """float64[n]: cents that the planned service is expected to cost, missed rentals included; it is not
+    done where the item fails before. 0 without one."""
     wanted: Floats
     """float64[n]: cents that the best day would save if there were hours enough; 0: never worth it."""
     avoided: Floats
@@ -145,8 +148,10 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
             assigned.day[few],
         )
         yield 0.7
-    avoided = np.zeros(n)
-    plan, never, by_calendar, repairs = yield from _compared(told, assigned.day, calendars, avoided)
+    avoided, spends = np.zeros(n), np.zeros(n)
+    plan, never, by_calendar, repairs = yield from _compared(
+        told, assigned.day, calendars, avoided, spends
+    )
     best = min(by_calendar, key=lambda interval: by_calendar[interval].cost_cents)
     return Plan(
         first_day=told.first_day,
@@ -154,6 +159,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         day=assigned.day,
         crew=assigned.crew,
         saves=saves,
+        spends=spends,
         wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
         avoided=avoided,
         beats=beats,
@@ -216,11 +222,12 @@ def _spread(
 
 
 def _compared(
-    told: Inputs, day: Ints, calendars: dict[float, Ints], avoided: Floats
+    told: Inputs, day: Ints, calendars: dict[float, Ints], avoided: Floats, spends: Floats
 ) -> Generator[float, None, tuple[Worth, Worth, dict[float, Worth], Floats]]:
     """(plan, never, calendar by interval, failures expected a day with the plan).
 
-    ``avoided``: float64[n] is filled with the failures that each planned service avoids.
+    ``avoided``, ``spends``: float64[n] are filled with the failures that each planned service avoids,
+    and with what it costs.
     """
     plans: list[Worth] = []
     nevers: list[Worth] = []
@@ -234,6 +241,7 @@ def _compared(
         served = np.flatnonzero(day[part] >= 0)
         on = day[part][served]
         avoided[part][served] = found.failures[served] - found.failures_on[served, on]
+        spends[part][served] = maintenance.spent(found, day[part])[served]
         nevers.append(maintenance.worth(found, np.full(len(day[part]), -1)))
         for interval, of in calendars.items():
             others[interval].append(maintenance.worth(found, of[part]))

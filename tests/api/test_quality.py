@@ -171,11 +171,16 @@ def test_a_result_is_recorded_and_changes_the_item(tmp_path: Path) -> None:
             item = (await shop.get(f"/api/items/{worst}"))["item"]
             assert item["status"] == "Needs to be Inspected"
             body = {"item": worst, "result": "pass", "grade": "B", "minutes": 6, "by": "ben"}
+            key = {"Idempotency-Key": "look-1"}
             got = await shop.ask(
-                "POST", "/api/predictive/quality/inspection-result", 201, json=body
+                "POST", "/api/predictive/quality/inspection-result", 201, json=body, headers=key
             )
             assert got["result"]["grade_before"] == "C-"
             assert got["events"] == {"admitted": 1}
+            again = await shop.ask(
+                "POST", "/api/predictive/quality/inspection-result", 201, json=body, headers=key
+            )
+            assert again["result"] == got["result"]
             item = (await shop.get(f"/api/items/{worst}"))["item"]
             assert (item["status"], item["grade"]) == ("Ready to Rent", "B")
             assert item["features"]["days_since_inspection"] == pytest.approx(0.0, abs=0.01)
