@@ -25,6 +25,10 @@ SLICE_CELLS = 24_576
 """Classes times days in one slice."""
 SLICE_ITEMS = 8_192
 """Items in one slice."""
+REPAIRS_LAST_MS = 10_000
+"""What four weeks bring is told again for so long, milliseconds: chances move by the day."""
+REPAIRS_KEPT = 32
+"""Answers about repairs that are kept."""
 DAYS_MOST = 365
 FORMULA = (
     "turns: units sold a year over mean units on hand; fill rate: units served over served and "
@@ -147,6 +151,7 @@ class StockHistoryView:
         self._sources = sources
         self._state = sources.core.state
         self._kept: dict[int, tuple[int, Ints, Performance]] = {}  # by span: (today, rows, found)
+        self._repairs: dict[tuple[str | None, int, str], RepairDemand] = {}
 
     # -- performance ------------------------------------------------------------------------------
 
@@ -246,7 +251,20 @@ class StockHistoryView:
     # -- repairs ----------------------------------------------------------------------------------
 
     def repairs(self, store: str | None, limit: int) -> Generator[None, None, RepairDemand]:
-        """Repairs to come, by class; gathered in slices of items, the rest of it once."""
+        """Repairs to come, by class, in slices; of the model that answers, as it stood lately."""
+        version, now_ms = self._sources.of_service("maintenance").version, self._sources.now_ms
+        asked = (store, limit, version)
+        kept = self._repairs.get(asked)
+        if kept is not None and 0 <= now_ms - kept.basis.as_of_ms < REPAIRS_LAST_MS:
+            return kept
+        found = yield from self._repairing(store, limit)
+        if len(self._repairs) >= REPAIRS_KEPT:
+            self._repairs.clear()
+        self._repairs[asked] = found
+        return found
+
+    def _repairing(self, store: str | None, limit: int) -> Generator[None, None, RepairDemand]:
+        """Gathered in slices of items, the rest of it once."""
         state = self._state
         of = None if store is None else state.store.keys.get(store)
         mean, many = np.zeros((0, repairs.WEEKS)), np.zeros(0, np.int64)

@@ -5,6 +5,7 @@ The types of the fields, and the limits in their annotations, are what ``/openap
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -35,10 +36,10 @@ def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
             raise Problem("bad-parameter", f"{name} is given more than once.", parameter=name)
         if _CONTROL.search(value):
             raise Problem("bad-parameter", f"{name} has control characters.", parameter=name)
-    for field in msgspec.structs.fields(wanted):
-        if field.required and field.encode_name not in given:
-            detail = f"{field.encode_name} is needed, as in ?{field.encode_name}=…"
-            raise Problem("bad-parameter", detail, parameter=field.encode_name)
+    for name in _needed(wanted):
+        if name not in given:
+            detail = f"{name} is needed, as in ?{name}=…"
+            raise Problem("bad-parameter", detail, parameter=name)
     try:
         return msgspec.convert(dict(given), wanted, strict=False)
     except msgspec.ValidationError as error:
@@ -46,6 +47,12 @@ def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
         words = choices.told(_sentence(error).removesuffix("."), wanted, name)
         detail = f"{name}={given.get(name, '')!r}: {words}."
         raise Problem("bad-parameter", detail, parameter=name) from None
+
+
+@cache
+def _needed(wanted: type[Query]) -> tuple[str, ...]:
+    """Names that must be given; looking a type up takes longer than many an answer."""
+    return tuple(f.encode_name for f in msgspec.structs.fields(wanted) if f.required)
 
 
 def read_path(wanted: type[P], given: Mapping[str, str]) -> P:

@@ -110,20 +110,19 @@ def read_rows(
 
 def from_cells(kind: type[R], row: Sequence[Any]) -> R:
     """A row as SQL gives it, as a struct. Raises msgspec.ValidationError."""
-    told = {}
-    for field, value in zip(msgspec.structs.fields(kind), row, strict=True):
-        told[field.name] = _value(field.type, value)
+    told = {
+        name: msgspec.json.decode(value) if is_json and isinstance(value, str) else value
+        for (name, is_json), value in zip(_kinds(kind), row, strict=True)
+    }
     return msgspec.convert(told, kind, strict=False)
 
 
-def _value(wanted: Any, value: Any) -> Any:
-    """Text of a column that holds a list or an object is its JSON."""
-    if isinstance(value, str) and _is_json(wanted):
-        return msgspec.json.decode(value)
-    return value
-
-
 @cache
+def _kinds(row: type[Struct]) -> tuple[tuple[str, bool], ...]:
+    """(column, whether it is text that holds a list or an object as JSON)."""
+    return tuple((f.name, _is_json(f.type)) for f in msgspec.structs.fields(row))
+
+
 def _is_json(wanted: Any) -> bool:
     told = str(wanted)
     return (
