@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.impact.arm import KINDS, Helped, Plan, with_proposals, without
+from bench.impact.world import at_the_same_mix
 from edge import logs
 from edge.config import Log
 
@@ -29,6 +30,7 @@ HOPES = {
 """Figure -> the change that the owner hopes for."""
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """97.5 % quantile of Student's t, 1 to 9 degrees of freedom."""
+SAME_MIX = "revenue per rental, classes as often as without"
 RESULTS = Path(__file__).parent.parent / "results"
 
 Figures = dict[str, float]
@@ -69,11 +71,16 @@ def changes(pairs: list[Pair]) -> dict[str, Span]:
     return made
 
 
-def measure(plan: Plan) -> tuple[Figures, Helped]:
-    """Both arms of one seed."""
-    alone = without(plan).figures()
+def measure(plan: Plan) -> tuple[Figures, Figures, Helped]:
+    """Both arms of one seed: without, with, and what was done."""
+    alone = without(plan)
     with tempfile.TemporaryDirectory() as directory:
-        return alone, with_proposals(plan, Path(directory))
+        helped = with_proposals(plan, Path(directory))
+    told = [
+        money.figures() | {SAME_MIX: at_the_same_mix(money, alone)}
+        for money in (alone, helped.money)
+    ]
+    return told[0], told[1], helped
 
 
 def table(pairs: list[Pair]) -> str:
@@ -152,13 +159,13 @@ def main() -> int:
     for seed in range(args.first, args.first + args.seeds):
         began, cpu_s = time.monotonic(), time.process_time()
         plan = Plan(seed, args.warm, args.days, tuple(args.kinds))
-        alone, helped = measure(plan)
-        pairs.append((alone, helped.money.figures()))
+        alone, figures, helped = measure(plan)
+        pairs.append((alone, figures))
         shops.append(
             {
                 "seed": seed,
                 "without": alone,
-                "with": helped.money.figures(),
+                "with": figures,
                 "decisions": helped.done,
                 "trained": helped.trained,
             }

@@ -58,6 +58,8 @@ class Money:
     service_cents: int = 0
     bought_cents: int = 0
     actions: dict[str, int] = field(default_factory=dict)
+    rented: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Class -> units rented, and what was taken for them, cents."""
 
     def figures(self) -> dict[str, float]:
         """Name -> figure of a year, as an owner asks for them."""
@@ -205,6 +207,8 @@ class World(ShopDays):
         self.money.rental_wanted += many
         self.money.rental_units += len(taken)
         self.money.rental_cents += kind.price_cents * len(taken)
+        units, cents = self.money.rented.get(kind.sku, (0, 0))
+        self.money.rented[kind.sku] = units + len(taken), cents + kind.price_cents * len(taken)
         return taken
 
     def _sale(self, kind: Kind, units: int, day: int) -> None:
@@ -298,6 +302,19 @@ class World(ShopDays):
         """The list price as it is now, said with the next day."""
         kind = self._by_sku[sku]
         self._first.append(PriceObserved(sku=sku, price_cents=kind.price_cents))
+
+
+def at_the_same_mix(money: Money, mix: Money) -> float:
+    """Revenue per rental, had each class been rented as often as in ``mix``.
+
+    Larger fleets of cheap things lower the revenue per rental though no price has changed; this does not.
+    """
+    both = [
+        sku for sku, (units, _) in mix.rented.items() if units and money.rented.get(sku, (0, 0))[0]
+    ]
+    weights = [mix.rented[sku][0] for sku in both]
+    prices = [money.rented[sku][1] / money.rented[sku][0] for sku in both]
+    return sum(w * p for w, p in zip(weights, prices, strict=True)) / max(sum(weights), 1) / 100
 
 
 def _poisson(drawn: float, mean: float) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.impact.__main__ import changes, interval
 from bench.impact.arm import Driver, Plan, day_number
-from bench.impact.world import LEAD_DAYS, SERVICE_CENTS, World
+from bench.impact.world import LEAD_DAYS, SERVICE_CENTS, Money, World, at_the_same_mix
 from edge.commands import DecisionKind
 from edge.decisions.rows import Decision
 from edge.events import AnyEvent, Event, ItemLink, Maintenance, PosLine, PriceObserved, StockReceipt
@@ -187,3 +187,10 @@ def test_the_interval_is_students_over_paired_changes() -> None:
 def test_a_figure_that_was_nothing_without_has_no_change() -> None:
     pairs = [({"a": 0.0, "b": 2.0}, {"a": 3.0, "b": 3.0})] * 2
     assert list(changes(pairs)) == ["b"]
+
+
+def test_renting_out_more_of_what_is_cheap_changes_no_price_at_the_same_mix() -> None:
+    before = Money(rented={"tent": (10, 10_000), "chair": (10, 1_000)})
+    after = Money(rented={"tent": (10, 10_000), "chair": (90, 9_900), "new": (5, 1)})
+    assert at_the_same_mix(before, before) == pytest.approx(5.5)
+    assert at_the_same_mix(after, before) == pytest.approx(5.55)
