@@ -304,10 +304,12 @@ class KpisView:
         late &= col["rented_at_ms"][:high] > 0
         if store:
             late &= col["store_row"][:high] == state.store.keys.get(store)
-        contracts = sum(
-            row.state == "open" and 0 < row.due_ms < now_ms and (not store or row.store == store)
+        due = [
+            row
             for row in self._ledger.rows(Contract).values()
-        )
+            if 0 < row.due_ms < now_ms and row.state == "open"
+        ]
+        contracts = len([row for row in due if not store or row.store == store])
         return [
             _kpi(
                 "overdue_items", "Items overdue", "items", "now", float(late.sum()), None, "down",
@@ -350,7 +352,12 @@ class KpisView:
         """Over 28 times 24 hours, and those before."""
         now_ms = self._sources.now_ms
         spans = [(now_ms - 28 * DAY_MS, now_ms), (now_ms - 56 * DAY_MS, now_ms - 28 * DAY_MS)]
-        rows = list(self._ledger.rows(Decision).values())
+        since_ms = spans[-1][0]
+        rows = [  # most are waiting, or long past
+            row
+            for row in self._ledger.rows(Decision).values()
+            if row.decided_ms > since_ms or row.executed_ms > since_ms
+        ]
         told = [[row for row in rows if a < row.decided_ms <= b] for a, b in spans]
         done = [[row for row in rows if a < row.executed_ms <= b] for a, b in spans]
         accepted = _accepted(told[0]), _accepted(told[1])

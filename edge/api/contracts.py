@@ -102,12 +102,9 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
     if closed:  # one that was closed a moment ago may stand in both
         rows = {row.contract: row for row in (*closed, *rows)}.values()
     wanted, state = call.query.overdue, call.query.state
-    found = [
-        row
-        for row in rows
-        if (state == "all" or (row.state == state if state else row.state != "closed"))
-        and (wanted is None or view.overdue(row) == wanted)
-    ]
+    found = list(rows) if state else [row for row in rows if row.state != "closed"]
+    if wanted is not None:
+        found = [row for row in found if view.overdue(row) == wanted]
     page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]
     return ContractList(view.basis(), shown, page.next_cursor)
