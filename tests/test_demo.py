@@ -12,6 +12,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,8 @@ def test_a_demo_ends_by_itself_and_sums_up_every_event(tmp_path: Path) -> None:
     keep = tmp_path / "demo"
     code, out, err = finish(
         start(
-            "demo", "--seconds", "6", "--rate", "150", "--bind", bind, "--json", "--keep", str(keep)
+            *("demo", "--seconds", "6", "--rate", "150", "--weeks", "0"),
+            *("--bind", bind, "--json", "--keep", str(keep)),
         )
     )
     assert code == 0, err
@@ -72,15 +74,76 @@ def test_a_demo_ends_by_itself_and_sums_up_every_event(tmp_path: Path) -> None:
     assert told["latency_ms"]["probes"] > 5
     assert told["latency_ms"]["lost"] == 0
     assert told["zones"]["linen"] > 0
+    assert told["past"]["days"] == 0
     assert "\x1b" not in out + err
     assert bind in err
     assert (keep / "config.toml").is_file()
     assert processes_that_mention(str(keep)) == []
 
 
+def asked(url: str, path: str) -> Any:
+    with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def api_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """(where its API answers, all that it said until then)."""
+    assert process.stdout is not None
+    seen = ""
+    while (url := re.search(r"API: (\S+)", seen)) is None:
+        line = process.stdout.readline()
+        assert line, finish(process)
+        seen += line
+    return url[1], seen
+
+
+def test_a_demo_begins_with_weeks_behind_it_and_every_service_has_numbers() -> None:
+    process = start("demo", "--weeks", "6", "--bind", f"127.0.0.1:{free_port()}")
+    try:
+        url, seen = api_of(process)
+        assert "last 6 weeks are told to the daemon: day 42 of 42, in " in seen
+        demand = asked(url, "/api/predictive/demand/forecast?sku=62110")
+        assert demand["weeks"][0]["units"] > 5
+        history = asked(url, "/api/classes/62110?days=42")["class"]["history"]
+        assert sum((units or 0) > 0 for units in history["columns"]["rented_units"]) > 30
+        fleet = {row["sku"]: row for row in asked(url, "/api/inventory/fleet")["classes"]}
+        assert fleet["62110"]["turn_days"] > 1
+        shelf = {row["sku"]: row for row in asked(url, "/api/inventory")["items"]}
+        assert shelf["R-1001"]["reorder_point"] > 0
+        assert asked(url, "/api/predictive/quality/health")["mean"] > 0
+        later = {"maintenance/roi": "classes", "packs/co-demand": "pairs"}
+        deadline = time.monotonic() + WITHIN_S
+        while later and time.monotonic() < deadline:  # in the first minute, not at once
+            told = {path: asked(url, f"/api/predictive/{path}") for path in later}
+            later = {path: name for path, name in later.items() if not told[path][name]}
+            time.sleep(0.2)
+        assert not later
+    finally:
+        process.send_signal(signal.SIGINT)
+        code, out, err = finish(process)
+    assert code == 0, out + err
+
+
+def test_a_demo_may_be_stopped_while_its_past_is_told(tmp_path: Path) -> None:
+    keep = tmp_path / "demo"
+    process = start(
+        "demo", "--weeks", "52", "--bind", f"127.0.0.1:{free_port()}", "--keep", str(keep)
+    )
+    assert process.stdout is not None
+    while "day 0 of 364" not in (line := process.stdout.readline()):
+        assert line, finish(process)
+    process.send_signal(signal.SIGINT)
+    code, out, err = finish(process)
+    assert code == 0, out + err
+    assert "API: " not in out
+    assert processes_that_mention(str(keep)) == []
+
+
 def test_a_demo_for_people_ends_with_tables(tmp_path: Path) -> None:
     bind = f"127.0.0.1:{free_port()}"
-    code, out, err = finish(start("demo", "--seconds", "2", "--rate", "300", "--bind", bind))
+    code, out, err = finish(
+        start("demo", "--seconds", "2", "--rate", "300", "--bind", bind, "--weeks", "0")
+    )
     assert code == 0, err
     assert re.search(r"[\d,]+ messages with [\d,]+ events published: [\d,]+ count, \d+ do not", out)
     assert re.search(r"^folded +[\d,]+$", out, re.MULTILINE)
@@ -104,17 +167,10 @@ def test_a_demo_on_a_port_in_use_starts_nothing_and_tells_the_cure(tmp_path: Pat
 
 def test_ctrl_c_stops_a_demo_cleanly(tmp_path: Path) -> None:
     keep = tmp_path / "demo"
-    process = start("demo", "--bind", f"127.0.0.1:{free_port()}", "--keep", str(keep))
-    assert process.stdout is not None
-    seen = ""
-    while "API: " not in seen:
-        line = process.stdout.readline()
-        assert line, finish(process)
-        seen += line
-    url = re.search(r"API: (\S+)", seen)
-    assert url is not None
-    with urllib.request.urlopen(f"{url[1]}/healthz", timeout=10) as answer:
-        assert answer.status == 200
+    bind = f"127.0.0.1:{free_port()}"
+    process = start("demo", "--bind", bind, "--keep", str(keep), "--weeks", "0")
+    url, _ = api_of(process)
+    assert asked(url, "/healthz")
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     assert code == 0, out + err
@@ -150,7 +206,8 @@ def test_ctrl_c_at_the_terminal_ends_make_with_0(tmp_path: Path) -> None:
 
 def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> None:
     keep = tmp_path / "demo"
-    process = start("demo", "--bind", f"127.0.0.1:{free_port()}", "--keep", str(keep))
+    bind = f"127.0.0.1:{free_port()}"
+    process = start("demo", "--bind", bind, "--keep", str(keep), "--weeks", "0")
     deadline, pid = time.monotonic() + WITHIN_S, 0
     while not pid and time.monotonic() < deadline:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -159,6 +216,7 @@ def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> No
             if b"\0run\0" in line and (keep / "var").is_dir():
                 pid = int(child)
         time.sleep(0.02)
+    assert pid  # 0 would be everybody here
     os.kill(pid, signal.SIGKILL)
     code, _, err = finish(process)
     assert code == 1
@@ -206,6 +264,7 @@ def test_simulate_prints_a_configuration_that_is_good(tmp_path: Path) -> None:
         (("simulate", "--broker", "pi:mqtt"), "write HOST:PORT"),
         (("simulate", "--rate", "0"), "--rate must be more than 0"),
         (("demo", "--bind", "8099"), "write ADDRESS:PORT"),
+        (("demo", "--weeks", "53"), "--weeks must be 0 (a shop that opens today) to 52"),
         (("demo", "--bind", "0.0.0.0:8099"), "on this machine only; write 127.0.0.1:8099"),
         (("demo", "--bind", "[::]:8099"), "on this machine only"),
         (("demo", "--bind", "shop.example:8099"), "on this machine only"),

@@ -3,9 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from edge.cli.simulate import add_shop, make_shop
+from edge.cli.simulate import add_shop, shop_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -18,7 +19,10 @@ examples:
   rfid3 demo                                  until Ctrl-C
   rfid3 demo --seconds 30 --json              ends by itself; the last line is a JSON summary
   rfid3 demo --rate 2000 --keep /tmp/demo     faster, and leave everything there to look at
+  rfid3 demo --weeks 0                        a shop that opens today: nothing is known of it yet
 
+The shop has some weeks of rentals, sales, washing and repairs behind it, which are told to the daemon
+first, as fast as it takes them, so that forecasts, stock and schedules have something to stand on.
 Nothing outside a temporary directory is touched, and nothing listens beyond this machine. With
 --json only the JSON object goes to standard output.
 """
@@ -42,6 +46,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[Parser]") -> None:
         metavar="ADDRESS:PORT",
         help=f"where the API listens (default {DEFAULT_BIND}, or a free port when that is taken)",
     )
+    parser.add_argument(
+        "--weeks",
+        type=int,
+        default=10,
+        metavar="N",
+        help="weeks that the shop has behind it, 0 to 52 (default %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON summary at the end")
     parser.add_argument(
         "--keep", metavar="DIR", help="work in this directory, and leave it (default: temporary)"
@@ -57,10 +68,13 @@ def run(args: argparse.Namespace) -> int:
     from edge import logs
     from edge.config import Log
     from edge.errors import WrongUsage
+    from edge.simulate.past import WEEKS_MOST
 
     logs.configure(Log(level="error", format="text"))
     if args.seconds < 0:
         raise WrongUsage("--seconds must be 0 (until Ctrl-C) or more")
+    if not 0 <= args.weeks <= WEEKS_MOST:
+        raise WrongUsage(f"--weeks must be 0 (a shop that opens today) to {WEEKS_MOST}")
     bind = _bind(args.bind)
     try:
         if args.keep:
@@ -124,13 +138,12 @@ def _run_in(args: argparse.Namespace, directory: "Path", bind: str) -> int:
     from rich.console import Console
 
     from edge.broker import BrokerError
-    from edge.clock import SystemClock
     from edge.errors import Rfid3Error
     from edge.simulate.demo import Demo, DemoError, summary
     from edge.simulate.demo_table import closing
 
     console = Console(stderr=args.json, highlight=False, soft_wrap=True)
-    demo = Demo(directory, bind, make_shop(args, SystemClock().now_ms()))
+    demo = Demo(directory, bind, shop_settings(args), seed=args.seed, weeks=args.weeks)
     try:
         asyncio.run(_play(args, demo, console))
     except BrokerError as error:
@@ -149,21 +162,40 @@ def _run_in(args: argparse.Namespace, directory: "Path", bind: str) -> int:
 async def _play(args: argparse.Namespace, demo: "Demo", console: "Console") -> None:
     import asyncio
     import signal
+    from contextlib import suppress
+
+    from edge.simulate.demo import Stopped
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     console.print("Starting a private broker and the daemon …")
-    async with demo.running() as api:
-        console.print(f"API: {demo.api_url}   broker: {demo.broker_address}")
-        showing = asyncio.create_task(_show(demo, console), name="show")
-        try:
-            await demo.play(api, args.seconds, stop)
-        finally:
-            showing.cancel()
-            await asyncio.wait({showing})
-        console.print("Stopping …")
+    with suppress(Stopped):
+        async with demo.running(stop, _telling(demo, console)) as api:
+            console.print(f"API: {demo.api_url}   broker: {demo.broker_address}")
+            showing = asyncio.create_task(_show(demo, console), name="show")
+            try:
+                await demo.play(api, args.seconds, stop)
+            finally:
+                showing.cancel()
+                await asyncio.wait({showing})
+            console.print("Stopping …")
+
+
+def _telling(demo: "Demo", console: "Console") -> "Callable[[int, int], None]":
+    """Shows how many of the past's days are told: a line that grows, or two lines in a pipe."""
+    live = console.is_terminal
+
+    def told(done: int, days: int) -> None:
+        words = f"The shop's last {days // 7} weeks are told to the daemon: day {done} of {days}"
+        if live:
+            console.print(words, end="\n" if done == days else "\r")
+        elif done in (0, days):
+            took = f", in {demo.state.past_seconds:.1f} s" if done else " …"
+            console.print(words + took)
+
+    return told
 
 
 async def _show(demo: "Demo", console: "Console") -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge.simulate.live import Taken
     from edge.simulate.publish import Progress
     from edge.simulate.shop import Shop
+    from edge.simulate.shop_settings import ShopSettings
 
 EPILOG = """\
 examples:
@@ -64,15 +65,20 @@ def add_shop(parser: argparse.ArgumentParser, rate: float = 100.0) -> None:
 
 def make_shop(args: argparse.Namespace, start_ms: int) -> "Shop":
     """The shop that the options describe. Raises WrongUsage."""
-    from edge.errors import WrongUsage
     from edge.simulate.shop import Shop
+
+    return Shop(shop_settings(args), seed=args.seed, start_ms=start_ms)
+
+
+def shop_settings(args: argparse.Namespace) -> "ShopSettings":
+    """What the options say the shop is like. Raises WrongUsage."""
+    from edge.errors import WrongUsage
     from edge.simulate.shop_settings import ShopSettings
 
     for option in ("rate", "items", "day_seconds"):
         if getattr(args, option) <= 0:
             raise WrongUsage(f"--{option.replace('_', '-')} must be more than 0")
-    settings = ShopSettings(rate=args.rate, items=args.items, day_s=args.day_seconds)
-    return Shop(settings, seed=args.seed, start_ms=start_ms)
+    return ShopSettings(rate=args.rate, items=args.items, day_s=args.day_seconds)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ from edge.events import (
     StockReceipt,
 )
 from edge.records import Batch, Message
-from edge.simulate.stock import ARTICLES, CLASSES, GRADES, READY
+from edge.simulate.stock import ARTICLES, CLASSES, GRADES, READY, Item
 
 DAY_MS, HOUR_MS, SECOND_MS = 86_400_000, 3_600_000, 1_000
 OPENS_H, CLOSES_H = 8, 18
@@ -109,11 +109,14 @@ class Thing:
 
 
 class ShopDays:
-    """The shop; a source of history for ``trainer.imports`` (``HistorySource``)."""
+    """The shop; a source of history for ``trainer.imports`` (``HistorySource``).
+
+    With ``items`` it owns these, of the first eight classes, and what it owns more of is rented more.
+    """
 
     whole_days = True
 
-    def __init__(self, settings: DaysSettings | None = None) -> None:
+    def __init__(self, settings: DaysSettings | None = None, items: Sequence[Item] = ()) -> None:
         self.settings = settings or DaysSettings()
         self.total = self.settings.days  # days there are
         self.done = 0  # days told so far
@@ -124,7 +127,7 @@ class ShopDays:
         self._random = np.random.default_rng(self.settings.seed)
         self._rented = self._rental_classes()
         self._sold = self._articles()
-        self._things = self._make_things()
+        self._things = self._these(items) if items else self._make_things()
         self._partner = self._make_partners()
 
     # -- what there is ----------------------------------------------------------------------------
@@ -184,6 +187,29 @@ class ShopDays:
                 )
             found[kind.sku] = things
         return found
+
+    def _these(self, items: Sequence[Item]) -> dict[str, list[Thing]]:
+        random = self._random
+        found: dict[str, list[Thing]] = {kind.sku: [] for kind in self._rented}
+        kinds = {kind.sku: kind for kind in self._rented}
+        for item in items:
+            things = found[item.rental_class.sku]
+            first = self.settings.first_day + int(random.integers(1, 90))
+            frailty, kind = float(random.gamma(2.0, 0.5)), kinds[item.rental_class.sku]
+            things.append(Thing(item.epc, kind, frailty, item.grade, inspect_on=first))
+        for kind in self._rented:
+            kind.rate *= len(found[kind.sku])
+        _scaled(self._rented, 1.0)
+        return found
+
+    def things(self) -> Iterator[Thing]:
+        """Every tagged thing, as it stands after the days told so far."""
+        for things in self._things.values():
+            yield from things
+
+    def on_hand(self) -> dict[str, int]:
+        """SKU of what is sold -> units on the shelf, after the days told so far."""
+        return {kind.sku: kind.on_hand for kind in self._sold}
 
     def _make_partners(self) -> dict[str, Kind]:
         """Class -> the class that often goes along with it."""

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,32 @@ from edge.config import Mqtt
 from edge.errors import Rfid3Error
 from edge.events import ItemScan
 from edge.ingest.mqtt import MqttSource, publisher
+from edge.ingest.mqtt_publish import Outgoing
+from edge.records import Message
 from edge.simulate import speak
 from edge.simulate.daemon_config import daemon_config
-from edge.simulate.live import Taken, live
+from edge.simulate.live import EVENT_TIME, Taken, live
+from edge.simulate.past import Past
 from edge.simulate.publish import Progress, publish_paced
 from edge.simulate.shop import Shop
+from edge.simulate.shop_settings import ShopSettings
 
 READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 20.0
 CATCH_UP_WITHIN_S = 20.0
+PAST_WITHIN_S = 120.0
+PAST_AT_ONCE = 20
+"""Messages of the past that are published before one looks how far the daemon is."""
 LOOK_EVERY_S = 0.5
 PROBE_EVERY_S = 0.2
 PROBE_POLL_S = 0.002
 PROBE_GIVE_UP_S = 10.0
 PROBE_TAG = "425445FFFFFFFFFFFFFFFF02"
 LOG_LINES = 15
+
+
+class Stopped(Exception):
+    """Somebody stopped the demo before the live shop began."""
 
 
 class DemoError(Rfid3Error):
@@ -66,15 +78,34 @@ class State(Struct):
     """What the broker has acknowledged."""
     seconds: float = 0.0
     """For how long messages were published."""
+    past_days: int = 0
+    """Days of the shop's past that were told before."""
+    past_messages: int = 0
+    """Messages that told them."""
+    past_seconds: float = 0.0
+    """How long that took, with the daemon's start and stop."""
+    before: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Counters as they were when the live shop began."""
+
+    def counted(self, group: str) -> dict[str, float]:
+        """Counters of a group since the live shop began; those that did not move since are left out."""
+        before = self.before.get(group, {})
+        now = self.stats.get(group, {}).items()
+        return {name: many - before.get(name, 0) for name, many in now if many != before.get(name)}
 
 
 class Demo:
     """One demo in one directory; use :meth:`running`."""
 
-    def __init__(self, directory: Path, bind: str, shop: Shop) -> None:
+    def __init__(
+        self, directory: Path, bind: str, settings: ShopSettings, *, seed: int, weeks: int = 0
+    ) -> None:
         self.directory = directory
         self.state = State()
-        self._shop = shop
+        self._settings = settings
+        self._seed = seed
+        self._weeks = weeks
+        self._shop: Shop | None = None
         self._host, _, port = bind.rpartition(":")
         self._port = int(port) or free_port(LOOPBACK)
         self._broker = Broker(directory / "broker")
@@ -93,24 +124,65 @@ class Demo:
         return f"{self._broker.host}:{self._broker.port}"
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[aiohttp.ClientSession]:
+    async def running(
+        self, stop: asyncio.Event, telling: Callable[[int, int], None]
+    ) -> AsyncIterator[aiohttp.ClientSession]:
         """Broker and daemon while the block runs; stopped, daemon first, when it ends.
 
-        Raises BrokerError, DemoError.
+        The shop's past is told first; ``telling`` hears how many of its days are. Raises BrokerError,
+        DemoError, Stopped (while the past is told).
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(self._broker.start)
         try:
-            self._start_daemon()
-            try:
-                timeout = aiohttp.ClientTimeout(total=10)
-                async with aiohttp.ClientSession(self.api_url, timeout=timeout) as api:
-                    await self._until_ready(api)
-                    yield api
-            finally:
-                await asyncio.to_thread(self._stop_daemon)
+            past = await self._told(stop, telling) if self._weeks else None
+            async with self._daemon_running() as api:
+                await self.look(api)
+                self.state.before = self.state.stats
+                if past is not None:
+                    await self._look_together(api)
+                now_ms = time.time_ns() // 1_000_000
+                self._shop = Shop(self._settings, seed=self._seed, start_ms=now_ms, past=past)
+                yield api
         finally:
             await asyncio.to_thread(self._broker.stop)
+
+    @asynccontextmanager
+    async def _daemon_running(self, *options: str) -> AsyncIterator[aiohttp.ClientSession]:
+        """The daemon while the block runs, and a client of its API."""
+        self._start_daemon(*options)
+        try:
+            timeout = aiohttp.ClientTimeout(total=10)
+            async with aiohttp.ClientSession(self.api_url, timeout=timeout) as api:
+                await self._until_ready(api)
+                yield api
+        finally:
+            await asyncio.to_thread(self._stop_daemon)
+
+    # -- the past -----------------------------------------------------------------------------------
+
+    async def _told(self, stop: asyncio.Event, telling: Callable[[int, int], None]) -> Past:
+        """The shop's past, once the daemon has heard it: its time was that of the messages."""
+        began, now_ms = time.monotonic(), time.time_ns() // 1_000_000
+        past = Past(self._settings, seed=self._seed, weeks=self._weeks, now_ms=now_ms)
+        telling(0, past.days)
+        settings = Mqtt(host=self._broker.host, port=self._broker.port)
+        async with (
+            self._daemon_running("--clock", "events") as api,
+            publisher(settings, "rfid3-demo-past") as client,
+        ):
+            for piece in _pieces(past.messages()):
+                await client.publish_many(piece, 1)
+                self.state.past_messages += len(piece)
+                await self._until_applied(api, self.state.past_messages, PAST_WITHIN_S)
+                if stop.is_set():
+                    raise Stopped
+                if past.done < past.days:
+                    telling(past.done, past.days)
+        self.state.past_days = past.days
+        self.state.past_seconds = time.monotonic() - began
+        telling(past.days, past.days)
+        return past
 
     async def play(self, api: aiohttp.ClientSession, seconds: float, stop: asyncio.Event) -> None:
         """Publish for so long (0: until ``stop``), watching; then let the daemon catch up.
@@ -140,13 +212,19 @@ class Demo:
                 await asyncio.wait(ended)
         await self._catch_up(api)
 
+    async def _look_together(self, api: aiohttp.ClientSession) -> None:
+        """What goes together is looked for once a day: at once, as there are weeks to look at."""
+        async with api.post("/api/correlations/look", json={}) as answer:
+            if answer.status not in (202, 409):  # it may be at it by itself
+                raise DemoError(f"POST /api/correlations/look: {answer.status}")
+
     # -- parts ------------------------------------------------------------------------------------
 
-    def _start_daemon(self) -> None:
+    def _start_daemon(self, *options: str) -> None:
         config_file = self.directory / "config.toml"
-        day_s = self._shop.settings.day_s
+        day_s = self._settings.day_s
         text = daemon_config(
-            self._shop.settings,
+            self._settings,
             broker_port=self._broker.port,
             directory=str(self.directory / "var"),
             bind=f"{self._host or LOOPBACK}:{self._port}",
@@ -156,7 +234,7 @@ class Demo:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RFID3_")}
         with self._log_file.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [sys.executable, "-m", "edge", "run", "--config", str(config_file)],
+                [sys.executable, "-m", "edge", "run", "--config", str(config_file), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -204,6 +282,7 @@ class Demo:
         raise self._died()
 
     async def _publish(self, client: MqttSource, seconds: float) -> None:
+        assert self._shop is not None
         messages = live(self._shop, seconds, self.state.taken)
         await publish_paced(client, messages, self.state.progress)
 
@@ -254,7 +333,7 @@ class Demo:
                 epc=PROBE_TAG, scan_type="Touch Scan", sku="demo", name="Latency probe", at=at_ms
             )
             began = time.monotonic()
-            topic = f"rfid3/{self._shop.settings.store}/item_scan/probe"
+            topic = f"rfid3/{self._settings.store}/item_scan/probe"
             await client.publish(topic, speak.native(scan), 1)
             self.state.probes += 1
             if await self._visible(api, at_ms, began + PROBE_GIVE_UP_S):
@@ -273,15 +352,30 @@ class Demo:
 
     async def _catch_up(self, api: aiohttp.ClientSession) -> None:
         """Until the daemon has applied what the broker acknowledged to us."""
-        deadline = time.monotonic() + CATCH_UP_WITHIN_S
-        expected = self.state.progress.published + self.state.probes
+        before = int(self.state.before.get("state", {}).get("messages", 0))
+        expected = before + self.state.progress.published + self.state.probes
+        await self._until_applied(api, expected, CATCH_UP_WITHIN_S)
+
+    async def _until_applied(
+        self, api: aiohttp.ClientSession, messages: int, within_s: float
+    ) -> None:
+        """Until the daemon has applied so many messages, or that takes too long."""
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             if not self._alive:
                 raise self._died()
             await self.look(api)
-            if self.state.stats.get("state", {}).get("messages", 0) >= expected:
+            if self.state.stats.get("state", {}).get("messages", 0) >= messages:
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
+
+
+def _pieces(messages: Iterator[Message]) -> Iterator[list[Outgoing]]:
+    """Some messages at a time, each with its own time."""
+    while piece := list(islice(messages, PAST_AT_ONCE)):
+        yield [
+            Outgoing(one.topic, one.payload, ((EVENT_TIME, str(one.arrival_ms)),)) for one in piece
+        ]
 
 
 def quantile(numbers: list[float], share: float) -> float | None:
@@ -302,29 +396,32 @@ ADMITTED = ("admitted", "folded", "late", "possible_repeat")
 def summary(demo: Demo) -> dict[str, Any]:
     """What ``rfid3 demo --json`` prints last."""
     state = demo.state
-    events = {name: int(many) for name, many in state.stats.get("events", {}).items()}
+    events = {name: int(many) for name, many in state.counted("events").items()}
     admitted = {name: many for name, many in events.items() if name in ADMITTED}
     return {
         "seconds": round(state.seconds, 1),
         "api": demo.api_url,
+        "past": {
+            "days": state.past_days,
+            "messages": state.past_messages,
+            "seconds": round(state.past_seconds, 1),
+        },
         "published": {
             "messages": state.progress.published + state.probes,
             "events": state.taken.events + state.probes,
             "by_format": {**state.taken.formats, "probe": state.probes},
         },
         "received": {
-            "messages": int(state.stats.get("mqtt", {}).get("received", 0)),
+            "messages": int(state.counted("mqtt").get("received", 0)),
             "events": sum(events.values()),
         },
         "admitted": admitted.get("admitted", 0) + admitted.get("folded", 0),
         "outcomes": events,
         "refused": {name: many for name, many in events.items() if name not in ADMITTED},
         "dead_letters": {
-            name: int(many)
-            for name, many in state.stats.get("dead", {}).items()
-            if name != "letters"
+            name: int(many) for name, many in state.counted("dead").items() if name != "letters"
         },
-        "transitions": {k: int(v) for k, v in state.stats.get("transitions", {}).items()},
+        "transitions": {k: int(v) for k, v in state.counted("transitions").items()},
         "zones": {zone["name"]: zone["items"] for zone in state.zones},
         "latency_ms": {
             "what": "publish of a probe until it is visible in the API",

@@ -36,7 +36,7 @@ def picture(demo: Demo, rates: Rates, seconds: float) -> RenderableType:
         f"   {seconds:,.0f} s   Ctrl-C stops"
     )
     tables = Columns(
-        [_flow(demo, rates), _outcomes(demo.state.stats.get("events", {})), _zones(demo)],
+        [_flow(demo, rates), _outcomes(demo.state.counted("events")), _zones(demo)],
         padding=(0, 3),
     )
     return Group(head, tables, _changes(demo))
@@ -94,7 +94,7 @@ def _table(first: str, second: str) -> Table:
 def plain_line(demo: Demo, seconds: float) -> str:
     """One line for a log or a pipe."""
     state = demo.state
-    events = state.stats.get("events", {})
+    events = state.counted("events")
     admitted = sum(many for name, many in events.items() if name in ADMITTED)
     refused = sum(many for name, many in events.items() if name not in ADMITTED)
     p99 = quantile(state.latency_ms, 0.99)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from edge.events import Event, ItemLink, Maintenance
 from edge.simulate import speak
+from edge.simulate.past import Past
 from edge.simulate.shop_readers import Readers
 from edge.simulate.shop_rentals import Rentals
 from edge.simulate.shop_sales import Sales
@@ -50,17 +51,23 @@ GARBAGE = (
 class Shop:
     """The shop; :meth:`messages` never ends."""
 
-    def __init__(self, settings: ShopSettings, *, seed: int, start_ms: int) -> None:
+    def __init__(
+        self, settings: ShopSettings, *, seed: int, start_ms: int, past: Past | None = None
+    ) -> None:
+        """``past``: the weeks behind it, told to their end; without it nobody knows it yet."""
         assert min(settings.rate, settings.day_s, settings.items) > 0, settings
         self.settings = settings
         stage = self._stage = Stage(settings, seed=seed, start_ms=start_ms)
-        items = make_items(settings.items, stage.rng)
+        items = make_items(settings.items, stage.rng) if past is None else past.items
         owned = Counter(item.rental_class.sku for item in items)
         readers = self._readers = Readers(stage)
         rentals = self._rentals = Rentals(stage, readers, owned)
         sales = self._sales = Sales(stage)
         self._activities = (readers.read, rentals.rent, sales.sell, sales.recount, sales.reprice)
-        self._open_shop(items)
+        if past is None:
+            self._open_shop(items)
+        else:
+            self._go_on(past)
 
     @property
     def truth(self) -> Truth:
@@ -118,10 +125,33 @@ class Shop:
             for item in items[start : start + OPENING_ITEMS]:
                 told += self._introduce(item)
             stage.say(topic, speak.natives(told), "native", len(told))
-        stage.truth.muted.add(MUTED_TAG)
-        stage.tell(ItemLink(epc=MUTED_TAG, action="mute", at=stage.now_ms), "office")
+        self._mute()
         self._sales.open()
         self._readers.open()
+
+    def _go_on(self, past: Past) -> None:
+        """Everything is known: what is out comes back, what is in the workshop comes out of it."""
+        things = past.things()
+        out: dict[str, list[Item]] = {}
+        for item in past.items:
+            thing = things[item.epc]
+            self._stage.truth.sku[item.epc] = item.rental_class.sku
+            item.grade = thing.grade
+            if thing.contract:
+                item.contract, item.line = thing.contract, thing.line
+                out.setdefault(thing.contract, []).append(item)
+            else:
+                self._rentals.put_by(item, thing.workshop)
+        for items in out.values():
+            self._rentals.expect(items)
+        self._mute()
+        self._sales.open(past.on_hand())
+        self._readers.open()
+
+    def _mute(self) -> None:
+        """One tag is always in view, and means nothing."""
+        self._stage.truth.muted.add(MUTED_TAG)
+        self._stage.tell(ItemLink(epc=MUTED_TAG, action="mute", at=self._stage.now_ms), "office")
 
     def _introduce(self, item: Item) -> list[Event]:
         rental_class, grade = item.rental_class, GRADES[item.grade]

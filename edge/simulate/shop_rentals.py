@@ -13,6 +13,9 @@ RENTED_MAX = 6
 KEPT_SHARE = 0.4
 """Of a class, so much stays in the shop."""
 
+STATUS_IN = {"": READY, "wash": "Wash", "repair": "Repair"}
+"""Workshop -> status of what is in it."""
+
 RentalKind = Literal["rental", "return"]
 
 
@@ -61,6 +64,26 @@ class Rentals:
             days * self._stage.rng.uniform(0.8, 1.2), partial(self._take_back, items, till)
         )
         return None
+
+    def put_by(self, item: Item, workshop: str) -> None:
+        """An item of the shop's past lies on its shelf, or is being washed or mended."""
+        truth, grade = self._stage.truth, GRADES[item.grade]
+        truth.status[item.epc], truth.grade[item.epc] = STATUS_IN[workshop], grade
+        self._stage.put(item, workshop or item.rental_class.zone)
+        if workshop:
+            self._stage.in_days(
+                self._stage.rng.uniform(0.2, 0.8), partial(self._mend, item, STATUS_IN[workshop])
+            )
+
+    def expect(self, items: list[Item]) -> None:
+        """A contract of the shop's past is out, and comes back within some days."""
+        for item in items:
+            self._stage.truth.status[item.epc] = "On Rent"
+            self._stage.truth.grade[item.epc] = GRADES[item.grade]
+            self._stage.put(item, None)
+        self._stage.in_days(
+            self._stage.rng.uniform(0.1, 3.0), partial(self._take_back, items, self._stage.till())
+        )
 
     def _book(self, item: Item, kind: RentalKind, till: str, due_ms: int = 0) -> None:
         """A contract's line."""

@@ -1,6 +1,7 @@
 """Goods for sale in a simulated shop: sold, received, counted, priced, and sold by mistake. No tags."""
 
 from collections import deque
+from collections.abc import Mapping
 
 from edge.events import Correction, PosLine, PriceObserved, StockCount, StockReceipt
 from edge.simulate.shop_stage import Stage
@@ -17,11 +18,11 @@ class Sales:
         self._stage = stage
         self._recent: deque[tuple[PosLine, str]] = deque(maxlen=50)
 
-    def open(self) -> None:
-        """Everything is counted before the first customer."""
+    def open(self, on_hand: Mapping[str, int] | None = None) -> None:
+        """Everything is counted before the first customer; ``on_hand``: SKU -> units there are."""
         stage = self._stage
         for article in ARTICLES:
-            units = stage.rng.randrange(40, 160)
+            units = stage.rng.randrange(40, 160) if on_hand is None else on_hand[article.sku]
             stage.truth.ledger[article.sku] = units
             stage.tell(StockCount(sku=article.sku, quantity=units, at=stage.now_ms), "office")
 
