@@ -506,6 +506,30 @@ class Contracts(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Defect flags that are damage."""
 
 
+class Inventory(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Terms of buying and keeping stock that hold until somebody puts others: of the class
+    (``PUT /api/supply/{sku}``, ``*`` for all), of its supplier, or in the catalogue."""
+
+    service_level: float = 0.95
+    """Share of order cycles without a stock-out (sales), of requests served (rentals)."""
+    lead_days: float = 7.0
+    """Days from order to receipt, of a class without a known supplier."""
+    lead_sd_share: float = 0.25
+    """Deviation of a lead time as a share of it, until orders show what it is."""
+    review_days: float = 0.0
+    """Days between two orders, of a class without a known supplier; 0: whenever it is needed."""
+    round_days: float = 7.0
+    """Days between two orders that ``order_up_to`` reckons with where orders are placed when needed."""
+    holding_rate: float = 0.25
+    """Cost of keeping a unit for a year, as a share of its cost: money, room, loss."""
+    order_cost_cents: int = 1_000
+    """Cost of an order whatever is in it, cents, where the supplier's is not told."""
+    cost_share: float = 0.6
+    """Where no cost is known a unit for sale is taken to cost so much of its price; 0: nothing is taken."""
+    minimum_cover_days: float = 182.0
+    """To reach a supplier's smallest order nothing is ordered that lasts longer; it waits instead."""
+
+
 class Redis(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Redis: a mirror of forecasts, figures and alerts for other programs and for replicas of the API.
 
@@ -549,6 +573,7 @@ class Config(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     demand: Demand = Demand()
     decisions: DecisionSettings = DecisionSettings()
     deliveries: list[DeliveryRule] = []
+    inventory: Inventory = Inventory()
     contracts: Contracts = Contracts()
     redis: Redis = Redis()
     tables: Tables = Tables()

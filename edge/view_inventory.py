@@ -156,6 +156,8 @@ class InventoryView:
         self._sources = sources
         self._state = sources.core.state
         self._ledger = sources.core.ledger
+        self.terms = sources.config.inventory
+        """What holds where nobody told other terms."""
         self.columns = Columns(self._state.cls.keys.limit)
         self.coming = Coming()
         self._watch = Watch()
@@ -251,7 +253,7 @@ class InventoryView:
         days = days_of(state, rows)
         yield
         rental = is_rental(state, self._ledger, rows, days)
-        terms = bought(state, self._ledger, rows, rental)
+        terms = bought(state, self._ledger, rows, rental, self.terms)
         yield
         asked = wanted(state, self._sources.scorer, rows, days, self._drift)
         yield

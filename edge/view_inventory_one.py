@@ -22,8 +22,6 @@ from edge.view_inventory_types import (
 )
 
 UNITS_MORE = 6
-REVIEW_DAYS = 7.0
-"""Days between two orders where the supplier has none of its own."""
 
 
 def detail(view: InventoryView, row: int) -> StockDetail:
@@ -55,7 +53,7 @@ def detail(view: InventoryView, row: int) -> StockDetail:
         coming=coming,
         demand=demand,
         cheapest=_cheapest(terms, told, curve) if sale else None,
-        order_up_to=_order_up_to(terms, told, curve) if sale else None,
+        order_up_to=_order_up_to(terms, told, curve, view.terms.round_days) if sale else None,
         more_units=[] if sale else _more_units(view, terms, told),
     )
 
@@ -125,12 +123,12 @@ def _coming(line: OrderLine) -> ComingRow:
     )
 
 
-def _order_up_to(terms: Terms, told: StockRow, curve: Curve) -> OrderUpTo | None:
+def _order_up_to(terms: Terms, told: StockRow, curve: Curve, round_days: float) -> OrderUpTo | None:
     """Base stock: the newsvendor's level of lead time and review; the margin is the penalty."""
     margin = float(terms.price[0] - terms.cost[0])
     if not margin > 0 or not told.daily_demand:
         return None
-    review = float(terms.review_days[0]) or REVIEW_DAYS
+    review = float(terms.review_days[0]) or round_days
     keeping = terms.cost * terms.holding_rate / 365.0 * review
     mean, variance = curve.at(terms.lead_days + review, terms.lead_sd)
     units, _ = newsvendor.of_counts(keeping, np.array([margin]), mean, variance)

@@ -153,7 +153,7 @@ class OrderUpTo(Struct, kw_only=True):
     """The level to order up to, for whoever orders on fixed days only."""
 
     review_days: float
-    """Days between two orders: the supplier's, else 7."""
+    """Days between two orders: the supplier's, else ``inventory.round_days`` of the configuration."""
     order_up_to: int
     """Units: order what the position lacks of it."""
     critical_ratio: float

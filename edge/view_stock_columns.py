@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.config import Inventory
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
@@ -22,7 +23,7 @@ from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.ledger import Ledger
 from edge.ledger.orders import OrderLine
 from edge.ledger.suppliers import EVERY, Supplier, Supply, seen_variance, terms_of
-from edge.services import fleet, inventory, lead_time
+from edge.services import fleet, lead_time
 from edge.services.counts import Floats
 from edge.services.inventory import Terms, Use
 from edge.services.lead_time import HISTORY, MODEL, SIMPLE, UNKNOWN, Curve
@@ -188,42 +189,51 @@ class Bought:
         self.supplier = [""] * n
 
 
-def bought(state: FeatureState, ledger: Ledger, rows: Ints, rental: Bools) -> Bought:
-    """Terms of ``rows``; what nobody told stands as the service's defaults."""
+def bought(
+    state: FeatureState, ledger: Ledger, rows: Ints, rental: Bools, otherwise: Inventory
+) -> Bought:
+    """Terms of ``rows``; what nobody told stands as configured."""
     made = Bought(len(rows))
     prices = np.nan_to_num(
         matrix(state, "class", rows, ("price_last_cents", "price_list_cents", "cost_last_cents"))
     ).astype(np.float64)
     for i, row in enumerate(rows.tolist()):
         sku, store = key_of(state, row)
-        _one(made, i, ledger, sku, store, prices[i].tolist(), bool(rental[i]))
+        _one(made, i, ledger, (sku, store), prices[i].tolist(), bool(rental[i]), otherwise)
     return made
 
 
 def _one(
-    made: Bought, i: int, ledger: Ledger, sku: str, store: str, told: list[float], rental: bool
+    made: Bought,
+    i: int,
+    ledger: Ledger,
+    of: tuple[str, str],
+    told: list[float],
+    rental: bool,
+    otherwise: Inventory,
 ) -> None:
+    sku, store = of
     terms = terms_of(ledger, sku, store) or _NOBODY
     listed = ledger.get(CatalogueClass, sku) or _NOTHING
     name = terms.supplier or listed.supplier
     supplier = ledger.get(Supplier, name) if name else None
     made.supplier[i] = name
-    lead, spread = _lead(terms, listed, supplier)
+    lead, spread = _lead(terms, listed, supplier, otherwise)
     last, own_list, received = told
     price = listed.price_cents or own_list or last
     costs = (terms.cost_cents or 0, received, listed.cost_cents)
     cost, source = next(((c, n) for n, c in enumerate(costs, 1) if c), (math.nan, 0))
     if not source and price and not rental:
-        cost, source = inventory.COST_SHARE * price, COST_SOURCES.index("assumed")
+        cost, source = otherwise.cost_share * price or math.nan, COST_SOURCES.index("assumed")
     row: dict[str, float] = {
         "lead_days": lead,
         "lead_sd": spread,
-        "review_days": supplier.review_days if supplier else 0.0,
-        "order_cost": _or(supplier.order_cost_cents if supplier else None, inventory.ORDER_COST_CENTS),
-        "holding_rate": _or(terms.holding_rate, inventory.HOLDING_RATE),
+        "review_days": supplier.review_days if supplier else otherwise.review_days,
+        "order_cost": _or(supplier.order_cost_cents if supplier else None, otherwise.order_cost_cents),
+        "holding_rate": _or(terms.holding_rate, otherwise.holding_rate),
         "pack": terms.pack_units,
         "least": terms.minimum_units,
-        "level": _or(terms.service_level, inventory.SERVICE_LEVEL),
+        "level": _or(terms.service_level, otherwise.service_level),
         "cost": cost,
         "price": price or math.nan,
     }  # fmt: skip
@@ -241,12 +251,14 @@ def _or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def _lead(terms: Supply, listed: CatalogueClass, supplier: Supplier | None) -> tuple[float, float]:
+def _lead(
+    terms: Supply, listed: CatalogueClass, supplier: Supplier | None, otherwise: Inventory
+) -> tuple[float, float]:
     """(days, deviation): terms by hand, else the catalogue's or the supplier's word, and its orders."""
-    said = supplier.lead_days if supplier else inventory.LEAD_DAYS
+    said = supplier.lead_days if supplier else otherwise.lead_days
     days = listed.lead_time_days or said
     spread = supplier.lead_sd_days if supplier else None
-    spread = _or(spread, days * inventory.LEAD_SD_SHARE)
+    spread = _or(spread, days * otherwise.lead_sd_share)
     if supplier is not None and supplier.orders_seen:
         one = np.ones(1)
         mean, deviation = lead_time.observed_lead(
@@ -258,7 +270,7 @@ def _lead(terms: Supply, listed: CatalogueClass, supplier: Supplier | None) -> t
         )
         days, spread = float(mean[0]), float(deviation[0])
     if terms.lead_days is not None:
-        days, spread = terms.lead_days, terms.lead_days * inventory.LEAD_SD_SHARE
+        days, spread = terms.lead_days, terms.lead_days * otherwise.lead_sd_share
     return days, _or(terms.lead_sd_days, spread)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.commands import Propose, Told
-from edge.config import Config
+from edge.config import Config, Inventory
 from edge.core import Core
 from edge.decisions.deeds import SetSafeguards, decision_id
 from edge.decisions.rows import Decision, Safeguards
@@ -33,9 +33,9 @@ START_MS = 1_772_409_600_000
 class Shop:
     """A core told day by day, and the view over it."""
 
-    def __init__(self) -> None:
-        self.core = Core(Config())
-        self.view = InventoryView(Sources(self.core, Config()))
+    def __init__(self, config: Config | None = None) -> None:
+        self.core = Core(config or Config())
+        self.view = InventoryView(Sources(self.core, config or Config()))
         self.now_ms, self.ordinal = START_MS, 0
 
     def tell(self, *events: dict[str, Any]) -> None:
@@ -310,6 +310,30 @@ def test_an_order_without_a_day_comes_after_the_lead_time_and_a_late_one_tomorro
     rows = np.array([state.cls.keys.get(class_key("main", "NAIL"))])
     told = coming.arrivals(state, rows, shop.now_ms, np.array([9.0]))
     assert [(float(days[0]), float(units[0])) for days, units in told] == [(1.0, 5.0), (9.0, 5.0)]
+
+
+def test_what_nobody_told_stands_as_configured() -> None:
+    shop = Shop(Config(inventory=Inventory(
+        service_level=0.99, lead_days=20.0, lead_sd_share=0.0, review_days=5.0, holding_rate=0.5,
+        order_cost_cents=4_000, cost_share=0.5, round_days=10.0,
+    )))  # fmt: skip
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 500})
+    shop.days(40)
+    shop.plan()
+    nail = shop.row("NAIL")
+    assert (nail.service_level, nail.lead_time_days, nail.lead_time_sd_days) == (0.99, 20, 0)
+    assert (nail.unit_cost_cents, nail.cost_source) == (250, "assumed")  # sold at 500
+    eoq = (2 * 4_000 * 5 * 365 / (250 * 0.5)) ** 0.5
+    assert nail.eoq == pytest.approx(eoq, rel=0.01)
+    assert nail.lead_time_demand == pytest.approx(25 * 5, rel=0.01)  # 20 days and the review's 5
+    at = shop.view.row("NAIL", "main")
+    assert detail(shop.view, at).order_up_to.review_days == 5  # type: ignore[union-attr]
+    shop.do(PutSupplier(supplier="S", fields={"lead_days": 3}))
+    shop.do(PutSupply(sku="NAIL", fields={"supplier": "S", "service_level": 0.9}))
+    shop.plan()
+    nail = shop.row("NAIL")
+    assert (nail.service_level, nail.lead_time_days) == (0.9, 3)
+    assert detail(shop.view, at).order_up_to.review_days == 10  # type: ignore[union-attr]
 
 
 def test_what_changed_in_the_terms_is_told_once(shop: Shop) -> None:

@@ -32,11 +32,11 @@ class Supplier(Struct, frozen=True, kw_only=True):
     lead_days: float = 7.0
     """Days from order to receipt, as the supplier says."""
     lead_sd_days: float | None = None
-    """Deviation of that, days; null: a quarter of it."""
+    """Deviation of that, days; null: as configured, ``inventory.lead_sd_share`` of it."""
     review_days: float = 0.0
     """Days between two orders, such as 7 for a weekly round; 0: whenever it is needed."""
     order_cost_cents: int | None = None
-    """Cost of an order whatever is in it, cents; null: not told."""
+    """Cost of an order whatever is in it, cents; null: as configured."""
     minimum_cents: int = 0
     """Value of the smallest order, cents."""
     active: bool = True
@@ -75,9 +75,9 @@ class Supply(Struct, frozen=True, kw_only=True):
     lead_sd_days: float | None = None
     """Deviation of that, days; null: the supplier's."""
     holding_rate: float | None = None
-    """Cost of keeping a unit a year, as a share of its cost; null: 0.25."""
+    """Cost of keeping a unit a year, as a share of its cost; null: as configured."""
     service_level: float | None = None
-    """Share of order cycles without a stock-out, or of rental requests served; null: 0.95."""
+    """Share of order cycles without a stock-out, or of rental requests served; null: as configured."""
     fixed_reorder_point: float | None = None
     """Reorder point set by hand; null: computed."""
     updated_ms: int = 0

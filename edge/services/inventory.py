@@ -24,14 +24,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 T = TypeVar("T")
 
-SERVICE_LEVEL = 0.95
-LEAD_DAYS, LEAD_SD_SHARE = 7.0, 0.25
-"""Taken where no supplier is known: a week, give or take a quarter of it."""
-ORDER_COST_CENTS = 1_000
-HOLDING_RATE = 0.25
-"""Of a unit's cost, a year: money, room, loss."""
-COST_SHARE = 0.6
-"""Where no cost is known a unit is taken to cost so much of its price; such a cost is marked."""
 COVER_DAYS_MOST = 182.0
 """No order is meant to last longer."""
 BLIND_DAYS = 28.0
