@@ -23,32 +23,54 @@ class Kind(NamedTuple):
     status: int
     title: str
     cure: str
+    """What to do where nobody says it better; ``{path}`` is what was asked for."""
 
 
 KINDS: dict[str, Kind] = {
     "unknown-parameter": Kind(
-        400, "Unknown query parameter", "Leave it out, or correct its name; see /openapi.json."
+        400,
+        "Unknown query parameter",
+        "Leave it out, or use one of the names in the detail, as in {path}?limit=10; /openapi.json has "
+        "them with their types.",
     ),
     "bad-parameter": Kind(
-        400, "A query parameter cannot be used", "Correct its value; see /openapi.json."
+        400,
+        "A query parameter cannot be used",
+        "Give it what the detail asks for, percent-encoded, as in ?category=Round%20Linen&limit=10; "
+        "/openapi.json has the type and limits of each parameter of {path}.",
     ),
     "bad-path": Kind(
-        400, "A part of the path cannot be used", "Percent-encode it, without control characters."
+        400,
+        "A part of the path cannot be used",
+        "Percent-encode it, as in /api/classes/A%2F1 for the class A/1; control characters are in no name.",
     ),
     "bad-cursor": Kind(
         400,
         "The cursor cannot be used",
-        "Start again without a cursor, and keep the filters the same from page to page.",
+        "Ask {path} again without a cursor, then copy next_cursor of each page unchanged into ?cursor=, and keep "
+        "the filters the same from page to page.",
     ),
-    "bad-body": Kind(400, "The body cannot be read", "Send JSON text in UTF-8."),
-    "bad-header": Kind(400, "A header cannot be used", "Correct its value, or leave it out."),
+    "bad-body": Kind(
+        400,
+        "The body cannot be read",
+        "Send one JSON object in UTF-8, as in curl -H 'Content-Type: application/json' "
+        '-d \'{"by": "ann"}\'; /openapi.json has the fields of {path}.',
+    ),
+    "bad-header": Kind(
+        400,
+        "A header cannot be used",
+        "Give it what the detail asks for, as in Idempotency-Key: order-17, or leave it out.",
+    ),
     "bad-header-row": Kind(
         400,
         "The header row cannot be used",
         "Name the event type's own fields in the first row; see docs/events.md.",
     ),
     "incomplete-body": Kind(
-        400, "The body broke off or cannot be decompressed", "Send the rest again."
+        400,
+        "The body broke off or cannot be decompressed",
+        "Send it again, whole, or what the answer's count does not have yet; a body sent as gzip must end "
+        "where its gzip ends (gzip -t tests it).",
     ),
     "foreign-host": Kind(
         403,
@@ -56,15 +78,35 @@ KINDS: dict[str, Kind] = {
         "Use 127.0.0.1, [::1] or localhost in the address.",
     ),
     "foreign-origin": Kind(
-        403, "Asked for by a page of another site", "Call the API from this machine, not a page."
+        403,
+        "Asked for by a page of another site",
+        "Call the API from a program on this machine, as in curl http://127.0.0.1:8099{path}: a page of "
+        "another site may not.",
     ),
-    "not-found": Kind(404, "No such endpoint", "The list of endpoints is at /."),
-    "unknown-item": Kind(404, "No such item", "Look it up in /api/items."),
+    "not-found": Kind(
+        404,
+        "No such endpoint",
+        "GET / lists the endpoints, docs/endpoints.md says what serves which need; a name with a slash in "
+        "the path is percent-encoded (%2F).",
+    ),
+    "unknown-item": Kind(
+        404,
+        "No such item",
+        "Look it up in /api/items (by zone, sku or status); a tag that was seen but that nobody linked "
+        "stands in /api/unknown-tags.",
+    ),
     "unknown-class": Kind(
-        404, "No such class in this store", "Look it up in /api/classes; name the store."
+        404,
+        "No such class in this store",
+        "Look it up in /api/classes, and name its store, as in ?store=main; a new class is made known by "
+        "PUT /api/catalogue/classes/{sku}, or by its first sale, rental or count.",
     ),
     "unknown-service": Kind(404, "No such service", "The list of services is at /api/models."),
-    "models-off": Kind(404, "Models are switched off", "Set models.enabled in the configuration."),
+    "models-off": Kind(
+        404,
+        "Models are switched off",
+        "Write enabled = true under [models] in the configuration, and restart the daemon.",
+    ),
     "not-applied": Kind(
         409,
         "The command changes nothing",
@@ -76,23 +118,49 @@ KINDS: dict[str, Kind] = {
     "in-play": Kind(
         409,
         "This dead letter is being played already",
-        "Wait: once the journal holds it, it leaves the list.",
+        "Wait a moment: once the journal holds it, it leaves the list of GET /api/dead-letters.",
     ),
-    "unknown": Kind(404, "No such thing", "Look it up in the list of its kind."),
+    "unknown": Kind(
+        404,
+        "No such thing",
+        "Look it up in the list of its kind, such as GET /api/decisions, /api/forecasts, "
+        "/api/purchase-orders or /api/suppliers: what is over for long leaves it.",
+    ),
     "unknown-field": Kind(
-        422, "The body has a field that is not known", "Leave it out, or correct its name."
+        422,
+        "The body has a field that is not known",
+        "Leave it out, or use one of the names in the detail; /openapi.json has the fields of {path}. "
+        "Nothing was changed.",
     ),
-    "bad-field": Kind(422, "A field of the body cannot be used", "Correct its value."),
-    "invalid": Kind(422, "What is asked for makes no sense", "Correct it as the detail says."),
+    "bad-field": Kind(
+        422,
+        "A field of the body cannot be used",
+        "Give the field that the detail names a value as it asks for (field holds its path), and send the "
+        "body again; /openapi.json has each field of {path} with type and limits. Nothing was changed.",
+    ),
+    "invalid": Kind(
+        422,
+        "What is asked for makes no sense",
+        "Change what the detail names and ask again: nothing was changed. Examples that work stand in "
+        "docs/, one page an area (docs/README.md lists them), and in /openapi.json.",
+    ),
     "conflict": Kind(
-        409, "It cannot be done in its present state", "Look at how it stands, and ask again."
+        409,
+        "It cannot be done in its present state",
+        "Look at how it stands (its own path, as in GET /api/decisions/{id}): the detail says what is in the "
+        "way, or what can be done from there. Nothing was changed.",
     ),
     "limit": Kind(
         422,
         "A table is full, or a safeguard says no",
-        "Delete what is not needed, or change the limit in the configuration.",
+        "Stay below the limit in the detail, delete what is not needed, or raise the limit: GET "
+        "/api/safeguards has those of decisions, docs/configuration.md all others.",
     ),
-    "forbidden": Kind(403, "It is never done", "See the detail."),
+    "forbidden": Kind(
+        403,
+        "It is never done",
+        "It is refused on purpose, whoever asks: the detail says why; docs/api.md says what the API may do.",
+    ),
     "no-trainer": Kind(
         501,
         "Training is not installed here",
@@ -102,12 +170,26 @@ KINDS: dict[str, Kind] = {
     "unknown-command": Kind(
         404,
         "No such command",
-        "Only the newest are remembered, since the daemon started: look at what it should change.",
+        "Only the newest are remembered, since the daemon started: look at what it should change, as in "
+        "GET /api/decisions/{id}.",
     ),
-    "unknown-job": Kind(404, "No such job", "Its answer was let go; start it again."),
-    "too-many-jobs": Kind(503, "Too many jobs are waiting", "Wait for one to finish."),
+    "unknown-job": Kind(
+        404,
+        "No such job",
+        "GET /api/jobs lists those that are remembered; an older one's answer was let go: start it again.",
+    ),
+    "too-many-jobs": Kind(
+        503,
+        "Too many jobs are waiting",
+        "Ask again after Retry-After seconds; GET /api/jobs lists them, DELETE /api/jobs/{id} stops one.",
+    ),
     "method-not-allowed": Kind(405, "Method not allowed", "Use a method of the Allow header."),
-    "slow-body": Kind(408, "The body came too slowly", "Send the rest again."),
+    "slow-body": Kind(
+        408,
+        "The body came too slowly",
+        "Send it again, whole and without pauses; where the line is slow in several smaller ones, as in "
+        "500 events each.",
+    ),
     "body-too-large": Kind(
         413,
         "The body is too large",
@@ -116,11 +198,19 @@ KINDS: dict[str, Kind] = {
     "unsupported-media-type": Kind(
         415,
         "The content type is not understood",
-        "Use application/json, application/x-ndjson or text/csv.",
+        "Name what is sent, as in curl -H 'Content-Type: application/json' (or application/x-ndjson, text/csv).",
     ),
-    "http-error": Kind(400, "The request cannot be served", "Correct the request."),
+    "http-error": Kind(
+        400,
+        "The request cannot be served",
+        "The detail is the server's own word about the request line or a header; a request that works is "
+        "curl http://127.0.0.1:8099/healthz.",
+    ),
     "internal": Kind(
-        500, "The daemon made a mistake", "Look in its log, and report what you find there."
+        500,
+        "The daemon made a mistake",
+        "Nothing was changed by it. Its log has the place, as in journalctl -u rfid3 | grep api_mistake: "
+        "report that with what you asked.",
     ),
     "inbox-full": Kind(
         503, "The inbox is full", "Wait as long as Retry-After says, then send the rest again."
@@ -131,7 +221,11 @@ KINDS: dict[str, Kind] = {
         "Send the same body again, best under the Idempotency-Key of the first try: what has an id,"
         " a time or a line number of its own is recognised anyway.",
     ),
-    "not-ready": Kind(503, "Not ready", "See the dependencies that are not ok."),
+    "not-ready": Kind(
+        503,
+        "Not ready",
+        "Each of the dependencies that is not ok has a cure of its own; GET /healthz shows them all.",
+    ),
 }
 
 RETRY_AFTER_S = {"inbox-full": 1, "not-durable": 5, "not-ready": 5, "too-many-jobs": 5}
@@ -179,7 +273,7 @@ def response(problem: Problem, instance: str) -> web.Response:
         "status": problem.status,
         "detail": problem.detail,
         "instance": instance,
-        "cure": problem.cure,
+        "cure": problem.cure.replace("{path}", instance),
     }
     headers = {"Content-Type": MEDIA, "Cache-Control": "no-store", **problem.headers}
     if problem.slug in RETRY_AFTER_S:
