@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import Inventory
+from edge.features.business import class_key
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
@@ -56,6 +57,7 @@ class Coming:
     def __init__(self) -> None:
         self._lines: tuple[OrderLine, ...] = ()
         self._of: dict[tuple[str, str], list[OrderLine]] = {}
+        self._units: dict[str, float] = {}  # by the state's key of the class
 
     def refresh(self, ledger: Ledger) -> set[tuple[str, str]]:
         """(SKU, store) of everything whose orders changed."""
@@ -65,6 +67,10 @@ class Coming:
         before, self._lines, self._of = self._of, lines, {}
         for line in lines:
             self._of.setdefault((line.sku, line.store), []).append(line)
+        self._units = {
+            class_key(store, sku): sum(line.coming for line in lines)
+            for (sku, store), lines in self._of.items()
+        }
         return {k for k in before.keys() | self._of.keys() if before.get(k) != self._of.get(k)}
 
     def lines(self, key: tuple[str, str]) -> list[OrderLine]:
@@ -73,14 +79,16 @@ class Coming:
 
     def units(self, state: FeatureState, rows: Ints) -> Floats:
         """float64[n]: units on their way."""
-        found = np.zeros(len(rows))
-        if self._of:
-            at = {int(row): i for i, row in enumerate(rows)}
-            for (sku, store), lines in self._of.items():
-                i = at.get(state.cls.keys.get(f"{store}\x1f{sku}"))
-                if i is not None:
-                    found[i] = sum(line.coming for line in lines)
-        return found
+        if not self._units:
+            return np.zeros(len(rows))
+        keys = state.cls.keys
+        if len(rows) <= len(self._units):
+            return np.array([self._units.get(keys.key(row), 0.0) for row in rows.tolist()])
+        by_row = np.zeros(keys.high + 1)  # the last: of classes that nobody has met
+        for key, units in self._units.items():
+            by_row[keys.get(key)] = units
+        by_row[-1] = 0.0
+        return by_row[rows]
 
     def arrivals(
         self, state: FeatureState, rows: Ints, now_ms: int, lead_days: Floats
@@ -105,13 +113,19 @@ class Coming:
         return [(days[n], units[n]) for n in range(ARRIVALS) if units[n].any()]
 
 
+def on_hand_of(state: FeatureState, rows: Ints) -> Floats:
+    """float64[n]: units in the store now, by lines and counts where there are any, else by scans."""
+    col = state.cls.col
+    known = col["ledger_known"][rows] > 0
+    return np.where(known, col["ledger_milli"][rows] / 1000, col["items_ready"][rows])
+
+
 def position_of(state: FeatureState, rows: Ints, coming: Coming) -> Position:
     """Stock of classes ``rows`` as it is now."""
     col = state.cls.col
-    known = col["ledger_known"][rows] > 0
     on_rent = np.maximum(col["rented_out_milli"][rows] / 1000, col["items_on_rent"][rows])
     return Position(
-        on_hand=np.where(known, col["ledger_milli"][rows] / 1000, col["items_ready"][rows]),
+        on_hand=on_hand_of(state, rows),
         on_rent=np.asarray(on_rent, np.float64),
         in_service=col["items_in_service"][rows].astype(np.float64),
         reserved=np.maximum(col["reserved_milli"][rows] / 1000, 0.0),
