@@ -118,10 +118,15 @@ def test_a_demo_begins_with_weeks_behind_it_and_every_service_has_numbers() -> N
             later = {path: name for path, name in later.items() if not told[path][name]}
             time.sleep(0.2)
         assert not later
+        assert process.stdout is not None
+        for _ in range(2):  # a line every five seconds, and it asks every three what services say
+            assert "messages published" in process.stdout.readline()
     finally:
         process.send_signal(signal.SIGINT)
         code, out, err = finish(process)
     assert code == 0, out + err
+    assert re.search(r"^expected in seven days: [\d,]+ units", out, re.MULTILINE)
+    assert re.search(r"^health of the stock: \d+ of 100, \d+ items", out, re.MULTILINE)
 
 
 def test_a_demo_may_be_stopped_while_its_past_is_told(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from edge.ingest.mqtt_publish import Outgoing
 from edge.records import Message
 from edge.simulate import speak
 from edge.simulate.daemon_config import daemon_config
+from edge.simulate.demo_says import sayings
 from edge.simulate.live import EVENT_TIME, Taken, live
 from edge.simulate.past import Past
 from edge.simulate.publish import Progress, publish_paced
@@ -42,6 +43,7 @@ PAST_WITHIN_S = 120.0
 PAST_AT_ONCE = 20
 """Messages of the past that are published before one looks how far the daemon is."""
 LOOK_EVERY_S = 0.5
+ASK_EVERY_S = 3.0
 PROBE_EVERY_S = 0.2
 PROBE_POLL_S = 0.002
 PROBE_GIVE_UP_S = 10.0
@@ -64,6 +66,8 @@ class State(Struct):
     """Counters: group -> name -> number."""
     zones: list[dict[str, Any]] = field(default_factory=list)
     """Rows of ``/api/zones``."""
+    says: list[tuple[str, str]] = field(default_factory=list)
+    """What a service speaks of, and what it says; those that have something to say."""
     changes: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=8))
     """(wall clock in seconds, what happened to an item), newest last."""
     latency_ms: list[float] = field(default_factory=list)
@@ -195,6 +199,7 @@ class Demo:
             publishing = asyncio.create_task(self._publish(client, seconds), name="shop")
             watching = [
                 asyncio.create_task(self._look(api), name="look"),
+                asyncio.create_task(self._ask(api), name="ask"),
                 asyncio.create_task(self._probe(client, api), name="probe"),
                 asyncio.create_task(self._guard(), name="guard"),
             ]
@@ -294,6 +299,11 @@ class Demo:
                 await self.look(api)
                 await self._compare_items(api)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _ask(self, api: aiohttp.ClientSession) -> None:
+        while True:
+            self.state.says = await sayings(api)
+            await asyncio.sleep(ASK_EVERY_S)
 
     async def look(self, api: aiohttp.ClientSession) -> None:
         """Ask the daemon for its counters and zones, once."""
@@ -423,6 +433,7 @@ def summary(demo: Demo) -> dict[str, Any]:
         },
         "transitions": {k: int(v) for k, v in state.counted("transitions").items()},
         "zones": {zone["name"]: zone["items"] for zone in state.zones},
+        "says": dict(state.says),
         "latency_ms": {
             "what": "publish of a probe until it is visible in the API",
             "p50": _rounded(quantile(state.latency_ms, 0.50)),

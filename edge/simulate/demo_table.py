@@ -39,7 +39,16 @@ def picture(demo: Demo, rates: Rates, seconds: float) -> RenderableType:
         [_flow(demo, rates), _outcomes(demo.state.counted("events")), _zones(demo)],
         padding=(0, 3),
     )
-    return Group(head, tables, _changes(demo))
+    return Group(head, tables, _says(demo), _changes(demo))
+
+
+def _says(demo: Demo) -> Panel:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for title, words in demo.state.says:
+        table.add_row(title, words)
+    nothing = "nothing yet: the shop opens today" if not demo.state.past_days else "…"
+    shown = table if demo.state.says else nothing
+    return Panel(shown, title="What the services say", title_align="left")
 
 
 def _flow(demo: Demo, rates: Rates) -> Table:
@@ -114,6 +123,8 @@ def closing(console: Console, summary: Mapping[str, Any]) -> None:
         f"{summary['admitted']:,} count, {refused:,} do not."
     )
     console.print(_outcomes(summary["outcomes"]))
+    for title, words in summary["says"].items():
+        console.print(f"{title}: {words}")
     if summary["dead_letters"]:
         console.print(_counted("Dead letters", summary["dead_letters"]))
     if latency["p50"] is not None:
