@@ -140,13 +140,11 @@ class Sources:
         """The basis of an answer over many rows of a service: who answers now."""
         if self.models is None:
             return self.computed("models are switched off: simple rules speak").as_rule(service)
-        row = self.models.row(service)
         basis = Basis(as_of_ms=self.now_ms, revision=self.revision, service=service)
-        if not row.answering:
-            return basis.as_rule(service, row.rule)
         slot = self.scorer.slots.get(service) if self.scorer is not None else None
         told = slot.active.manifest if slot is not None and slot.active is not None else None
-        basis.version, basis.origin = row.answering, origin_of(told)
-        basis.kind = told.kind if told is not None else "model"
-        basis.trained_on = row.trained_on
+        if told is None:
+            return basis.as_rule(service, self.models.row(service).rule)
+        basis.version, basis.kind, basis.origin = told.version, told.kind, origin_of(told)
+        basis.trained_on = told.training.data
         return basis

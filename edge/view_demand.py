@@ -521,10 +521,12 @@ class DemandView:
 
     def measured(self) -> dict[str, float]:
         """Figures of the active version's forecasts of a day, over the last weeks."""
+        return self.scores().get("units_day_1", {})
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Question -> figures of the active version's forecasts, over the last weeks."""
         models = self._sources.models
-        if models is None:
-            return {}
-        return models.model("demand").scores.get("units_day_1", {})
+        return models.scores("demand") if models is not None else {}
 
     def days(self) -> dict[str, list[tuple[str, dict[str, float]]]]:
         """Question -> (day on which it was asked, figures) of the active version's answers."""

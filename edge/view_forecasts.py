@@ -331,8 +331,7 @@ class ForecastsView:
 
     def _held(self) -> Mapping[int, float]:
         """Days ahead -> share of days that the active model's intervals really held, where measured."""
-        models = self._demand.models()
-        told = models.scores if models is not None else {}
+        told = self._demand.scores()
         found = {DAY_UNITS.fullmatch(name): figures for name, figures in told.items()}
         return {int(m[1]): f["coverage"] for m, f in found.items() if m and "coverage" in f}
 

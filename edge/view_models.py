@@ -376,7 +376,6 @@ class LiveModels:
             self._registry.versions[service].values(), key=lambda v: v.version, reverse=True
         )
         history = self._registry.history[service]
-        active = self._registry.active(service)
         return ServiceModels(
             service=self._row(slot),
             versions=[self._version(version) for version in versions],
@@ -385,9 +384,14 @@ class LiveModels:
                 for x in reversed(history)
             ],
             latency=_latency(slot),
-            scores=self._record.scores(service, active.version) if active else {},
+            scores=self.scores(service),
             drift=self._record.drift.get(service, []),
         )
+
+    def scores(self, service: Service) -> dict[str, dict[str, float]]:
+        """Question -> figures of the active version's answers over the last weeks."""
+        active = self._registry.active(service)
+        return self._record.scores(service, active.version) if active else {}
 
     def scores_by_day(self, service: Service) -> dict[str, list[tuple[int, dict[str, float]]]]:
         """Question -> (day on which it was asked, figures) of the active version."""
