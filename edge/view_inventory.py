@@ -44,6 +44,7 @@ from edge.view_stock_columns import (
     is_rental,
     key_of,
     live_rows,
+    on_hand_of,
     position_of,
     rows_named,
     use_of,
@@ -66,6 +67,10 @@ EARLY, MIDDLE = 0.1, 0.5
 """Chances of having run out by the days that are told."""
 CANDIDATES = 256
 """Orders that are weighed against each other under a budget, those with the best returns."""
+RAISED_TRIED = 3
+"""Classes of a supplier that are tried to be raised to its smallest order, the most urgent first."""
+NEITHER, TOGETHER, RAISED, WAITS = 0.0, 1.0, 2.0, 3.0
+"""What the smallest order of a supplier does to a suggestion: column ``short``."""
 STEPS = 6
 FORMULA = (
     "lead-time demand: models, else the class's own days, else mean and deviation of a day; "
@@ -123,6 +128,7 @@ _REST = (
     ),
     *("chance_short", "cover_days", "suggested", "priority", "early_days", "middle_days"),
     *("value", "gain", "roi", "chance", "span"),
+    *("wish", "short", "together", "minimum"),
 )
 _NAMES = (*_POSITION, *_TERMS, *_PLAN, *_CURVE, *_REST)
 
@@ -168,6 +174,7 @@ class InventoryView:
         self._version = -1
         self._drift = lead_time.DRIFT
         self._moved, self._moved_classes = 0.0, 0
+        self._reached: dict[tuple[str, str], bytes] = {}
         self._steps: tuple[Floats, Ints, inventory.Steps] | None = None
         self.busy = False
         """Whether somebody is planning."""
@@ -236,6 +243,7 @@ class InventoryView:
                 self._moved, self._moved_classes = 0.0, 0
             for start in range(0, len(rows), SLICE_ROWS):
                 yield from self._slice(rows[start : start + SLICE_ROWS])
+            yield from self._reach_minimums()
             if whole:
                 self._full_ms, self.ready = begun_ms, True
                 self._drift = lead_time.drift_of(self._moved, self._moved_classes)
@@ -329,8 +337,86 @@ class InventoryView:
                 "roi": np.where(stands.suggested > 0, worth.roi, np.nan),
                 "chance": np.where(plan.evidence == UNKNOWN, np.nan, worth.chance),
                 "span": worth.days,
+                "wish": stands.suggested,
+                "short": NEITHER,
             },
         )
+
+    def _reach_minimums(self) -> Generator[None, None, None]:
+        """Hold what is to be ordered from each supplier for a store against its smallest order."""
+        rows = self.rows()
+        least = {
+            row.supplier: float(row.minimum_cents)
+            for row in self._ledger.rows(Supplier).values()
+            if row.minimum_cents > 0
+        }
+        groups: dict[tuple[str, str], list[int]] = {}
+        if least:
+            for row in self.needed(rows).tolist():
+                name = self.columns.suppliers.get(row, "")
+                if name in least:
+                    groups.setdefault((name, key_of(self._state, row)[1]), []).append(row)
+        held = [row for members in groups.values() for row in members]
+        yield from self._let_go(rows[~np.isin(rows, held)])
+        reached: dict[tuple[str, str], bytes] = {}
+        for key, members in groups.items():
+            some = np.array(members, np.int64)
+            if self._reached.get(key) != self._group(some, least[key[0]]):
+                yield from self._let_go(some)
+                yield from self._reach(some, least[key[0]])
+                yield
+            reached[key] = self._group(some, least[key[0]])
+        self._reached = reached
+
+    def _group(self, rows: Ints, minimum: float) -> bytes:
+        """What a supplier's suggestions for a store are; equal: nothing changed."""
+        columns = [
+            self.columns.of[name][rows] for name in ("wish", "suggested", "cost", "roi", "short")
+        ]
+        return np.stack([rows, *columns, np.full(len(rows), minimum)]).tobytes()
+
+    def _let_go(self, rows: Ints) -> Generator[None, None, None]:
+        """Put suggestions back to what the stock alone asks for."""
+        short = self.columns.of["short"]
+        raised = rows[short[rows] == RAISED]
+        for start in range(0, len(raised), SLICE_ROWS):
+            yield from self._stand(raised[start : start + SLICE_ROWS])
+        short[rows] = NEITHER
+
+    def _reach(self, rows: Ints, minimum: float) -> Generator[None, None, None]:
+        """One supplier's suggestions for a store: enough together, or one raised, or all wait."""
+        of = self.columns.of
+        total = float(of["value"][rows].sum())
+        self.columns.put(rows, {"together": total, "minimum": minimum})
+        if not total < minimum:  # enough, or a cost is not known
+            of["short"][rows] = TOGETHER
+            return
+        best = np.lexsort((rows, -np.nan_to_num(of["roi"][rows]), -of["priority"][rows]))
+        for row in rows[best][:RAISED_TRIED].tolist():
+            lacking = math.ceil((minimum - total) / of["cost"][row] / of["pack"][row] - 1e-9)
+            units = float(of["suggested"][row] + lacking * of["pack"][row])
+            found = yield from self._raised(np.array([row], np.int64), units)
+            if found is not None:
+                self.columns.put(np.array([row], np.int64), found)
+                of["short"][rows] = TOGETHER
+                of["short"][row] = RAISED
+                return
+        of["short"][rows] = WAITS
+
+    def _raised(self, row: Ints, units: float) -> Generator[None, None, dict[str, Any] | None]:
+        """Columns of an order of more units than the stock asks for; ``None``: better to wait."""
+        plan, terms, curve, owned = self.parts(row)
+        limit = safeguards(self._ledger).restock_max_cents
+        if units * terms.cost[0] > limit:
+            return None
+        if not plan.rental[0] and not units <= plan.rate[0] * self.terms.minimum_cover_days:
+            return None
+        now = position_of(self._state, row, self.coming)
+        worth = yield from inventory.weighing(plan, curve, terms, now, owned, np.array([units]))
+        if not worth.gain[0] > 0:
+            return None
+        told = {"value": worth.cost, "gain": worth.gain, "roi": worth.roi, "span": worth.days}
+        return {**told, "chance": worth.chance, "suggested": units}
 
     @staticmethod
     def _weighed(
@@ -435,7 +521,7 @@ class InventoryView:
 
     def on_hand(self, rows: Ints) -> Floats:
         """float64[n]: units in the store now."""
-        return position_of(self._state, rows, self.coming).on_hand
+        return on_hand_of(self._state, rows)
 
     def idle_days(self, rows: Ints) -> Floats:
         """float64[n]: days since a unit was sold, rented or received; NaN: never seen to."""
@@ -468,10 +554,8 @@ class InventoryView:
         of |= {name: getattr(now, name).tolist() for name in _POSITION}
         of["stock_position"] = now.position.tolist()
         known = self._state.stock_known(rows).tolist()
-        return [
-            self._told(row, {name: values[i] for name, values in of.items()}, known[i])
-            for i, row in enumerate(rows.tolist())
-        ]
+        told = (dict(zip(of, values, strict=True)) for values in zip(*of.values(), strict=True))
+        return [self._told(*row) for row in zip(rows.tolist(), told, known, strict=True)]
 
     def _told(self, row: int, told: dict[str, float], known: bool) -> StockRow:
         sku, store = key_of(self._state, row)
@@ -496,6 +580,8 @@ class InventoryView:
             reorder_point_by_hand=told["fixed_point"] == 1,
             safety_stock=_number(told["safety_stock"]),
             suggested_order_qty=suggested,
+            waits=told["short"] == WAITS,
+            minimum_note=_minimum_note(told, self.columns.suppliers.get(row, "")),
             order_quantity=_number(told["order_units"]),
             eoq=_number(told["eoq"]),
             lead_time_days=round(told["lead_days"], 2),
@@ -579,13 +665,14 @@ class InventoryView:
     def by_supplier(self, rows: Ints) -> list[SupplierTotal]:
         """What is suggested of ``rows``, supplier by supplier, the most money first."""
         value = np.nan_to_num(self.columns.of["value"][rows]).tolist()
-        totals: dict[str, tuple[int, float]] = {}
-        for row, cents in zip(rows.tolist(), value, strict=True):
+        waits = (self.columns.of["short"][rows] == WAITS).tolist()
+        totals: dict[str, tuple[int, float, bool]] = {}
+        for row, cents, short in zip(rows.tolist(), value, waits, strict=True):
             name = self.columns.suppliers.get(row, "")
-            classes, sum_cents = totals.get(name, (0, 0.0))
-            totals[name] = classes + 1, sum_cents + cents
+            classes, sum_cents, before = totals.get(name, (0, 0.0, False))
+            totals[name] = classes + 1, sum_cents + cents, before or short
         made = []
-        for name, (classes, cents) in totals.items():
+        for name, (classes, cents, short) in totals.items():
             known = self._ledger.get(Supplier, name) if name else None
             minimum = known.minimum_cents if known is not None else 0
             made.append(
@@ -594,7 +681,7 @@ class InventoryView:
                     classes=classes,
                     value_cents=round(cents),
                     minimum_cents=minimum,
-                    below_minimum=cents < minimum,
+                    below_minimum=short,
                 )
             )
         return sorted(made, key=lambda total: (-total.value_cents, total.supplier))
@@ -730,6 +817,8 @@ class InventoryView:
     @staticmethod
     def _worth_proposing(row: StockRow) -> bool:
         gains = row.expected_gain_cents is None or row.expected_gain_cents > 0
+        if row.waits:
+            return False
         urgent = row.priority is not None and PRIORITIES.index(row.priority) >= MEDIUM
         return gains and urgent and row.order_cents is not None
 
@@ -846,6 +935,8 @@ def reasons(row: StockRow) -> list[str]:
             made.append(f"the stock is likely gone by {row.estimated_stockout_date}")
     if row.evidence == "simple":
         made.append("little is known of its demand: the simple rule speaks")
+    if row.minimum_note:
+        made.append(row.minimum_note)
     if row.cost_source == "assumed":
         made.append("its cost is not known and taken from its price")
     if not row.stock_known:
@@ -855,6 +946,18 @@ def reasons(row: StockRow) -> list[str]:
 
 def _number(value: float, digits: int = 3) -> float | None:
     return round(value, digits) + 0.0 if math.isfinite(value) else None  # no -0.0
+
+
+def _minimum_note(told: dict[str, float], supplier: str) -> str:
+    """What the smallest order of the supplier does to a suggestion."""
+    least = f"{supplier} takes no order below {told['minimum'] / 100:,.2f}"
+    if told["short"] == WAITS:
+        return f"it waits: {least}, all that is suggested comes to {told['together'] / 100:,.2f}"
+    if told["short"] == RAISED:
+        return f"raised from {told['wish']:g} to {told['suggested']:g} units: {least}"
+    if told["short"] == TOGETHER and told["value"] < told["minimum"]:
+        return f"{least}: to be ordered together with its other classes"
+    return ""
 
 
 def _why_unknown(evidence: float, days: float) -> str:

@@ -47,6 +47,11 @@ class StockRow(Struct, kw_only=True, gc=False):
     """Part of it that is not expected to be needed; null: a rental."""
     suggested_order_qty: float | None
     """Units to order now; 0: none; null: nothing is known of what is asked for."""
+    waits: bool
+    """Whether that waits until more is to be ordered from its supplier: see ``minimum_note``."""
+    minimum_note: str
+    """What the smallest order of its supplier does to that: raised, reached with others, or waiting;
+    empty: nothing."""
     order_quantity: float | None
     """Units of the cheapest order, whenever one is due; null: a rental."""
     eoq: float | None
@@ -212,7 +217,7 @@ class SupplierTotal(Struct, kw_only=True):
     minimum_cents: int
     """Value of the smallest order it takes."""
     below_minimum: bool
-    """Whether it is too little for an order."""
+    """Whether it is too little for an order of some store, so that it waits."""
 
 
 class StockDetail(Struct, kw_only=True):

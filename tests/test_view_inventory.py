@@ -239,6 +239,67 @@ def test_an_order_beyond_what_a_decision_may_commit_is_proposed_in_part(shop: Sh
     assert shop.row("NAIL").on_order == 20
 
 
+def supplied(shop: Shop, minimum_cents: int, **counts: float) -> None:
+    """A supplier of NAIL and ROPE with a smallest order, and the stock as counted."""
+    shop.days(40, ["NAIL", "ROPE"])
+    shop.do(PutSupplier(supplier="S", fields={"minimum_cents": minimum_cents}))
+    shop.do(PutSupply(sku="*", fields={"supplier": "S", "cost_cents": 200}))
+    shop.tell(*({"type": "stock_count", "sku": sku, "quantity": n} for sku, n in counts.items()))
+    shop.wait(CHECK_MS)
+    shop.plan()
+
+
+def proposed(shop: Shop) -> list[Propose]:
+    return [one for one in shop.view.proposals() if one is not None]
+
+
+def test_an_order_is_raised_to_what_its_supplier_takes_where_that_pays(shop: Shop) -> None:
+    supplied(shop, 80_000, NAIL=10, ROPE=900)
+    nail = shop.row("NAIL")
+    assert nail.suggested_order_qty == 400
+    assert (nail.order_cents, nail.waits) == (80_000, False)
+    assert "raised from" in nail.minimum_note
+    assert "800.00" in nail.minimum_note
+    (one,) = proposed(shop)
+    assert (one.data["units"], one.value_cents) == (400, 80_000)
+    assert any("raised from" in words for words in one.reasons)
+    assert one.impact_cents == nail.expected_gain_cents > 0
+    at = shop.view.rows()
+    assert [total.below_minimum for total in shop.view.by_supplier(shop.view.needed(at))] == [False]
+    shop.do(PutSupplier(supplier="S", fields={"minimum_cents": 0}))
+    shop.plan()
+    nail = shop.row("NAIL")
+    assert nail.suggested_order_qty < 400
+    assert (nail.minimum_note, nail.order_cents) == ("", nail.suggested_order_qty * 200)
+
+
+def test_what_would_last_too_long_waits_and_says_so(shop: Shop) -> None:
+    supplied(shop, 250_000, NAIL=10, ROPE=900)  # 1250 units of 5 a day
+    nail = shop.row("NAIL")
+    assert (nail.waits, nail.suggested_order_qty) == (True, nail.order_cents / 200)
+    assert "it waits: S takes no order below 2,500.00" in nail.minimum_note
+    assert proposed(shop) == []
+    (total,) = shop.view.by_supplier(shop.view.needed(shop.view.rows()))
+    assert total.below_minimum
+    assert "it waits" in shop.view.words(nail)
+
+
+def test_several_classes_reach_the_smallest_order_together(shop: Shop) -> None:
+    supplied(shop, 90_000, NAIL=10, ROPE=10)
+    both = [shop.row(sku) for sku in ("NAIL", "ROPE")]
+    assert all(row.order_cents < 90_000 for row in both)
+    assert sum(row.order_cents for row in both) >= 90_000
+    assert [row.waits for row in both] == [False, False]
+    assert all("together" in row.minimum_note for row in both)
+    assert {one.target for one in proposed(shop)} == {"NAIL", "ROPE"}
+
+
+def test_nothing_is_raised_beyond_what_one_decision_may_commit(shop: Shop) -> None:
+    shop.do(SetSafeguards(safeguards=Safeguards(restock_max_cents=60_000)))
+    supplied(shop, 80_000, NAIL=10, ROPE=900)
+    assert shop.row("NAIL").waits
+
+
 def test_what_cannot_earn_is_not_proposed(shop: Shop) -> None:
     shop.do(PutSupply(sku="NAIL", fields={"cost_cents": 600}))  # sold at 500
     shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 10})

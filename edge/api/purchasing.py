@@ -246,6 +246,8 @@ class NewOrder(Body):
     """When it is expected; 0: after the supplier's lead time."""
     note: Note = ""
     """Free words."""
+    below_minimum: bool = False
+    """Whether it may be less than the supplier's, or a class's, smallest order."""
     by: Name = ""
     """Who places it."""
 
@@ -461,6 +463,7 @@ async def place_order(api: Api, call: Call[Query, Path]) -> Answer:
         supplier=told.supplier,
         expected_ms=told.expected_ms,
         note=told.note,
+        below_minimum=told.below_minimum,
         by=told.by,
     )
     return await command(api, call, asked, created=True)

@@ -135,6 +135,8 @@ class PlaceOrder(Command, tag="place_order", kw_only=True):
     """When it is expected; 0: after the supplier's lead time."""
     note: str = ""
     """Free words."""
+    below_minimum: bool = True
+    """Whether it may be less than the supplier takes, or than the terms of a class say."""
 
 
 class CancelOrder(Command, tag="cancel_order", kw_only=True):
@@ -152,7 +154,12 @@ def place(ledger: Ledger, command: PlaceOrder, told: Told) -> Outcome:
     wrong = _wrong(ledger, command, id_)
     if wrong is not None:
         return wrong
-    return Done(_placed(ledger, command, id_, told, decision=""))
+    order, lines = _made(ledger, command, id_, told)
+    small = too_small(ledger, order, lines)
+    if small and not command.below_minimum:
+        return Refused("invalid", f"{small}: order more, or say below_minimum")
+    _put(ledger, order, lines)
+    return Done(order)
 
 
 def _wrong(ledger: Ledger, command: PlaceOrder, id_: str) -> Refused | None:
@@ -177,9 +184,30 @@ def _wrong(ledger: Ledger, command: PlaceOrder, id_: str) -> Refused | None:
     return None
 
 
-def _placed(
-    ledger: Ledger, command: PlaceOrder, id_: str, told: Told, decision: str
-) -> PurchaseOrder:
+def too_small(ledger: Ledger, order: PurchaseOrder, lines: list[OrderLine]) -> str:
+    """Why the supplier would not take an order; empty: it would, as far as costs are known."""
+    for line in lines:
+        terms = terms_of(ledger, line.sku, line.store)
+        if terms is not None and line.units < terms.minimum_units - _EPS:
+            return f"{line.units:g} units of {line.sku!r}, its smallest order is {terms.minimum_units:g}"
+    supplier = ledger.get(Supplier, order.supplier) if order.supplier else None
+    if supplier is None or not all(line.cost_cents for line in lines):
+        return ""
+    if order.value_cents >= supplier.minimum_cents:
+        return ""
+    least, comes_to = supplier.minimum_cents / 100, order.value_cents / 100
+    return f"it comes to {comes_to:,.2f}, {order.supplier!r} takes no order below {least:,.2f}"
+
+
+def _put(ledger: Ledger, order: PurchaseOrder, lines: list[OrderLine]) -> None:
+    ledger.put(order)
+    for line in lines:
+        ledger.put(line)
+
+
+def _made(
+    ledger: Ledger, command: PlaceOrder, id_: str, told: Told, decision: str = ""
+) -> tuple[PurchaseOrder, list[OrderLine]]:
     terms = [terms_of(ledger, line.sku, command.store) for line in command.lines]
     named = next((found.supplier for found in terms if found and found.supplier), "")
     supplier = command.supplier or named
@@ -210,10 +238,7 @@ def _placed(
         placed_by=command.by,
         note=command.note,
     )
-    ledger.put(order)
-    for made in lines:
-        ledger.put(made)
-    return order
+    return order, lines
 
 
 def _expected_ms(ledger: Ledger, supplier: str, told: Told) -> int:
@@ -332,7 +357,11 @@ def from_decision(ledger: Ledger, decision: Decision, told: Told) -> str:
     wrong = _wrong(ledger, command, id_)
     if wrong is not None:
         return wrong.detail
-    _placed(ledger, command, id_, told, decision.id)
+    order, lines = _made(ledger, command, id_, told, decision.id)
+    small = too_small(ledger, order, lines)
+    if small:  # with others of the same day it may be enough: for who sends it to say
+        order = replace(order, note=f"{order.note}; by itself too small: {small}")
+    _put(ledger, order, lines)
     return ""
 
 

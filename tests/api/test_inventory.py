@@ -323,6 +323,29 @@ def test_orders_raise_the_position_until_their_goods_come(tmp_path: Path) -> Non
     with_shop(tmp_path, case)
 
 
+def test_an_order_below_what_its_supplier_takes_is_refused_unless_said_so(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Calendar) -> None:
+        await shop.ask("PUT", "/api/suppliers/S1", json={"minimum_cents": 10_000})
+        await shop.ask(
+            "PUT",
+            "/api/supply/NAIL",
+            json={"supplier": "S1", "minimum_units": 20, "cost_cents": 200},
+        )
+        order = {"lines": [{"sku": "NAIL", "units": 49}]}
+        wrong = await shop.ask("POST", "/api/purchase-orders", 422, json=order)
+        assert "it comes to 98.00, 'S1' takes no order below 100.00" in wrong["detail"]
+        few = {"lines": [{"sku": "NAIL", "units": 19, "cost_cents": 2_000}]}
+        wrong = await shop.ask("POST", "/api/purchase-orders", 422, json=few)
+        assert "its smallest order is 20" in wrong["detail"]
+        await shop.ask("POST", "/api/purchase-orders", 201, json={**order, "below_minimum": True})
+        enough = {"lines": [{"sku": "NAIL", "units": 50}]}
+        await shop.ask("POST", "/api/purchase-orders", 201, json=enough)
+        unknown = {"lines": [{"sku": "CHAIR", "units": 1}], "supplier": "S1"}  # no cost is known
+        await shop.ask("POST", "/api/purchase-orders", 201, json=unknown)
+
+    with_shop(tmp_path, case, days=3)
+
+
 def test_an_approved_restock_becomes_an_order_once(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Calendar) -> None:
         await shop.events({"type": "stock_count", "sku": "NAIL", "quantity": 12})
