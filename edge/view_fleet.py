@@ -401,6 +401,39 @@ def _crew(ledger: Ledger, category: str) -> str:
     return entry.crew if entry else ""
 
 
+@dataclass(frozen=True)
+class ClassNames:
+    """What g classes are called, in the order of their rows in the state."""
+
+    rows: Ints
+    skus: NDArray[np.object_]
+    stores: NDArray[np.object_]
+
+    def passing(self, sku: str | None, store: str | None) -> Mask:
+        """bool[g]: a class, classes of a store; ``None``: any."""
+        made = np.ones(len(self.rows), np.bool_)
+        if sku is not None:
+            made &= np.asarray(self.skus == sku, np.bool_)
+        if store is not None:
+            made &= np.asarray(self.stores == store, np.bool_)
+        return made
+
+    def sortable(self) -> Floats:
+        """float64[g]: rises as the names do."""
+        place = np.unique(self.skus.astype(np.str_), return_inverse=True)[1]
+        return np.asarray(place, np.float64)
+
+
+def class_names(state: FeatureState, class_rows: Ints) -> ClassNames:
+    """Of these classes."""
+    named = [key.partition("\x1f") for key in state.cls.keys.keys_of(class_rows.tolist())]
+    return ClassNames(
+        rows=class_rows,
+        skus=np.array([sku for _, _, sku in named], np.object_),
+        stores=np.array([store for store, _, _ in named], np.object_),
+    )
+
+
 def name_of(state: FeatureState, row: int, class_row: int) -> str:
     """The item's name, else its class's."""
     return state.item.text["name"].get(row, "") or state.cls.text["name"].get(class_row, "")

@@ -26,6 +26,7 @@ from edge.view_fleet import (
     NO_ITEMS,
     Items,
     class_money,
+    class_names,
     date_of,
     drained,
     gathered_items,
@@ -172,9 +173,9 @@ class MaintenanceView:
         """The plan, in slices, kept at the end; may be done in a thread."""
         plan = yield from planning(gathered.inputs)
         cents = item_cents(plan)
-        keys = self._sources.core.state.cls.keys.keys_of(gathered.items.class_rows.tolist())
+        names = class_names(self._sources.core.state, gathered.items.class_rows)
         yield 0.99
-        sums = returned(gathered.items, plan, cents, keys)
+        sums = returned(gathered.items, plan, cents, names)
         yield 0.99
         book = self._made(gathered, plan, cents, sums)
         self._keep(book)

@@ -4,19 +4,17 @@ Everything is rounded once, for each item; classes and totals are sums of that. 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.services.maintenance import Worth
 from edge.services.planning import Plan
-from edge.view_fleet import Items
+from edge.view_fleet import ClassNames, Items
 from edge.view_maintenance_rows import ClassReturn, Way, WayRow
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 EVER = {
     "repairs": "repairs_total",
@@ -56,47 +54,22 @@ def _whole(cents: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class Returned:
-    """What maintenance brings, by class; its g classes stand in the order of their rows in the state."""
+    """What maintenance brings, by class."""
 
-    rows: Ints
-    """int64[g]: rows of the classes in the state."""
-    skus: NDArray[np.object_]
-    stores: NDArray[np.object_]
+    names: ClassNames
+    """Of the g classes."""
     sums: dict[str, Ints]
     """Field of ``ClassReturn`` -> int64[g]."""
-
-    @cached_property
-    def totals(self) -> dict[str, int]:
-        """Over all classes."""
-        return {name: int(values.sum()) for name, values in self.sums.items()}
-
-    @cached_property
-    def sortable(self) -> dict[str, Floats]:
-        """Field -> float64[g] to sort by."""
-        made = {name: values.astype(np.float64) for name, values in self.sums.items()}
-        spend = made["spend_cents"]
-        made["roi"] = np.divide(
-            made["saved_cents"], spend, out=np.full(len(spend), np.nan), where=spend > 0
-        )
-        made["sku"] = np.unique(self.skus.astype(np.str_), return_inverse=True)[1].astype(
-            np.float64
-        )
-        return made
-
-    def passing(self, sku: str | None, store: str | None) -> Mask:
-        """bool[g]: a class, classes of a store."""
-        made = np.ones(len(self.rows), np.bool_)
-        if sku is not None:
-            made &= np.asarray(self.skus == sku, np.bool_)
-        if store is not None:
-            made &= np.asarray(self.stores == store, np.bool_)
-        return made
+    totals: dict[str, int]
+    """The same over all classes."""
+    sortable: dict[str, Floats]
+    """Field -> float64[g] to sort by."""
 
     def line(self, i: int) -> ClassReturn:
         """Of the class at this place."""
         sums = {name: int(values[i]) for name, values in self.sums.items()}
         roi = return_on(sums["saved_cents"], sums["spend_cents"])
-        return ClassReturn(sku=self.skus[i], store=self.stores[i], roi=roi, **sums)
+        return ClassReturn(sku=self.names.skus[i], store=self.names.stores[i], roi=roi, **sums)
 
 
 def return_on(saved: int, spend: int) -> float | None:
@@ -104,8 +77,8 @@ def return_on(saved: int, spend: int) -> float | None:
     return round(saved / spend, 4) if spend > 0 else None
 
 
-def returned(found: Items, plan: Plan, cents: ItemCents, keys: list[str]) -> Returned:
-    """``keys``: of the classes in the state."""
+def returned(found: Items, plan: Plan, cents: ItemCents, names: ClassNames) -> Returned:
+    """``names``: of the classes of ``found``."""
     each: dict[str, Ints] = {
         "items": np.ones(len(found), np.int64),
         "services": (plan.day >= 0).astype(np.int64),
@@ -115,13 +88,21 @@ def returned(found: Items, plan: Plan, cents: ItemCents, keys: list[str]) -> Ret
         "waiting_cents": cents.waiting,
         **{name: found.col[column] for name, column in EVER.items()},
     }
-    named = [key.partition("\x1f") for key in keys]
+    sums = {name: _by_class(found, values) for name, values in each.items()}
     return Returned(
-        rows=found.class_rows,
-        skus=np.array([sku for _, _, sku in named], np.object_),
-        stores=np.array([store for store, _, _ in named], np.object_),
-        sums={name: _by_class(found, values) for name, values in each.items()},
+        names=names,
+        sums=sums,
+        totals={name: int(values.sum()) for name, values in sums.items()},
+        sortable=_sortable(sums, names),
     )
+
+
+def _sortable(sums: dict[str, Ints], names: ClassNames) -> dict[str, Floats]:
+    made = {name: values.astype(np.float64) for name, values in sums.items()}
+    saved, spend = made["saved_cents"], made["spend_cents"]
+    made["roi"] = np.divide(saved, spend, out=np.full(len(spend), np.nan), where=spend > 0)
+    made["sku"] = names.sortable()
+    return made
 
 
 def _by_class(found: Items, values: Ints) -> Ints:

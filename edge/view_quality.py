@@ -17,12 +17,15 @@ from edge.ledger.inspections import InspectionTally
 from edge.services import lifecycle, maintenance, quality
 from edge.services.lifecycle import CHOICES, MONTH_DAYS, MONTHS, Terms
 from edge.services.quality import HORIZONS_DAYS, Relation
-from edge.view_basis import Basis, Sources
+from edge.view_basis import Basis, Sources, why_empty
 from edge.view_fleet import (
     HORIZONS,
+    NO_ITEMS,
     ClassMoney,
+    ClassNames,
     Items,
     class_money,
+    class_names,
     date_of,
     gathered_items,
     name_of,
@@ -43,6 +46,7 @@ from edge.view_quality_rows import (
     Replacements,
     ResultRow,
 )
+from edge.view_voice import NEEDED_DAYS_MOST, Voice, voice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,6 +66,15 @@ INSPECTION_DAYS = 60
 """Days ahead that inspections are planned for."""
 BOOK = 0
 """There is one book."""
+USE_DAYS = NEEDED_DAYS_MOST
+"""Closed days of a class that tell how much its items are needed: of fewer nobody knows."""
+LACKS = (
+    "",
+    f"use is known of fewer than {USE_DAYS} closed days of the class",
+    "nobody graded them",
+    "neither a price nor revenue of the class is known",
+)
+"""Why nothing is said of what to do with items; the first that holds."""
 RULE = (
     "without a model grades fall with use as in the item's class; worth of a year's rentals, repairs "
     "and what can be sold for"
@@ -78,6 +91,9 @@ class Gathered:
     names: tuple[str, ...]
     answers: Floats
     by_model: Mask
+    voice: Voice
+    """How far the model of quality is believed."""
+    classes: ClassNames
 
 
 @dataclass(frozen=True)
@@ -103,12 +119,20 @@ class Book:
     parts: Floats
     known: Floats
     busy: Floats
+    """float64[n]: share of days on which each is needed; NaN: too few days are known."""
+    known_days: Ints
+    """int64[g]: closed days on which each class was known."""
+    lacks: Ints
+    """int64[n]: why nothing is said of what to do with it, as in ``LACKS``; 0: something is."""
     values: lifecycle.Values
     gain: Floats
     """float64[n]: what the best choice is worth more than keeping, or keeping than the next."""
     refurbish_cents: Floats
     stake_cents: Floats
+    classes: ClassNames
     relations: list[RelationRow]
+    relations_by: dict[str, Floats]
+    """Field of ``relations`` -> float64[g] to sort by."""
     inspections: quality.Inspections
 
     def place(self, row: int) -> int:
@@ -148,16 +172,20 @@ class QualityView:
         found = yield from gathered_items(self._sources)
         names, answers, by_model = told(self._sources, "quality", found.rows)
         yield
+        heard = voice(self._sources, "quality", found.rows)
+        classes = class_names(self._sources.core.state, found.class_rows)
+        yield
         money = yield from class_money(
             self._sources, found.class_rows, self._settings.worth_rentals
         )
-        return Gathered(found, money, names, answers, by_model)
+        return Gathered(found, money, names, answers, by_model, heard, classes)
 
     def making(self, gathered: Gathered) -> Generator[float, None, Replacements]:
         """All of it, in slices, kept at the end; may be done in a thread."""
         found, money = gathered.items, gathered.money
         grade, group = found.grade, quality.group_of(found.grade)
         after = quality.shares_told(gathered.names, gathered.answers, grade)
+        after = quality.held(after, group, gathered.voice.share)
         change = quality.changes(group, after)
         used = self._used_a_day(found)
         by_class = quality.wear(grade, used * self._age(found), found.cls, len(found.class_rows))
@@ -196,12 +224,13 @@ class QualityView:
             yield 0.4 + 0.6 * min(part.stop / max(len(found), 1), 1.0)
         stake = cents * self._maintenance.emergency_factor + self._maintenance.failure_cents
         values = _joined(columns)
+        relation_rows = self._relation_rows(gathered.classes, relations)
         self._kept = Book(
             items=found.only("grade"),
             new_cents=money.new_cents,
             guessed=money.guessed,
             made_ms=found.now_ms,
-            basis=self._basis(found, bool(np.isnan(after).any()) or not gathered.by_model.all()),
+            basis=self._basis(gathered, bool(np.isnan(after).any())),
             after=after,
             change=change,
             loss=loss,
@@ -210,21 +239,26 @@ class QualityView:
             parts=parts,
             known=known,
             busy=busy,
+            known_days=money.known_days,
+            lacks=_lacks(busy, grade, values.best),
             values=values,
             gain=_gain(values),
             refurbish_cents=refurbish,
             stake_cents=stake,
-            relations=self._relation_rows(found, relations),
+            classes=gathered.classes,
+            relations=relation_rows,
+            relations_by=_relation_columns(relation_rows, gathered.classes),
             inspections=self._inspections(found, rates[:, -1], stake),
         )
         return self.replacements(self._kept, [], None)
 
-    def _basis(self, found: Items, fallback: bool) -> Basis:
+    def _basis(self, gathered: Gathered, unknown: bool) -> Basis:
         basis = self._sources.of_service("quality")
-        basis.as_of_ms = found.now_ms
-        basis.fallback = basis.fallback or (fallback and len(found) > 0)
+        basis.as_of_ms = gathered.items.now_ms
+        silent = unknown or not gathered.by_model.all()
+        basis.fallback = basis.fallback or (silent and len(gathered.items) > 0)
         basis.rule = f"{basis.rule}; {RULE}" if basis.rule else RULE
-        return basis
+        return gathered.voice.told(basis)
 
     @staticmethod
     def _age(found: Items) -> Floats:
@@ -297,28 +331,22 @@ class QualityView:
 
     def passing(self, book: Book, sku: str | None, store: str | None) -> Mask:
         """bool[n]: items of a class, of a store."""
-        if sku is None and store is None:
-            return np.ones(len(book.items), np.bool_)
-        of = np.array(
-            [sku in (None, r.sku) and store in (None, r.store) for r in book.relations], np.bool_
-        )
-        return of[book.items.cls] if len(of) else np.zeros(0, np.bool_)
-
-    def _classes(self, found: Items) -> list[tuple[str, str]]:
-        """(store, sku) of each class."""
-        keys = self._sources.core.state.cls.keys.keys_of(found.class_rows.tolist())
-        return [_class_of(key) for key in keys]
+        return book.classes.passing(sku, store)[book.items.cls]
 
     def _named(self, book: Book, i: int) -> dict[str, str]:
-        class_row = int(book.items.class_rows[book.items.cls[i]])
-        state = self._sources.core.state
-        store, sku = _class_of(state.cls.keys.keys_of([class_row])[0])
-        name = name_of(state, int(book.items.rows[i]), class_row)
-        return {"epc": book.items.keys[i], "name": name, "sku": sku, "store": store}
+        of = int(book.items.cls[i])
+        state, classes = self._sources.core.state, book.classes
+        name = name_of(state, int(book.items.rows[i]), int(classes.rows[of]))
+        return {
+            "epc": book.items.keys[i],
+            "name": name,
+            "sku": classes.skus[of],
+            "store": classes.stores[of],
+        }
 
     # -- health -----------------------------------------------------------------------------------
 
-    def health(self, book: Book, mask: Mask, places: Ints, cursor: str | None) -> HealthPage:
+    def health(self, book: Book, mask: Mask, places: list[int], cursor: str | None) -> HealthPage:
         """Of items at these places; ``mask``: those that pass the filters."""
         scores = book.health[mask]
         known = scores[~np.isnan(scores)]
@@ -327,7 +355,8 @@ class QualityView:
             items=len(book.items),
             mean=round(float(known.mean()), 3) if len(known) else None,
             passing=int(mask.sum()),
-            health=[self.item_health(book, i) for i in places.tolist()],
+            health=[self.item_health(book, i) for i in places],
+            why_empty=why_empty(places, (not len(book.items), NO_ITEMS)),
             next_cursor=cursor,
         )
 
@@ -366,15 +395,13 @@ class QualityView:
             class_items=len(of),
             class_curve=self._points(book, of)[0] if len(of) else [],
             replacement=self.replacement(book, i) if book.values.best[i] >= 0 else None,
+            no_advice=_no_advice(book, i),
         )
 
     def _item_basis(self, book: Book, i: int) -> Basis:
         basis = self._sources.of_service("quality")
-        basis.as_of_ms = book.made_ms
-        if np.isnan(book.after[i]).any():
-            basis.as_rule("quality", RULE)
-            basis.version = ""
-        return basis
+        basis.as_of_ms, basis.held = book.made_ms, book.basis.held
+        return basis.as_rule("quality", RULE) if np.isnan(book.after[i]).any() else basis
 
     def _points(self, book: Book, of: Ints) -> tuple[list[GradePoint], float | None]:
         """(mean of these items' curves, days until C of the first)."""
@@ -409,12 +436,15 @@ class QualityView:
         for i, name in enumerate(CHOICES):
             counts[name] = int((best == i).sum())
         counts["unknown"] = int((best < 0).sum())
+        unknown = _unknown(book)
         return Replacements(
             basis=book.basis,
             items=len(book.items),
             counts=counts,
+            unknown=unknown,
             gain_cents=round(float(book.gain[best > 0].sum())),
             recommendations=recommendations,
+            why_empty=why_empty(recommendations, *_no_recommendation(book)),
             next_cursor=cursor,
         )
 
@@ -445,9 +475,9 @@ class QualityView:
         )
 
     def _reasons(self, book: Book, i: int) -> list[str]:
-        values = book.values
+        values, days = book.values, int(book.known_days[book.items.cls[i]])
         return [
-            f"needed on {book.busy[i]:.0%} of days",
+            f"needed on {book.busy[i]:.0%} of {days} days",
             f"earns {values.earns[i] / 100:.2f} in the year ahead",
             f"costs {values.repairs[i] / 100:.2f} in repairs in the year ahead",
             f"sells for {values.worth[i, 2] / 100:.2f} now",
@@ -455,7 +485,8 @@ class QualityView:
 
     # -- prices -----------------------------------------------------------------------------------
 
-    def _relation_rows(self, found: Items, relations: list[Relation]) -> list[RelationRow]:
+    @staticmethod
+    def _relation_rows(classes: ClassNames, relations: list[Relation]) -> list[RelationRow]:
         """Price paid against grade, by class."""
         shares = quality.false_shares(relations).tolist()
         return [
@@ -471,15 +502,24 @@ class QualityView:
                 false_share=_rounded(share),
                 seen=share <= FALSE_MOST,
             )
-            for (store, sku), one, share in zip(
-                self._classes(found), relations, shares, strict=True
+            for sku, store, one, share in zip(
+                classes.skus, classes.stores, relations, shares, strict=True
             )
         ]
 
-    def relations(self, rows: list[RelationRow], cursor: str | None) -> Relations:
-        """With these classes."""
+    def relations(self, book: Book, places: list[int], cursor: str | None) -> Relations:
+        """With the classes at these places."""
         formula = "weighted least squares of the logarithm of the price paid on the grade"
-        return Relations(basis=self._sources.computed(formula), classes=rows, next_cursor=cursor)
+        return Relations(
+            basis=self._sources.computed(formula),
+            classes=[book.relations[i] for i in places],
+            why_empty=why_empty(
+                places,
+                (not book.relations, NO_ITEMS),
+                (not any(row.seen for row in book.relations), NOT_SEEN),
+            ),
+            next_cursor=cursor,
+        )
 
     # -- inspections --------------------------------------------------------------------------------
 
@@ -503,7 +543,7 @@ class QualityView:
     ) -> InspectionPlan:
         """With these of them."""
         due_in = book.inspections.due_in_days
-        basis = self._sources.of_service("maintenance")
+        basis = book.items.voice.told(self._sources.of_service("maintenance"))
         basis.as_of_ms = book.made_ms
         tallies = self._sources.core.ledger.rows(InspectionTally).values()
         return InspectionPlan(
@@ -520,6 +560,11 @@ class QualityView:
                 for tally in tallies
             ],
             inspections=rows,
+            why_empty=why_empty(
+                rows,
+                (not len(book.items), NO_ITEMS),
+                (not (due_in < days).any(), f"Nobody is due within {days} days."),
+            ),
             next_cursor=cursor,
         )
 
@@ -563,11 +608,64 @@ def _renewed(after: Floats, by_model: Floats, loss: Floats) -> Floats:
     return np.where(silent[:, None, None], quality.shares_of(path), by_model)
 
 
+NOT_SEEN = (
+    f"In no class the price paid is seen to follow the grade: it takes {quality.ITEMS_LEAST} items of a class "
+    "with a grade and a price, of which both differ."
+)
+
+
 def _busy(money: ClassMoney, cls: Ints, place: Ints) -> Floats:
-    """float64[n]: share of known days on which the item of this place in its class is out."""
-    out = money.out[:, cls]
-    days = np.maximum(money.known_days[cls], 1)
-    return np.asarray((out >= place[None, :]).sum(axis=0) / days, np.float64)
+    """float64[n]: share of known days on which the item of this place in its class is out; NaN: unknown."""
+    out, days = money.out[:, cls], money.known_days[cls]
+    share = (out >= place[None, :]).sum(axis=0) / np.maximum(days, 1)
+    return np.where(days >= USE_DAYS, share, np.nan)
+
+
+def _lacks(busy: Floats, grade: Floats, best: Ints) -> Ints:
+    """int64[n]: see ``Book.lacks``."""
+    unknown = best < 0
+    return np.select([~unknown, np.isnan(busy), np.isnan(grade)], [0, 1, 2], 3).astype(np.int64)
+
+
+def _unknown(book: Book) -> dict[str, int]:
+    """Why nothing is said of items -> of how many."""
+    many = np.bincount(book.lacks, minlength=len(LACKS)).tolist()
+    return {words: n for words, n in zip(LACKS, many, strict=True) if words and n}
+
+
+def _no_advice(book: Book, i: int) -> str:
+    """Why nothing is said of the item at this place; empty: something is."""
+    days = int(book.known_days[book.items.cls[i]])
+    return (
+        "",
+        f"The use of its class is known of {days} closed days; {USE_DAYS} are needed. Keep it till then.",
+        "Nobody graded it: inspect it and tell the grade.",
+        "Neither a price nor revenue of its class is known: tell its price in the catalogue.",
+    )[int(book.lacks[i])]
+
+
+def _no_recommendation(book: Book) -> tuple[tuple[bool, str], ...]:
+    """Why nothing else than keeping is recommended."""
+    best, n = book.values.best, len(book.items)
+    why = "; ".join(f"of {many} items, as {words}" for words, many in _unknown(book).items())
+    silent = f" Nothing is said {why}." if why else ""
+    return (
+        (not n, NO_ITEMS),
+        (not (best >= 0).any(), f"Not enough is known yet: nothing is said {why}."),
+        (
+            not (best > 0).any(),
+            f"The {int((best == 0).sum())} items known well are best kept.{silent}",
+        ),
+    )
+
+
+def _relation_columns(rows: list[RelationRow], classes: ClassNames) -> dict[str, Floats]:
+    """See ``Book.relations_by``."""
+    told = {
+        name: np.array([getattr(row, name) for row in rows], np.float64)
+        for name in ("per_grade", "explained", "items", "seen")
+    }
+    return {**told, "sku": classes.sortable()}
 
 
 def _gain(values: lifecycle.Values) -> Floats:
@@ -588,12 +686,6 @@ def _joined(parts: list[lifecycle.Values]) -> lifecycle.Values:
         earns=np.concatenate([p.earns for p in parts]),
         repairs=np.concatenate([p.repairs for p in parts]),
     )
-
-
-def _class_of(key: str) -> tuple[str, str]:
-    """(store, sku)"""
-    store, _, sku = key.partition("\x1f")
-    return store, sku
 
 
 def _rounded(value: float, places: int = 6) -> float | None:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from edge.services.lifecycle import Choice
-from edge.view_basis import Basis
+from edge.view_basis import Basis, Listed
 
 
 class GradePoint(Struct, kw_only=True):
@@ -57,11 +57,9 @@ class ItemHealth(Struct, kw_only=True):
     """Whether a simple rule stood in for a model."""
 
 
-class HealthPage(Struct, kw_only=True):
+class HealthPage(Listed, kw_only=True):
     """How well items are."""
 
-    basis: Basis
-    """How fresh it is and who spoke."""
     items: int
     """Items in the shop."""
     mean: float | None
@@ -70,8 +68,6 @@ class HealthPage(Struct, kw_only=True):
     """How many these are."""
     health: list[ItemHealth]
     """The items of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class Replacement(Struct, kw_only=True):
@@ -110,7 +106,7 @@ class Replacement(Struct, kw_only=True):
     new_guessed: bool
     """Whether nobody told that price: it is ``quality.worth_rentals`` rentals."""
     busy: float
-    """Share of days on which it is needed, the better ones of its class going out first."""
+    """Share of the days known on which it is needed, the better ones of its class going out first."""
     grade: str
     """Grade now."""
     health: float | None
@@ -146,24 +142,24 @@ class Degradation(Struct, kw_only=True):
     class_curve: list[GradePoint]
     """The mean of these."""
     replacement: Replacement | None
-    """What to do with it."""
+    """What to do with it; null: not enough is known to say."""
+    no_advice: str
+    """What is not known, and what is needed; empty: ``replacement`` says what to do."""
 
 
-class Replacements(Struct, kw_only=True):
+class Replacements(Listed, kw_only=True):
     """What to do with items."""
 
-    basis: Basis
-    """How fresh it is and who spoke."""
     items: int
     """Items in the shop."""
     counts: dict[str, int]
-    """Choice -> items, over the whole shop; ``unknown``: not graded, or no money known."""
+    """Choice -> items, over the whole shop; ``unknown``: nothing is said of them."""
+    unknown: dict[str, int]
+    """Why not -> of how many of these."""
     gain_cents: int
     """What the choices other than keeping are worth more than keeping, altogether."""
     recommendations: list[Replacement]
     """The items of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class RelationRow(Struct, kw_only=True):
@@ -191,15 +187,11 @@ class RelationRow(Struct, kw_only=True):
     """Whether that is at most 5 %."""
 
 
-class Relations(Struct, kw_only=True):
+class Relations(Listed, kw_only=True):
     """Price paid against grade, by class."""
 
-    basis: Basis
-    """How fresh it is."""
     classes: list[RelationRow]
     """The classes of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 class InspectionDue(Struct, kw_only=True):
@@ -240,11 +232,9 @@ class ResultRow(Struct, kw_only=True):
     """Defects found, on average."""
 
 
-class InspectionPlan(Struct, kw_only=True):
+class InspectionPlan(Listed, kw_only=True):
     """Who should be looked at, by risk."""
 
-    basis: Basis
-    """How fresh it is and who spoke."""
     due: int
     """Items due within the days asked for."""
     overdue: int
@@ -253,5 +243,3 @@ class InspectionPlan(Struct, kw_only=True):
     """How looks that were recorded ended."""
     inspections: list[InspectionDue]
     """The items of this page."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""

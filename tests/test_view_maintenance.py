@@ -11,6 +11,7 @@ from edge.view_basis import Sources
 from edge.view_components import ComponentsView
 from edge.view_fleet import drained
 from edge.view_maintenance import DAYS, FRESH_MS, PROPOSED_DAYS, MaintenanceView
+from edge.view_maintenance_rows import ClassReturn, Returns
 
 HOUR_MS = 3_600_000
 
@@ -70,18 +71,18 @@ def test_money_adds_up_from_services_over_classes_to_the_whole(core: Core) -> No
     drained(view.making(drained(view.gathering(DAYS))))
     book = view.book(DAYS)
     assert book is not None
-    got = view.returns(book, list(range(len(book.returned.rows))), None)
+    got = view.returns(book, list(range(len(book.returned.names.rows))), None)
     plan = view.schedule(book, book.services, None)
     assert got.spend_cents > 0
     assert got.saved_cents > 0
     # the oracle: sums of what is shown, in plain Python
     for name in SUMMED:
         assert sum(getattr(row, name) for row in got.classes) == getattr(got, name), name
-    for lines in (got.classes, [got]):
-        for row in lines:
-            assert row.saved_cents == row.averted_cents - row.spend_cents
-            roi = row.saved_cents / row.spend_cents if row.spend_cents else None
-            assert row.roi == (None if roi is None else pytest.approx(roi, abs=1e-4))
+    lines: list[ClassReturn | Returns] = [*got.classes, got]
+    for told in lines:
+        assert told.saved_cents == told.averted_cents - told.spend_cents
+        roi = told.saved_cents / told.spend_cents if told.spend_cents else None
+        assert told.roi == (None if roi is None else pytest.approx(roi, abs=1e-4))
     for row in book.services:
         assert row.saves_cents == row.averts_cents - row.spends_cents
         assert row.spends_cents > 0

@@ -257,8 +257,8 @@ async def roi(api: Api, call: Call[ReturnsQuery, Path]) -> Returns | Answer:
     if isinstance(book, Answer):
         return book
     query, sums = call.query, book.returned
-    passing = sums.passing(query.sku, query.store)
-    places, cursor = places_of(CLASSES, query, sums.rows, sums.sortable, passing)
+    passing = sums.names.passing(query.sku, query.store)
+    places, cursor = places_of(CLASSES, query, sums.names.rows, sums.sortable, passing)
     return api.view_of(MaintenanceView).returns(book, places, cursor)
 
 

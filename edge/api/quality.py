@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Meta, field
 
 from edge.api.body import Body
-from edge.api.books import book_of
+from edge.api.books import book_of, places_of
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, CommandAnswer, answer, obey
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery, arranged
@@ -21,7 +21,7 @@ from edge.events import Defect, Event, Grade, ItemLink, ItemScan, Maintenance
 from edge.features.words import GRADE_NUMBER, GRADE_TEXT, GROUP_OF_STATUS
 from edge.ledger.inspections import Inspection, RecordInspection, Result
 from edge.services.lifecycle import CHOICES, Choice
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_quality import BOOK, INSPECTION_DAYS, Book, QualityView
 from edge.view_quality_rows import (
     Degradation,
@@ -38,6 +38,7 @@ from edge.view_quality_rows import (
 KIND = "quality of all items"
 STATUS_AFTER: dict[Result, str] = {"repair": "Repair", "wash": "Wash"}
 READY = "Ready to Rent"
+NO_RESULTS = "No inspection was recorded yet: POST /api/predictive/quality/inspection-result takes what was found."
 
 Score = Annotated[float, Meta(ge=0, le=100)]
 Ahead = Annotated[int, Meta(ge=1, le=INSPECTION_DAYS)]
@@ -126,15 +127,11 @@ class InspectionAnswer(CommandAnswer, kw_only=True):
     """What became of the events beside it: ``admitted``, ``duplicate`` … -> how many."""
 
 
-class InspectionList(msgspec.Struct, kw_only=True):
+class InspectionList(Listed, kw_only=True):
     """What people found."""
 
-    basis: Basis
-    """How fresh it is."""
     inspections: list[Inspection]
     """The newest 1,000 are looked at."""
-    next_cursor: str | None = None
-    """Cursor of the next page; null: it is the last."""
 
 
 HEALTH: Listing[ItemHealth] = Listing(
@@ -153,7 +150,6 @@ CLASSES: Listing[RelationRow] = Listing(
     sorts=("per_grade", "explained", "items", "sku"),
     sort="explained",
     order="desc",
-    filters={"sku": "sku", "store": "store", "seen": "seen"},
 )
 DUE: Listing[InspectionDue] = Listing(
     "inspections due",
@@ -181,13 +177,12 @@ async def health(api: Api, call: Call[HealthQuery, Path]) -> HealthPage | Answer
     if isinstance(book, Answer):
         return book
     view = api.view_of(QualityView)
-    sort, falling = HEALTH.arrangement(query)
     mask = view.passing(book, query.sku, query.store)
     if query.below is not None:
         mask &= book.health < query.below
-    values = {"health": book.health, "grade": book.items.grade, "known": book.known}[sort]
-    rows, cursor = arranged(query, HEALTH.name, book.items.rows[mask], values[mask], falling)
-    return view.health(book, mask, np.searchsorted(book.items.rows, rows), cursor)
+    columns = {"health": book.health, "grade": book.items.grade, "known": book.known}
+    places, cursor = places_of(HEALTH, query, book.items.rows, columns, mask)
+    return view.health(book, mask, places, cursor)
 
 
 async def degradation(api: Api, call: Call[Query, ItemPath]) -> Degradation | Answer:
@@ -216,22 +211,20 @@ async def replacements(api: Api, call: Call[ReplacementQuery, Path]) -> Replacem
     if isinstance(book, Answer):
         return book
     view = api.view_of(QualityView)
-    sort, falling = REPLACE.arrangement(query)
     best, gain = book.values.best, book.gain
     mask = view.passing(book, query.sku, query.store) & (best >= 0)
     mask &= best == CHOICES.index(query.choice) if query.choice else best > 0
     if query.min_gain_cents is not None:
         mask &= gain >= query.min_gain_cents
-    values = {
+    columns = {
         "gain_cents": gain,
         "keep_cents": book.values.worth[:, 0],
         "resell_cents": book.values.worth[:, 2],
         "busy": book.busy,
         "earns_cents": book.values.earns,
         "repairs_cents": book.values.repairs,
-    }[sort]
-    rows, cursor = arranged(query, REPLACE.name, book.items.rows[mask], values[mask], falling)
-    places = np.searchsorted(book.items.rows, rows).tolist()
+    }
+    places, cursor = places_of(REPLACE, query, book.items.rows, columns, mask)
     return view.replacements(book, [view.replacement(book, i) for i in places], cursor)
 
 
@@ -240,9 +233,12 @@ async def price_relation(api: Api, call: Call[RelationQuery, Path]) -> Relations
     book = await _book(api)
     if isinstance(book, Answer):
         return book
-    view = api.view_of(QualityView)
-    page = await CLASSES.page_of_many(call.query, book.relations)
-    return view.relations(page.rows, page.next_cursor)
+    query, columns = call.query, book.relations_by
+    passing = book.classes.passing(query.sku, query.store)
+    if query.seen is not None:
+        passing &= columns["seen"] == query.seen
+    places, cursor = places_of(CLASSES, query, book.classes.rows, columns, passing)
+    return api.view_of(QualityView).relations(book, places, cursor)
 
 
 async def inspections(api: Api, call: Call[InspectionsQuery, Path]) -> InspectionPlan | Answer:
@@ -354,6 +350,7 @@ async def list_results(api: Api, call: Call[ResultsQuery, Path]) -> InspectionLi
     return InspectionList(
         basis=api.view_of(QualityView).counted(),
         inspections=page.rows,
+        why_empty=why_empty(page.rows, (not rows and not where, NO_RESULTS)),
         next_cursor=page.next_cursor,
     )
 

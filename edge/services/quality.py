@@ -81,6 +81,16 @@ def changes(group: Ints, after: Floats) -> Floats:
     return made
 
 
+def held(after: Floats, group: Ints, share: Floats) -> Floats:
+    """float64[n, 3]: of what a model tells (``after``) this share (float64[n]); the rest stays as it is.
+
+    >>> held(np.array([[0.5, 0.5, 0.0]]), np.array([0]), np.array([0.2])).tolist()
+    [[0.9, 0.1, 0.0]]
+    """
+    part = np.where(share < 1.0, share, 1.0)[:, None]
+    return np.where(part < 1.0, part * after + (1.0 - part) * _now(group), after)
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """Grades ahead of n items at t points of time."""

@@ -9,6 +9,7 @@ import pytest
 from edge.clock import SystemClock
 from edge.config import Quality
 from tests.api.shop import DAY_MS, Shop, daemon
+from tests.api.weeks import MONDAY_MS, Calendar, calendar_shop
 
 NOW_MS = SystemClock().now_ms()
 EPCS = [f"4254450000000000000001{i:02d}" for i in range(20)]
@@ -61,6 +62,22 @@ async def filled(shop: Shop) -> None:
     await shop.events(*history())
 
 
+async def grown(shop: Shop, clock: Calendar, days: float = 100) -> None:
+    """The last so many days of that history, each told on its day: the use of every day is known."""
+    moved = MONDAY_MS + 101 * DAY_MS - NOW_MS
+    by_moment: dict[int, list[dict[str, Any]]] = {}
+    for event in history():
+        # what happened before has happened all the same
+        when = max(event["at"], at(-days)) + moved
+        by_moment.setdefault(when, []).append({**event, "at": when})
+    by_moment[NOW_MS + moved] = [
+        {"type": "factor", "factor": "events", "name": "fair", "value": 1.0}
+    ]
+    for when, told in sorted(by_moment.items()):
+        clock.set(when)
+        await shop.events(*told)
+
+
 def test_the_better_items_are_healthier_and_the_worst_come_first(tmp_path: Path) -> None:
     async def main() -> None:
         async with daemon(tmp_path) as shop:
@@ -93,12 +110,15 @@ def test_the_better_items_are_healthier_and_the_worst_come_first(tmp_path: Path)
 
 def test_who_is_never_needed_is_not_kept_and_the_money_is_shown(tmp_path: Path) -> None:
     async def main() -> None:
-        async with daemon(tmp_path) as shop:
-            await filled(shop)
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await grown(shop, clock)
             got = await shop.get("/api/predictive/quality/replacement-recommendations", limit=1000)
             assert sum(got["counts"].values()) == len(EPCS)
             rows = got["recommendations"]
             assert rows
+            assert got["counts"]["unknown"] == 0
+            assert got["unknown"] == {}
+            assert got["why_empty"] == ""
             assert got["gain_cents"] == pytest.approx(
                 sum(r["gain_cents"] for r in rows), abs=len(rows)
             )
@@ -120,15 +140,38 @@ def test_who_is_never_needed_is_not_kept_and_the_money_is_shown(tmp_path: Path) 
             )
             assert len(kept["recommendations"]) == got["counts"]["keep"]
             busy = {r["epc"]: r["busy"] for r in rows + kept["recommendations"]}
-            assert busy[EPCS[0]] >= busy[EPCS[19]]
+            assert busy[EPCS[0]] >= 0.4  # four days of every eight
+            assert busy[EPCS[19]] == 0.0
+            assert "of 99 days" in rows[0]["reasons"][0]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("days", [0.1, 30, 89])
+def test_of_items_whose_use_nobody_knows_yet_nothing_is_said(tmp_path: Path, days: float) -> None:
+    async def main() -> None:
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await grown(shop, clock, days)
+            path = "/api/predictive/quality/replacement-recommendations"
+            got = await shop.get(path, limit=1000)
+            assert got["recommendations"] == []
+            assert got["gain_cents"] == 0
+            assert got["counts"] == {
+                "keep": 0, "refurbish": 0, "resell": 0, "retire": 0, "unknown": len(EPCS)
+            }  # fmt: skip
+            assert list(got["unknown"].values()) == [len(EPCS)]
+            assert "fewer than 90 closed days" in got["why_empty"]
+            one = await shop.get(f"/api/predictive/quality/degradation/{EPCS[0]}")
+            assert one["replacement"] is None
+            assert "90 are needed" in one["no_advice"]
 
     asyncio.run(main())
 
 
 def test_one_item_has_a_curve_beside_its_class(tmp_path: Path) -> None:
     async def main() -> None:
-        async with daemon(tmp_path) as shop:
-            await filled(shop)
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await grown(shop, clock)
             got = await shop.get(f"/api/predictive/quality/degradation/{EPCS[0]}")
             assert got["grade"] == "A+"
             assert got["class_items"] == len(EPCS)
@@ -138,6 +181,7 @@ def test_one_item_has_a_curve_beside_its_class(tmp_path: Path) -> None:
             for point in (*got["curve"], *got["class_curve"]):
                 assert point["p_a"] + point["p_b"] + point["p_c"] == pytest.approx(1.0, abs=1e-5)
             assert got["health"]["epc"] == EPCS[0]
+            assert got["no_advice"] == ""
             assert got["replacement"]["choice"] in ("keep", "refurbish", "resell", "retire")
             await shop.get("/api/predictive/quality/degradation/00", 404)
 
@@ -156,6 +200,7 @@ def test_price_follows_grade_where_it_does_and_nothing_is_said_where_nothing_var
             assert row["items"] == 12
             none = await shop.get("/api/predictive/quality/price-relation", seen="false")
             assert none["classes"] == []
+            assert none["why_empty"].startswith("No row passes the filters")
 
     asyncio.run(main())
 
@@ -232,5 +277,6 @@ def test_an_empty_shop_answers_everywhere(tmp_path: Path) -> None:
             ):
                 got = await shop.get(f"/api/predictive/quality/{name}")
                 assert got["next_cursor"] is None
+                assert got["why_empty"].endswith(("first scans.", "takes what was found."))
 
     asyncio.run(main())
