@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,7 @@ def find(program: str, package: str) -> str:
     return found
 
 
-class Server:
+class Server(ABC):
     """One process in one directory with its log; ``start`` after ``stop`` or ``kill`` goes on."""
 
     name = "server"
@@ -50,16 +51,16 @@ class Server:
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What is started."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """What must be there before the first start."""
 
+    @abstractmethod
     def greets(self, connection: socket.socket) -> bool:
         """Whether it answers as such a server does once it is ready."""
-        raise NotImplementedError
 
     @property
     def log_file(self) -> Path:
