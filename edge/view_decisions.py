@@ -1,6 +1,6 @@
 """Decisions as readers see them: rows of the ledger, what can be done with each, how they fared."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -87,7 +87,7 @@ class DecisionsView:
         """Every decision that is remembered."""
         return self.shown(self._ledger.rows(Decision).values())
 
-    def decisions(self) -> Iterable[Decision]:
+    def decisions(self) -> Collection[Decision]:
         """The same as they are remembered, for who shows a few of them."""
         return self._ledger.rows(Decision).values()
 

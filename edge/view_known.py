@@ -82,6 +82,27 @@ class KnownView:
         """Whether anything was told of a tag."""
         return epc in self._state.item.keys
 
+    def zones(self) -> list[str]:
+        """Zones that are configured, or that something was seen in, some of them where they are many."""
+        return _some(self._zones())
+
+    def knows_zone(self, zone: str) -> bool:
+        """Whether there is such a zone."""
+        return zone in self._zones()
+
+    def _zones(self) -> set[str]:
+        told = {zone.name for zone in self._sources.config.zones}
+        return told | {key for key, _ in self._state.zone.keys.items() if key}
+
+    def statuses(self) -> list[str]:
+        """Statuses that items have or had, some of them where they are many."""
+        return _some({key for key, _ in self._state.status.keys.items() if key})
+
+    def knows_status(self, status: str) -> bool:
+        """Whether any item has or had this status; in upper or lower case."""
+        wanted = status.strip().lower()
+        return any(key.strip().lower() == wanted for key, _ in self._state.status.keys.items())
+
     def knows_pack(self, id_: str) -> bool:
         """Whether a pack is, or was, offered."""
         return self._ledger.get(Pack, id_) is not None

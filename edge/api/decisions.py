@@ -33,7 +33,7 @@ from edge.decisions.deeds import (
     Undo,
 )
 from edge.decisions.rows import Decision, Safeguards, Status
-from edge.view_basis import Basis
+from edge.view_basis import Basis, Listed, why_empty
 from edge.view_decisions import (
     DecisionDetail,
     DecisionRow,
@@ -67,15 +67,11 @@ class DecisionPath(Path):
     """Its id."""
 
 
-class Decisions(Struct, kw_only=True):
+class Decisions(Listed, kw_only=True):
     """A page of decisions."""
 
-    basis: Basis
-    """How fresh this is."""
     decisions: list[DecisionRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 class Summary(Struct, kw_only=True):
@@ -233,7 +229,18 @@ def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
     view = api.view_of(DecisionsView)
     page = DECISIONS.page(call.query, view.decisions())
     shown = view.shown(page.rows)
-    return Decisions(basis=view.basis(), decisions=shown, next_cursor=page.next_cursor)
+    empty = why_empty(page.rows, (not view.decisions(), _none_yet(api)))
+    return Decisions(
+        basis=view.basis(), decisions=shown, why_empty=empty, next_cursor=page.next_cursor
+    )
+
+
+def _none_yet(api: Api) -> str:
+    minutes = api.settings.decisions.propose_every_s / 60
+    return (
+        f"Nothing was proposed yet: services are asked every {minutes:g} minutes, and propose where they "
+        "are sure enough that acting pays. A person proposes by POST /api/decisions."
+    )
 
 
 def get_decision(api: Api, call: Call[Query, DecisionPath]) -> DecisionDetail:

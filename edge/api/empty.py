@@ -40,3 +40,19 @@ def strange(api: Api, query: Query) -> str:
         alike = f"; similar ones are {near}" if near else ""
         return f"Nothing is known about class {sku!r}{alike}. See /api/classes."
     return ""
+
+
+def strange_place(api: Api, zone: str | None, status: str | None) -> str:
+    """Which of an item's zone and status nobody knows, in words; empty: neither."""
+    if api.views is None:
+        return ""
+    view = api.view_of(KnownView)
+    if zone and not view.knows_zone(zone):
+        return f"No zone is called {zone!r}; there are {_listed(view.zones(), 'none: name them in [[zones]]')}."
+    if status and not view.knows_status(status):
+        return f"No item was ever {status!r}; they were {_listed(view.statuses(), 'nothing yet')}."
+    return ""
+
+
+def _listed(names: list[str], nothing: str) -> str:
+    return ", ".join(names) or nothing

@@ -3,9 +3,7 @@
 Nothing of its own is known here: rows of the registry, dependencies and counters, put together.
 """
 
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from edge.api import training
 from edge.api.demand import VersionFigures, version_figures
@@ -14,8 +12,11 @@ from edge.api.health import Health, health_of
 from edge.api.jobs import STATUSES as JOB_STATUSES
 from edge.api.jobs import JobRow
 from edge.api.lists import Listing, ListQuery
-from edge.api.models import Name, ServicePath, models_of, service_of
+from edge.api.models import ServicePath, models_of, service_of
 from edge.api.ports import Models
+from edge.inference.manifest import Service
+from edge.inference.registry import State
+from edge.view_basis import why_empty
 from edge.view_models import HistoryRow, LatencyRow, ServiceRow
 
 AREA = "predictive"
@@ -24,7 +25,7 @@ AREA = "predictive"
 class ModelsQuery(Query):
     """Of which service."""
 
-    service: Name | None = None
+    service: Service | None = None
     """Only this service."""
 
 
@@ -72,9 +73,9 @@ class ModelPerformance(Struct, kw_only=True):
 class VersionsQuery(ListQuery):
     """Which changes."""
 
-    service: Name | None = None
+    service: Service | None = None
     """Only this service."""
-    state: Annotated[str, Meta(max_length=32)] | None = None
+    state: State | None = None
     """Only changes into this state."""
 
 
@@ -99,6 +100,9 @@ class VersionChange(Struct, kw_only=True):
 
 class VersionHistory(Struct, kw_only=True):
     """What became of the versions."""
+
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
     as_of_ms: int
     """The moment the state stands for."""
@@ -214,7 +218,18 @@ def history(api: Api, call: Call[VersionsQuery, Path]) -> VersionHistory:
         told = models.model(service_of(service.service)).history
         rows += [_change(service.service, n, row) for n, row in enumerate(reversed(told))]
     page = CHANGES.page(call.query, rows)
-    return VersionHistory(as_of_ms=api.view.now_ms, changes=page.rows, next_cursor=page.next_cursor)
+    return VersionHistory(
+        as_of_ms=api.view.now_ms,
+        changes=page.rows,
+        why_empty=why_empty(page.rows, (not rows, _NO_VERSION)),
+        next_cursor=page.next_cursor,
+    )
+
+
+_NO_VERSION = (
+    "No version of a model was ever here: starters come with the program, 'make starter' makes them, and "
+    "rfid3 train makes the shop's own (docs/training.md)."
+)
 
 
 def _change(service: str, number: int, row: HistoryRow) -> VersionChange:

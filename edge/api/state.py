@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, field
 
+from edge.api.empty import strange, strange_place
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
@@ -15,6 +16,7 @@ from edge.api.query import Cursor, Limit, Text
 from edge.api.tags import fixed_tag, state_tag
 from edge.errors import FormatError
 from edge.ingest.formats.values import identity
+from edge.view_basis import why_empty
 from edge.view_types import (
     ClassDetail,
     ClassRow,
@@ -54,6 +56,8 @@ class Items(Struct):
     """The rows."""
     next_cursor: str | None
     """Ask with it for the next page; null: this is the last."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class ItemPath(Path):
@@ -107,6 +111,8 @@ class Classes(Struct):
     """The rows."""
     next_cursor: str | None
     """Ask with it for the next page; null: this is the last."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class ClassPath(Path):
@@ -207,7 +213,24 @@ def list_items(api: Api, call: Call[ItemsQuery, Path]) -> Items:
         limit=query.limit,
     )
     following = _next(page.next_start, "items", *filters)
-    return Items(api.view.revision, api.view.now_ms, page.items, following)
+    why = why_empty(page.items, *_no_item(api, query)) if not page.items else ""
+    return Items(api.view.revision, api.view.now_ms, page.items, following, why)
+
+
+def _no_item(api: Api, query: ItemsQuery) -> tuple[tuple[bool, str], ...]:
+    unknown = strange(api, query) or strange_place(api, query.zone, query.status)
+    asked = (query.zone, query.sku, query.status, query.cursor) != (None,) * 4
+    return (unknown != "", unknown), (not asked, _NO_ITEM)
+
+
+_NO_ITEM = (
+    "No tag was seen or linked yet: point the readers at the broker (docs/connect.md), or send events "
+    "(POST /api/events, docs/events.md)."
+)
+_NO_CLASS = (
+    "Nothing was told of any class yet: link a tag to one, or send the till's lines (POST /api/events, "
+    "docs/events.md)."
+)
 
 
 def identity_of(text: str) -> str:
@@ -260,7 +283,11 @@ def list_classes(api: Api, call: Call[ClassesQuery, Path]) -> Classes:
         limit=query.limit,
     )
     following = _next(page.next_start, "classes", *filters)
-    return Classes(api.view.revision, api.view.now_ms, page.classes, following)
+    why = ""
+    if not page.classes:
+        unknown, asked = strange(api, query), (*filters, query.cursor) != (None,) * 3
+        why = why_empty([], (unknown != "", unknown), (not asked, _NO_CLASS))
+    return Classes(api.view.revision, api.view.now_ms, page.classes, following, why)
 
 
 def get_class(api: Api, call: Call[ClassQuery, ClassPath]) -> Class:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.api.table import ENDPOINTS
 from edge.broker import Broker
 from edge.config import Mqtt
 from tests.api.shop import Shop
@@ -347,3 +348,50 @@ def test_a_finished_job_tells_a_topic(tmp_path: Path, broker: Broker) -> None:
         await hears.wait()
 
     asyncio.run(main())
+
+
+def test_a_filter_that_nothing_has_is_named_wherever_it_is_asked(tmp_path: Path) -> None:
+    async def case(shop: Shop, _: Any) -> None:
+        told = {
+            "/api/items?zone=moon": "No zone is called 'moon'",
+            "/api/items?status=nonsense": "No item was ever 'nonsense'",
+            "/api/items?sku=CUPP": "similar ones are CUP",
+            "/api/classes?store=moon": "No store is called 'moon'; there are main.",
+            "/api/classes?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
+            "/api/inventory?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
+            "/api/decisions?store=moon": "No store is called 'moon'",
+        }
+        for path, words in told.items():
+            assert words in (await shop.get(path))["why_empty"], path
+        words = {
+            "/api/decisions?status=nonsense": "proposed, pending",
+            "/api/predictive/models/version-history?state=nonsense": "candidate, shadow",
+            "/api/predictive/models/version-history?service=nonsense": "demand",
+        }
+        for path, known in words.items():
+            assert known in (await shop.ask("GET", path, 400))["detail"], path
+
+    asyncio.run(with_weeks(tmp_path, case, days=2))
+
+
+def test_every_filter_of_every_list_is_answered_whatever_it_names(tmp_path: Path) -> None:
+    """No list is quietly empty: the filter is refused, or named."""
+
+    async def case(shop: Shop, _: Any) -> None:
+        quiet = []
+        for endpoint in ENDPOINTS:
+            if endpoint.method != "GET" or "{" in endpoint.path or not endpoint.rows:
+                continue
+            fields = {field.name for field in msgspec.structs.fields(endpoint.answer)}
+            for name in ("store", "category", "status", "service", "kind"):
+                if name not in endpoint.query.__struct_encode_fields__:
+                    continue
+                url = f"{endpoint.path}?{name}=nonsense"
+                async with shop.client.get(url) as got:
+                    told = await got.json()
+                    named = "nonsense" in str(told.get("why_empty", "")) + str(told.get("detail"))
+                    if got.status not in (200, 400) or ("why_empty" in fields and not named):
+                        quiet.append((url, got.status, told))
+        assert not quiet
+
+    asyncio.run(with_weeks(tmp_path, case, days=2))
