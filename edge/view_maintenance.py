@@ -175,7 +175,7 @@ class MaintenanceView:
         cents = item_cents(plan)
         names = class_names(self._sources.core.state, gathered.items.class_rows)
         yield 0.99
-        sums = returned(gathered.items, plan, cents, names)
+        sums = yield from returned(gathered.items, plan, cents, names)
         yield 0.99
         book = self._made(gathered, plan, cents, sums)
         self._keep(book)

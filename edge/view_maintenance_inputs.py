@@ -14,6 +14,7 @@ from edge.view_basis import Sources
 from edge.view_fleet import (
     DAY_MS,
     HORIZONS,
+    ITEM_ROWS,
     ClassMoney,
     Items,
     categories,
@@ -57,6 +58,7 @@ def plan_inputs(
     yield
     first_day = found.today + 1
     cents, hours, _ = repair_costs(found, settings)
+    yield
     costs = Costs(
         service_cents=np.full(
             n, settings.service_parts_cents + settings.service_hours * settings.labour_cents
@@ -67,7 +69,11 @@ def plan_inputs(
         cls=found.cls,
         lost_cents=lost_cents(money, first_day, WINDOW_DAYS),
     )
+    yield
     fresh, by_model = yield from renewed(sources, found)
+    margin = MARGIN * costs.served_cents()
+    there = earliest(sources, found, first_day, days)
+    yield
     return Inputs(
         first_day=first_day,
         days=days,
@@ -76,12 +82,12 @@ def plan_inputs(
         costs=costs,
         fresh=fresh,
         effect_by_model=by_model,
-        margin_cents=MARGIN * costs.served_cents(),
+        margin_cents=margin,
         hours=np.full(n, settings.service_hours),
         may=may[found.cls],
         crews=[crew.name for crew in crews],
         capacity=capacity(crews, first_day, days),
-        earliest=earliest(sources, found, first_day, days),
+        earliest=there,
         since_days=found.days_since("last_maintenance_ms", "last_repair_ms", "first_seen_ms"),
         interval_days=settings.interval_days,
         repair_hours=float(hours.mean()) if n else settings.repair_hours,
@@ -97,11 +103,28 @@ def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh
     The model is asked for every item it spoke of and is fully believed of, as if it came out of a service
     now. For the others the configured effect fades over ``effect_days``: it is not known how worn they are.
     """
-    settings, scorer, n = sources.config.maintenance, sources.scorer, len(found)
-    worn = hazards(found.chances, HORIZONS)[:, -1]
+    age, parts = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0), []
+    for start in range(0, max(len(found), 1), ITEM_ROWS):
+        parts.append((yield from _renewed(sources, found, age, slice(start, start + ITEM_ROWS))))
+        yield
+    fresh = Fresh(
+        rate=np.concatenate([one.rate for one, _ in parts]),
+        from_days=np.concatenate([one.from_days for one, _ in parts]),
+        worn_days=np.concatenate([one.worn_days for one, _ in parts]),
+    )
+    return fresh, np.concatenate([told for _, told in parts])
+
+
+def _renewed(
+    sources: Sources, found: Items, age: Floats, part: slice
+) -> Generator[None, None, tuple[Fresh, Mask]]:
+    """The same of some of the items; ``age``: float64[n] of all, days."""
+    settings, scorer = sources.config.maintenance, sources.scorer
+    rows, now = found.rows[part], found.chances[part]
+    worn, n = hazards(now, HORIZONS)[:, -1], len(rows)
     usual = lessened(worn, np.full(n, settings.effect), np.full(n, float(settings.effect_days)))
-    chances, told = np.zeros_like(found.chances), np.zeros(n, np.bool_)
-    believed = found.by_model & (found.voice.share >= 1.0)
+    chances, told = np.zeros_like(now), np.zeros(n, np.bool_)
+    believed = found.by_model[part] & (found.voice.share[part] >= 1.0)
     asked = np.flatnonzero(believed) if scorer is not None else np.zeros(0, np.int64)
     start = 0
     while start < len(asked) and scorer is not None:
@@ -110,13 +133,12 @@ def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh
         start += len(few)
         names = [c.name for c in slot.active.manifest.columns] if slot.active else []
         wanted = [f"p_event_{days:g}d" for days in HORIZONS]
-        answers = scorer.instead("maintenance", found.rows[few], RENEWED)
+        answers = scorer.instead("maintenance", rows[few], RENEWED)
         if answers is not None and set(wanted) <= set(names):
             chances[few] = answers[:, [names.index(name) for name in wanted]]
             told[few] = np.isfinite(chances[few]).all(axis=1)
         yield
-    age = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0)
-    model = compared(chances, HORIZONS, age)
+    model = compared(chances, HORIZONS, age[part])
     fresh = Fresh(
         rate=np.where(told, model.rate, usual.rate),
         from_days=np.where(told, model.from_days, usual.from_days),
@@ -132,7 +154,7 @@ class Promises:
         self.day = np.full(len(found), -1, np.int64)
         self.crew = np.full(len(found), -1, np.int64)
         self.barred: list[tuple[int, int, int]] = []
-        self._place = {epc: i for i, epc in enumerate(found.keys)}
+        self._rows, self._keys = found.rows, sources.core.state.item.keys
         self._crews = {crew.name: c for c, crew in enumerate(crews)}
         self._first_day = first_day
         ledger = sources.core.ledger
@@ -142,7 +164,7 @@ class Promises:
                     self._take(decision)
 
     def _take(self, decision: Decision) -> None:
-        i, day = self._place.get(decision.target), day_of(decision.data.get("day"))
+        i, day = self._place(decision.target), day_of(decision.data.get("day"))
         if i is None or day is None:
             return
         if decision.status == "rejected":
@@ -151,6 +173,12 @@ class Promises:
         elif day >= self._first_day:
             self.day[i] = day - self._first_day
             self.crew[i] = self._crews.get(str(decision.data.get("crew")), -1)
+
+    def _place(self, epc: str) -> int | None:
+        """Of an item among those of the plan; ``None``: it is not."""
+        row = self._keys.get(epc)
+        at = int(np.searchsorted(self._rows, row))
+        return at if at < len(self._rows) and self._rows[at] == row else None
 
 
 def day_of(text: object) -> int | None:

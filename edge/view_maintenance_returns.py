@@ -3,6 +3,7 @@
 Everything is rounded once, for each item; classes and totals are sums of that. No plans are made here.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +78,10 @@ def return_on(saved: int, spend: int) -> float | None:
     return round(saved / spend, 4) if spend > 0 else None
 
 
-def returned(found: Items, plan: Plan, cents: ItemCents, names: ClassNames) -> Returned:
-    """``names``: of the classes of ``found``."""
+def returned(
+    found: Items, plan: Plan, cents: ItemCents, names: ClassNames
+) -> Generator[float, None, Returned]:
+    """In slices; ``names``: of the classes of ``found``."""
     each: dict[str, Ints] = {
         "items": np.ones(len(found), np.int64),
         "services": (plan.day >= 0).astype(np.int64),
@@ -88,7 +91,10 @@ def returned(found: Items, plan: Plan, cents: ItemCents, names: ClassNames) -> R
         "waiting_cents": cents.waiting,
         **{name: found.col[column] for name, column in EVER.items()},
     }
-    sums = {name: _by_class(found, values) for name, values in each.items()}
+    sums = {}
+    for name, values in each.items():
+        sums[name] = _by_class(found, values)
+        yield 0.99
     return Returned(
         names=names,
         sums=sums,

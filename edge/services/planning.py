@@ -6,22 +6,24 @@ slices of some milliseconds: between two of them others may work.
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.services import maintenance
 from edge.services.maintenance import Costs, Fresh, Week, Worth
-from edge.services.schedule import Assignment, assigning, fixed_intervals
+from edge.services.schedule import assigning, fixing_intervals
 
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 INTERVALS_DAYS = (30.0, 60.0, 90.0, 180.0, 365.0)
 """Intervals of the calendar that a plan is compared with, beside the usual one."""
-ROWS = 512
-"""Items looked at in one slice."""
+ROWS = 256
+"""Items looked at in one slice: some milliseconds."""
 SURE_ROWS = 64
 """Planned services whose chances are worked out in one slice."""
 
@@ -108,6 +110,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     gain = np.full((days, n), -np.inf)
     failing = np.zeros(n)
     there = np.arange(days)[:, None]
+    yield 0.0
     for part, found in maintenance.outlooks(
         told.chances, told.horizons, told.fresh, told.costs, days, rows=ROWS
     ):
@@ -133,9 +136,8 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     calendars: dict[float, Ints] = {}
     for interval in (told.interval_days, *INTERVALS_DAYS):
         due = interval - told.since_days
-        calendars[interval], _ = fixed_intervals(
-            due, told.hours, told.may, told.capacity, told.earliest
-        )
+        work = fixing_intervals(due, told.hours, told.may, told.capacity, told.earliest)
+        calendars[interval], _ = yield from _spread(work, 0.6, 0.65)
         yield 0.65
     beats = np.zeros(n)
     for start in range(0, len(rows), SURE_ROWS):
@@ -206,16 +208,14 @@ def planned(told: Inputs) -> Plan:
             return found
 
 
-def _spread(
-    work: Generator[None, None, Assignment], start: float, end: float
-) -> Generator[float, None, Assignment]:
+def _spread(work: Generator[None, None, T], start: float, end: float) -> Generator[float, None, T]:
     """Slices of unknown number as a progress that never reaches the end."""
     done = 0
     while True:
         try:
             next(work)
         except StopIteration as last:
-            found: Assignment = last.value
+            found: T = last.value
             return found
         done += 1
         yield start + (end - start) * done / (done + 200)

@@ -32,6 +32,8 @@ ROUND_EVERY = 12
 """A plan is made of the prices every so many steps."""
 EXCHANGED_MOST = 500
 """Of at most so many planned services pairs are compared for an exchange."""
+FIXED_DAYS = 10
+"""Days of the calendar that are filled in one slice."""
 BLOCK_ROWS = 2_048
 """Items looked at in one slice, where all are."""
 ROUNDS = 8
@@ -399,7 +401,20 @@ def _swap(problem: _Problem, day: Ints, crew: Ints, room: Floats) -> Generator[N
 def fixed_intervals(
     due_day: Floats, hours: Floats, may: Mask, capacity: Floats, earliest: Ints
 ) -> tuple[Ints, Ints]:
-    """(day, crew): int64[n], who was longest due first, on the first day with room; -1: none.
+    """(day, crew): int64[n], who was longest due first, on the first day with room; -1: none."""
+    work = fixing_intervals(due_day, hours, may, capacity, earliest)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: tuple[Ints, Ints] = end.value
+            return found
+
+
+def fixing_intervals(
+    due_day: Floats, hours: Floats, may: Mask, capacity: Floats, earliest: Ints
+) -> Generator[None, None, tuple[Ints, Ints]]:
+    """The same in slices.
 
     ``due_day``: float64[n], below 0 where it is overdue, NaN where nobody knows.
     """
@@ -409,9 +424,12 @@ def fixed_intervals(
     waiting = np.argsort(due_day, kind="stable")
     waiting = waiting[: int(np.searchsorted(due_day[waiting], days))]  # NaN sorts last
     for d in range(days):
+        if d % FIXED_DAYS == 0:
+            yield
         due = int(np.searchsorted(due_day[waiting], d, side="right"))
+        there = earliest <= d
         for c in range(crews):
-            taken = _in_turn(waiting[:due], hours, may[:, c], earliest <= d, day, capacity[d, c])
+            taken = _in_turn(waiting[:due], hours, may[:, c], there, day, capacity[d, c])
             day[taken], crew[taken] = d, c
         waiting = waiting[day[waiting] < 0]
     return day, crew
