@@ -137,7 +137,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     for interval in (told.interval_days, *INTERVALS_DAYS):
         due = interval - told.since_days
         work = fixing_intervals(due, told.hours, told.may, told.capacity, told.earliest)
-        calendars[interval], _ = yield from _spread(work, 0.6, 0.65)
+        calendars[interval], _ = yield from _spread(work, 0.65, 0.65)
         yield 0.65
     beats = np.zeros(n)
     for start in range(0, len(rows), SURE_ROWS):
