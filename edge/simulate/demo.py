@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ READY_WITHIN_S = 30.0
 STOP_WITHIN_S = 20.0
 CATCH_UP_WITHIN_S = 20.0
 PAST_WITHIN_S = 120.0
-PAST_AT_ONCE = 20
+PAST_AT_ONCE = 70
 """Messages of the past that are published before one looks how far the daemon is."""
 LOOK_EVERY_S = 0.5
 ASK_EVERY_S = 3.0
@@ -152,9 +152,11 @@ class Demo:
             await asyncio.to_thread(self._broker.stop)
 
     @asynccontextmanager
-    async def _daemon_running(self, *options: str) -> AsyncIterator[aiohttp.ClientSession]:
-        """The daemon while the block runs, and a client of its API."""
-        self._start_daemon(*options)
+    async def _daemon_running(
+        self, *options: str, **settings: str
+    ) -> AsyncIterator[aiohttp.ClientSession]:
+        """The daemon while the block runs, and a client of its API; ``settings`` go into its environment."""
+        self._start_daemon(options, settings)
         try:
             timeout = aiohttp.ClientTimeout(total=10)
             async with aiohttp.ClientSession(self.api_url, timeout=timeout) as api:
@@ -172,7 +174,7 @@ class Demo:
         telling(0, past.days)
         settings = Mqtt(host=self._broker.host, port=self._broker.port)
         async with (
-            self._daemon_running("--clock", "events") as api,
+            self._daemon_running("--clock", "events", RFID3_MODELS__ENABLED="false") as api,
             publisher(settings, "rfid3-demo-past") as client,
         ):
             for piece in _pieces(past.messages()):
@@ -225,7 +227,7 @@ class Demo:
 
     # -- parts ------------------------------------------------------------------------------------
 
-    def _start_daemon(self, *options: str) -> None:
+    def _start_daemon(self, options: Sequence[str], settings: Mapping[str, str]) -> None:
         config_file = self.directory / "config.toml"
         day_s = self._settings.day_s
         text = daemon_config(
@@ -243,7 +245,7 @@ class Demo:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env={**environment, **settings},
                 start_new_session=True,  # Ctrl-C is for us; we stop it in its turn
             )
 
