@@ -57,6 +57,7 @@ Bools = NDArray[np.bool_]
 DAY_MS = 86_400_000
 SLICE_ROWS = 128
 """Classes in one slice of planning."""
+NO_ROWS: Ints = np.zeros(0, np.int64)
 PLAN_MS = 900_000
 """So long a plan stands whose inputs did not change, milliseconds."""
 CHECK_MS = 1_000
@@ -200,26 +201,27 @@ class InventoryView:
         if self.ready and not told and now_ms < self._checked_ms + CHECK_MS:
             return None
         self._checked_ms, self.by_command = now_ms, told
-        rows = self.changed()
-        if not len(rows):
+        rows, moved = self.changed()
+        if not len(rows) and not len(moved):
             self._dirty.clear()  # of classes that are gone
             self.ready = True
             return None
         whole = len(rows) == len(live_rows(self._state))
-        return len(rows), self.planning(rows, whole)
+        return len(rows) + len(moved), self.planning(rows, whole, moved)
 
-    def changed(self) -> Ints:
-        """int64[n]: rows whose plan does not hold any more."""
+    def changed(self) -> tuple[Ints, Ints]:
+        """int64[n] each: rows whose plan does not hold any more; rows whose stock alone moved."""
         rows = live_rows(self._state)
         if self._all_dirty or self._sources.now_ms >= self._full_ms + PLAN_MS:
-            return rows
+            return rows, rows[:0]
         stale = self.columns.whose[rows] != self._state.cls.keys.hashes[rows]
-        now = position_of(self._state, rows, self.coming)
-        for name in _POSITION:
-            stale |= self.columns.of[name][rows] != getattr(now, name)
         if self._dirty:
             stale |= np.isin(rows, list(self._dirty))
-        return np.asarray(rows[stale], np.int64)
+        moved = np.zeros(len(rows), np.bool_)
+        now = position_of(self._state, rows, self.coming)
+        for name in _POSITION:
+            moved |= self.columns.of[name][rows] != getattr(now, name)
+        return rows[stale], rows[moved & ~stale]
 
     def _look_at_ledger(self) -> None:
         skus = self._watch.changed(self._ledger)
@@ -230,10 +232,11 @@ class InventoryView:
             if row >= 0:
                 self._dirty.add(row)
 
-    def planning(self, rows: Ints, whole: bool = False) -> Iterator[None]:
+    def planning(self, rows: Ints, whole: bool = False, moved: Ints = NO_ROWS) -> Iterator[None]:
         """Plan ``rows`` anew, some at a time; the state may go on between two slices.
 
-        ``whole``: they were all there were.
+        ``whole``: they were all there were. ``moved``: rows whose plan holds; their stock is held
+        against it anew.
         """
         self.busy = True
         try:
@@ -243,6 +246,8 @@ class InventoryView:
                 self._moved, self._moved_classes = 0.0, 0
             for start in range(0, len(rows), SLICE_ROWS):
                 yield from self._slice(rows[start : start + SLICE_ROWS])
+            for start in range(0, len(moved), SLICE_ROWS):
+                yield from self._moved_slice(moved[start : start + SLICE_ROWS])
             yield from self._reach_minimums()
             if whole:
                 self._full_ms, self.ready = begun_ms, True
@@ -292,6 +297,12 @@ class InventoryView:
         )
         made.suppliers |= dict(zip(rows.tolist(), terms.supplier, strict=True))
         yield from self._stand(rows)
+
+    def _moved_slice(self, rows: Ints) -> Generator[None, None, None]:
+        rows = rows[self.columns.whose[rows] == self._state.cls.keys.hashes[rows]]
+        if len(rows):
+            self.columns.planned_ms[rows] = self._sources.now_ms
+            yield from self._stand(rows)
 
     def _keep(
         self, rows: Ints, whose: NDArray[np.uint64], terms: Terms, plan: Plan, curve: Curve

@@ -157,6 +157,25 @@ def test_only_what_changed_is_planned_anew(shop: Shop) -> None:
     assert shop.plan() == 2
 
 
+def test_stock_that_moved_is_held_against_the_plan_that_stands_as_if_it_were_made_anew(
+    shop: Shop,
+) -> None:
+    shop.days(60, ("NAIL", "SCREW"))
+    shop.plan()
+    for units in (1.0, 40.0, 3_000.0):
+        shop.tell(
+            {"type": "pos_line", "document": f"M{units}", "kind": "sale", "sku": "NAIL",
+             "quantity": units, "price_cents": 500}
+        )  # fmt: skip
+        shop.wait(CHECK_MS)
+        assert [len(rows) for rows in shop.view.changed()] == [0, 1]
+        assert shop.plan() == 1
+        stands = shop.view.told(shop.view.rows())
+        for _ in shop.view.planning(shop.view.rows()):
+            pass
+        assert shop.view.told(shop.view.rows()) == stands
+
+
 def test_terms_and_orders_are_seen_at_once(shop: Shop) -> None:
     shop.days(1, ["NAIL", "ROPE"])
     shop.plan()
