@@ -212,16 +212,24 @@ def chances_of(sources: Sources, rows: Ints, heard: Voice) -> tuple[Floats, Mask
     else:
         chances, by_model = np.full((len(rows), len(wanted)), np.nan), np.zeros_like(by_model)
     silent = np.asarray(np.isnan(chances).any(axis=1))
-    share = np.where(silent, 0.0, heard.share)
-    if (share < 1.0).any():
-        rule = SERVICES["maintenance"].fallback.answer(sources.core.state, rows[:1])[0]
-        chances = mixed(np.where(silent[:, None], 0.0, chances), rule.astype(np.float64), share)
+    chances = believed(sources, rows, chances, heard)
+    if silent.any():
+        chances[silent] = _usual(sources, rows)
     return chances, by_model & ~silent
 
 
-def mixed(told: Floats, usual: Floats, share: Floats) -> Floats:
-    """float64[n, k]: ``share`` (float64[n]) of what is told, the rest of what is usual."""
-    return np.asarray(share[:, None] * told + (1.0 - share[:, None]) * usual, np.float64)
+def believed(sources: Sources, rows: Ints, chances: Floats, heard: Voice) -> Floats:
+    """float64[n, 3]: ``chances`` that a model told as far as it is believed, the simple rule for the rest."""
+    share = heard.share[:, None]
+    if (share >= 1.0).all():
+        return chances
+    return np.asarray(share * chances + (1.0 - share) * _usual(sources, rows), np.float64)
+
+
+def _usual(sources: Sources, rows: Ints) -> Floats:
+    """float64[3]: what the simple rule says, of all items the same."""
+    rule = SERVICES["maintenance"].fallback.answer(sources.core.state, rows[:1])
+    return np.asarray(rule[0], np.float64)
 
 
 # --- money -------------------------------------------------------------------------------------------

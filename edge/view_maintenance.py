@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from edge.commands import Propose
 from edge.config import Maintenance
-from edge.inference.predict import SERVICES
 from edge.ledger.workshop import Component, VerdictTally
 from edge.services import ical, maintenance
 from edge.services.planning import Inputs, Plan, planning
@@ -25,13 +24,13 @@ from edge.view_fleet import (
     HOUR_MS,
     NO_ITEMS,
     Items,
+    believed,
     class_money,
     class_names,
     date_of,
     drained,
     gathered_items,
     items,
-    mixed,
     name_of,
 )
 from edge.view_maintenance_inputs import plan_inputs
@@ -293,10 +292,9 @@ class MaintenanceView:
             return None
         told = {answer.name: answer.value for answer in made.answers} if made else {}
         chances = np.array([[_number(told.get(f"p_event_{d:g}d")) for d in HORIZONS]])
-        heard = voice(self._sources, "maintenance", np.array([row], np.int64))
-        if heard.share[0] < 1.0:
-            usual = SERVICES["maintenance"].fallback.answer(state, np.array([row], np.int64))
-            chances = mixed(chances, usual.astype(np.float64), heard.share)
+        rows = np.array([row], np.int64)
+        heard = voice(self._sources, "maintenance", rows)
+        chances = believed(self._sources, rows, chances, heard)
         class_row = int(state.item.col["class_row"][row])
         sku = _class_of(state.cls.keys.keys_of([class_row])[0])[1] if class_row >= 0 else ""
         at = np.array([1, 3, 7, 14, 21, 30], np.float64)

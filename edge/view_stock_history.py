@@ -17,7 +17,9 @@ from edge.services import repairs, stock_performance
 from edge.services.counts import Floats
 from edge.services.stock_performance import Performance
 from edge.view_basis import Basis, Sources
+from edge.view_fleet import believed
 from edge.view_stock_columns import days_of, key_of, live_rows
+from edge.view_voice import voice
 
 Ints = NDArray[np.int64]
 
@@ -308,7 +310,9 @@ class StockHistoryView:
             if all(name in names for name in wanted):
                 values = slot.shown.values[items][:, [names.index(name) for name in wanted]]
                 held = slot.shown.held(items)
-                return np.where(held[:, None], values, np.nan).astype(np.float64)
+                told = np.where(held[:, None], values, np.nan).astype(np.float64)
+                heard = voice(self._sources, "maintenance", items)
+                return believed(self._sources, items, told, heard)
         rule = SERVICES["maintenance"].fallback
         basis.as_rule("maintenance", rule.rule)
         return np.asarray(rule.answer(self._state, items), np.float64)
