@@ -252,7 +252,8 @@ class InventoryView:
             if whole:
                 self._full_ms, self.ready = begun_ms, True
                 self._drift = lead_time.drift_of(self._moved, self._moved_classes)
-                self._rank()
+            if len(rows):
+                self._rank()  # among all, whoever of them was planned
         finally:
             self.busy = False
 
