@@ -6,7 +6,7 @@ Reads the plans that ``view_inventory`` keeps and asks ``edge.services`` about a
 import numpy as np
 
 from edge.ledger.orders import OrderLine
-from edge.services import fleet, inventory, newsvendor, reorder
+from edge.services import counts, fleet, inventory, newsvendor, reorder
 from edge.services.inventory import Terms
 from edge.services.lead_time import KNOTS, Curve
 from edge.view_inventory import InventoryView, whole_cents
@@ -30,20 +30,10 @@ def detail(view: InventoryView, row: int) -> StockDetail:
     _, terms, curve, _ = view.parts(rows)
     (told,) = view.told(rows)
     mean, variance = curve.mean[0], curve.variance[0]
-    levels = np.repeat((0.1, 0.9), len(KNOTS))
-    ends = reorder.point(np.tile(mean, 2), np.tile(variance, 2), levels).reshape(2, -1)
     demand = (
         []
         if told.why_unknown
-        else [
-            DemandPoint(
-                days=days,
-                expected=round(float(mean[i]), 3),
-                low=float(ends[0, i]),
-                high=float(ends[1, i]),
-            )
-            for i, days in enumerate(KNOTS)
-        ]
+        else [_point(days, float(mean[i]), float(variance[i])) for i, days in enumerate(KNOTS)]
     )
     coming = [_coming(line) for line in view.coming.lines((told.sku, told.store))]
     sale = told.kind == "sale"
@@ -56,6 +46,11 @@ def detail(view: InventoryView, row: int) -> StockDetail:
         order_up_to=_order_up_to(terms, told, curve, view.terms.round_days) if sale else None,
         more_units=[] if sale else _more_units(view, terms, told),
     )
+
+
+def _point(days: int, mean: float, variance: float) -> DemandPoint:
+    low, high = counts.quantiles_of_one(mean, variance, (0.1, 0.9))
+    return DemandPoint(days=days, expected=round(mean, 3), low=low, high=high)
 
 
 def _more_units(view: InventoryView, terms: Terms, told: StockRow) -> list[UnitMore]:
@@ -130,12 +125,15 @@ def _order_up_to(terms: Terms, told: StockRow, curve: Curve, round_days: float) 
         return None
     review = float(terms.review_days[0]) or round_days
     keeping = terms.cost * terms.holding_rate / 365.0 * review
+    if not keeping[0] > 0:  # what costs nothing to keep has no level
+        return None
     mean, variance = curve.at(terms.lead_days + review, terms.lead_sd)
-    units, _ = newsvendor.of_counts(keeping, np.array([margin]), mean, variance)
+    ratio = float(newsvendor.ratio(keeping, np.array([margin]))[0])
+    (units,) = counts.quantiles_of_one(float(mean[0]), float(variance[0]), (ratio,))
     return OrderUpTo(
         review_days=review,
-        order_up_to=round(float(units[0])),
-        critical_ratio=round(float(newsvendor.ratio(keeping, np.array([margin]))[0]), 4),
+        order_up_to=round(units),
+        critical_ratio=round(ratio, 4),
     )
 
 

@@ -11,10 +11,14 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.features.words import GROUP_OF_STATUS
-from edge.ledger.stock_take import UNKNOWN, SeenItem, StockTake, judged
-from edge.view_basis import Basis, Sources
+from edge.ledger.stock_take import UNKNOWN, SeenItem, StockTake
+from edge.view_basis import Basis, Listed, Sources
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Outcome = Literal["missing", "unexpected", "found"]
+OUTCOMES: tuple[Outcome, ...] = ("missing", "unexpected", "found")
+"""In the order in which items are told."""
 
 ELSEWHERE = frozenset({"on_rent", "sold"})
 """Groups of statuses whose items are not expected in the shop."""
@@ -71,17 +75,15 @@ class TakeItem(Struct, kw_only=True):
     """Its class; empty: not known."""
     name: str
     """Its name."""
-    outcome: Literal["found", "missing", "unexpected"]
+    outcome: Outcome
     """What became of it."""
     elsewhere: str
     """Where an unexpected one should be, or where a missing one was last seen."""
 
 
-class TakeDetail(Struct, kw_only=True):
+class TakeDetail(Listed, kw_only=True):
     """One stock-take."""
 
-    basis: Basis
-    """How fresh this is."""
     take: TakeRow
     """How it stands."""
     items: list[TakeItem]
@@ -139,30 +141,12 @@ class StockTakesView:
     def open_takes(self) -> list[TakeRow]:
         """Those that are open, counted up to now."""
         takes = self._sources.core.ledger.rows(StockTake).values()
-        return [self._row(take, *self._counts(take)) for take in takes]
+        return [Standing(self, take, self._found_rows(take)).row for take in takes]
 
-    def open_take(self, id_: str) -> TakeDetail | None:
-        """One that is open, as far as it is counted."""
+    def standing(self, id_: str) -> "Standing | None":
+        """One that is open, as it stands now: what of it is shown is for the asker to say."""
         take = self._sources.core.ledger.get(StockTake, id_)
-        if take is None:
-            return None
-        items = judged(take, self.found(take), self.missing(take))
-        counts = [outcome for outcome, _ in items.values()]
-        row = self._row(
-            take, counts.count("found"), counts.count("missing"), counts.count("unexpected")
-        )
-        told = [
-            TakeItem(
-                epc=epc,
-                sku=item.sku,
-                name=self.name(epc),
-                outcome=outcome,
-                elsewhere=item.elsewhere,
-            )
-            for epc, (outcome, item) in items.items()
-        ]
-        told.sort(key=lambda item: (item.outcome == "found", item.outcome, item.epc))
-        return TakeDetail(basis=self.basis(), take=row, items=told)
+        return Standing(self, take, self._found_rows(take)) if take is not None else None
 
     def take(self, id_: str) -> StockTake | None:
         """The row of one that is open."""
@@ -170,18 +154,36 @@ class StockTakesView:
 
     def found(self, take: StockTake) -> list[SeenItem]:
         """What was read in the zone, or scanned into the bin, since the stock-take began."""
-        col, state = self._state.item.col, self._state
-        items = np.asarray(state.item.keys.live(), np.int64)
-        items = items[(col["retired"][items] == 0) & (col["muted"][items] == 0)]
-        if take.zone:
-            of = state.zone.keys.get(take.zone)
-            where, seen_ms = col["sight_zone_row"][items], col["last_read_ms"][items]
-        else:
-            of = state.tables["bin"].keys.get(take.bin)
-            where, seen_ms = col["bin_row"][items], col["last_scan_ms"][items]
-        mine = items[(where == of) & (of >= 0) & (seen_ms >= take.started_ms)]
         should = set(take.epcs)
-        return [self._seen(row, should) for row in mine.tolist()]
+        return [self._seen(row, should) for row in self._found_rows(take).tolist()]
+
+    def _found_rows(self, take: StockTake) -> Ints:
+        col, state = self._state.item.col, self._state
+        if take.zone:
+            of, where, seen_ms = state.zone.keys.get(take.zone), "sight_zone_row", "last_read_ms"
+        else:
+            of, where, seen_ms = state.tables["bin"].keys.get(take.bin), "bin_row", "last_scan_ms"
+        high = state.item.keys.high
+        there = (col[where][:high] == of) & (col[seen_ms][:high] >= take.started_ms) & (of >= 0)
+        there &= (col["retired"][:high] == 0) & (col["muted"][:high] == 0)
+        items = np.flatnonzero(there)
+        return np.asarray(items[state.item.keys.hashes[items] != 0], np.int64)
+
+    def row_of(self, epc: str) -> int:
+        """Row of an item; -1: nothing is known of it."""
+        return self._state.item.keys.get(epc)
+
+    def epcs_of(self, rows: Ints) -> list[str]:
+        """Items of these rows."""
+        return self._state.item.keys.keys_of(rows.tolist())
+
+    def item(self, row: int, epc: str, outcome: Outcome) -> TakeItem:
+        """One item of a stock-take; ``row`` -1: nothing is known of it."""
+        elsewhere = ""
+        if outcome != "found" and row >= 0:
+            elsewhere = self._place(row) if outcome == "missing" else self._status(row)
+        sku = self._sku(row) if row >= 0 else ""
+        return TakeItem(epc=epc, sku=sku, name=self.name(epc), outcome=outcome, elsewhere=elsewhere)
 
     def missing(self, take: StockTake) -> list[SeenItem]:
         """What is known of everything that should be there: where it was last seen."""
@@ -237,15 +239,8 @@ class StockTakesView:
         gone = [r for k, r in state.status.keys.items() if GROUP_OF_STATUS.get(k) in ELSEWHERE]
         return np.asarray(items[~np.isin(col["status_row"][items], gone)], np.int64)
 
-    def _counts(self, take: StockTake) -> tuple[int, int, int]:
-        seen = {item.epc for item in self.found(take)}
-        if take.expected == UNKNOWN:
-            return len(seen), 0, 0
-        should = set(take.epcs)
-        return len(seen & should), len(should - seen), len(seen - should)
-
     @staticmethod
-    def _row(take: StockTake, found: int, missing: int, unexpected: int) -> TakeRow:
+    def told(take: StockTake, found: int, missing: int, unexpected: int) -> TakeRow:
         known = take.expected != UNKNOWN
         return TakeRow(
             id=take.id,
@@ -267,4 +262,43 @@ class StockTakesView:
 
 def closed_row(take: StockTake) -> TakeRow:
     """A stock-take that has ended, as it is kept."""
-    return StockTakesView._row(take, take.found, take.missing, take.unexpected)
+    return StockTakesView.told(take, take.found, take.missing, take.unexpected)
+
+
+class Standing:
+    """An open stock-take as columns: items are numbered, and become rows only where they are shown.
+
+    The numbers of expected items are their places in the stock-take, then follow those of others by
+    their row, so a number keeps its meaning from page to page.
+    """
+
+    def __init__(self, view: StockTakesView, take: StockTake, found: Ints) -> None:
+        self._view, self._take = view, take
+        many = len(take.epcs)
+        place = {epc: i for i, epc in enumerate(take.epcs)}
+        at = np.array([place.get(epc, -1) for epc in view.epcs_of(found)], np.int64)
+        hit = np.zeros(many, np.bool_)
+        hit[at[at >= 0]] = True
+        other = OUTCOMES.index("found" if take.expected == UNKNOWN else "unexpected")
+        strange = found[at < 0]
+        self.numbers: Ints = np.concatenate([np.arange(many), many + strange])
+        self.outcome: Ints = np.concatenate(
+            [np.where(hit, OUTCOMES.index("found"), 0), np.full(len(strange), other)]
+        )
+
+    @property
+    def row(self) -> TakeRow:
+        """How it stands."""
+        missing, unexpected, found = np.bincount(self.outcome, minlength=3).tolist()
+        return StockTakesView.told(self._take, found, missing, unexpected)
+
+    def items(self, numbers: Ints) -> list[TakeItem]:
+        """Some of its items."""
+        many, epcs = len(self._take.epcs), self._take.epcs
+        outcome = dict(zip(self.numbers.tolist(), self.outcome.tolist(), strict=True))
+        made = []
+        for n in numbers.tolist():
+            row = self._view.row_of(epcs[n]) if n < many else n - many
+            epc = epcs[n] if n < many else self._view.epcs_of(np.array([row], np.int64))[0]
+            made.append(self._view.item(row, epc, OUTCOMES[outcome[n]]))
+        return made

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from msgspec import Meta, field
 
 from edge.api.body import Body
@@ -16,14 +17,23 @@ from edge.api.commands import (
     result_of,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.lists import Listing, ListQuery
+from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.state import identity_of
 from edge.commands import Command
 from edge.ledger.stock_take import ITEMS_MAX, BeginStockTake, EndStockTake, StockTake, StockTakeItem
 from edge.view_basis import Listed, why_empty
-from edge.view_stock_takes import StockTakesView, TakeDetail, TakeItem, TakeRow, closed_row
+from edge.view_stock_takes import (
+    OUTCOMES,
+    Ints,
+    Outcome,
+    StockTakesView,
+    TakeDetail,
+    TakeItem,
+    TakeRow,
+    closed_row,
+)
 
 Name = Annotated[str, Meta(max_length=255)]
 Note = Annotated[str, Meta(max_length=2_000)]
@@ -51,6 +61,13 @@ class TakePath(Path):
 
     id: Text
     """Its id."""
+
+
+class ItemsQuery(ListQuery):
+    """Which items of it."""
+
+    outcome: Outcome | None = None
+    """Only those of which this became."""
 
 
 class NewTake(Body):
@@ -98,6 +115,9 @@ TAKES: Listing[TakeRow] = Listing(
 )
 
 
+ITEMS: Listing[TakeItem] = Listing("stock-take", ("epc",), ("outcome",), "outcome")
+
+
 async def list_takes(api: Api, call: Call[TakesQuery, Path]) -> Takes:
     """Stock-takes, open ones counted up to now."""
     ended = await api.tables.ledger_rows(StockTake, order="-started_ms", limit=ENDED_MOST)
@@ -115,16 +135,21 @@ async def list_takes(api: Api, call: Call[TakesQuery, Path]) -> Takes:
     )
 
 
-async def get_take(api: Api, call: Call[Query, TakePath]) -> TakeDetail:
+async def get_take(api: Api, call: Call[ItemsQuery, TakePath]) -> TakeDetail:
     """One stock-take, item by item."""
     view, id_ = api.view_of(StockTakesView), call.path.id
-    found = view.open_take(id_)
+    found = view.standing(id_)
     if found is not None:
-        return found
+        shown, following = _page(call.query, found.numbers, found.outcome)
+        return _detail(view, found.row, found.items(shown), following)
     takes = await api.tables.ledger_rows(StockTake, {"id": id_}, limit=1)
     if not takes:
         raise Problem("unknown", f"There is no stock-take {id_!r}.", cure="See /api/stock-takes.")
-    items = await api.tables.ledger_rows(StockTakeItem, {"id": id_}, limit=3 * ITEMS_MAX)
+    items = await api.tables.ledger_rows(
+        StockTakeItem, {"id": id_}, order="epc", limit=3 * ITEMS_MAX
+    )
+    outcome = np.array([OUTCOMES.index(item.outcome) for item in items], np.int64)
+    shown, following = _page(call.query, np.arange(len(items)), outcome)
     told = [
         TakeItem(
             epc=item.epc,
@@ -133,10 +158,32 @@ async def get_take(api: Api, call: Call[Query, TakePath]) -> TakeDetail:
             outcome=item.outcome,
             elsewhere=item.elsewhere,
         )
-        for item in items
+        for item in (items[n] for n in shown.tolist())
     ]
-    told.sort(key=lambda item: (item.outcome == "found", item.outcome, item.epc))
-    return TakeDetail(basis=view.basis(), take=closed_row(takes[0]), items=told)
+    return _detail(view, closed_row(takes[0]), told, following)
+
+
+def _page(query: ItemsQuery, numbers: Ints, outcome: Ints) -> tuple[Ints, str | None]:
+    """Missing items first, then unexpected ones; each by number."""
+    if query.outcome is not None:
+        keep = outcome == OUTCOMES.index(query.outcome)
+        numbers, outcome = numbers[keep], outcome[keep]
+    _, falling = ITEMS.arrangement(query)
+    return arranged(query, ITEMS.name, numbers, outcome.astype(np.float64), falling)
+
+
+def _detail(
+    view: StockTakesView, take: TakeRow, items: list[TakeItem], following: str | None
+) -> TakeDetail:
+    none = "Nothing was expected there, and nothing was found yet."
+    empty = not (take.expected or take.found or take.unexpected)
+    return TakeDetail(
+        basis=view.basis(),
+        take=take,
+        items=items,
+        why_empty=why_empty(items, (empty, none)),
+        next_cursor=following,
+    )
 
 
 async def begin_take(api: Api, call: Call[Query, Path]) -> Answer:
@@ -221,8 +268,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         get_take,
         TakeDetail,
         area="stock-takes",
+        query=ItemsQuery,
         parts=TakePath,
-        problems=("unknown",),
+        problems=("unknown", "bad-cursor"),
+        rows="items",
     ),
     Endpoint(
         "POST",

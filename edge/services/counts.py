@@ -94,6 +94,46 @@ def quantile(mean: Floats, variance: Floats, level: Floats | float) -> Floats:
     return np.asarray(guess, np.float64)
 
 
+def up_to(mean: float, variance: float, most: int) -> Floats:
+    """float64[most + 1]: ``at_most`` 0, 1, … ``most`` units of one distribution, its mean up to ``ONE_MOST``.
+
+    Each chance out of the one before, all in one go.
+
+    >>> up_to(2.0, 2.0, 3).round(4).tolist()
+    [0.1353, 0.406, 0.6767, 0.8571]
+    """
+    assert mean <= ONE_MOST, mean
+    m = max(mean, 0.0)
+    over = max(variance, m) / m - 1.0 if m > 0 else 0.0
+    over = 0.0 if over < POISSON_BELOW else over
+    chances = np.ones(most + 1)
+    chances[0] = math.exp(-m / over * math.log1p(over) if over else -m)
+    n = np.arange(1.0, most + 1.0)
+    chances[1:] = (m / (1.0 + over) + over / (1.0 + over) * (n - 1.0)) / n
+    return np.minimum(np.cumsum(np.cumprod(chances)), 1.0)
+
+
+ONE_MOST = 500.0
+"""Largest mean whose chance of nothing is still a number to begin with."""
+
+
+def quantiles_of_one(mean: float, variance: float, levels: tuple[float, ...]) -> list[float]:
+    """``quantile`` of one distribution at some levels: quicker than as columns.
+
+    >>> quantiles_of_one(50.0, 50.0, (0.1, 0.95))
+    [41.0, 62.0]
+    """
+    m, v = max(mean, 0.0), max(variance, mean, 0.0)
+    most = m + 12.0 * math.sqrt(v) + 20.0
+    if m <= ONE_MOST and most <= LARGE:
+        chances = up_to(m, v, int(most))
+        if chances[-1] >= max(levels):
+            return [float(np.searchsorted(chances, level - 1e-12)) for level in levels]
+    k = len(levels)
+    found: list[float] = quantile(np.full(k, m), np.full(k, v), np.array(levels)).tolist()
+    return found
+
+
 def first(holds: Callable[[Floats, NDArray[np.int64]], Bools], guess: Floats) -> Floats:
     """float64[k]: the first whole number from 0 for which ``holds`` is true, found from a guess.
 

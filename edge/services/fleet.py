@@ -102,7 +102,12 @@ def unit_gain(
     ``rate`` requests a day, ``revenue`` of one rental. The loss is convex in the number of units
     (Messerli 1972), so each unit more earns less than the one before.
     """
-    shares = np.stack([lost(units + n, offered, peakedness) for n in range(added + 1)], axis=1)
+    more = np.arange(added + 1.0)
+    told = [
+        np.broadcast_to(np.asarray(x)[:, None], (len(units), added + 1)).ravel()
+        for x in (offered, peakedness)
+    ]
+    shares = lost((units[:, None] + more).ravel(), told[0], told[1]).reshape(len(units), added + 1)
     saved = np.maximum(shares[:, :-1] - shares[:, 1:], 0.0)
     return np.asarray(saved * (rate * revenue)[:, None], np.float64)
 

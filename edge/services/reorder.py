@@ -66,8 +66,7 @@ def best_pair(
     """
     reach = _reach(mean, variance, holding, order_cost, rate)
     levels = np.arange(-float(reach), float(reach))  # where waiting is cheap, orders may wait too
-    ones = np.ones(len(levels))
-    short = counts.shortage(mean * ones, max(variance, mean) * ones, levels)
+    short = _shortages(levels, mean, max(variance, mean))
     costs = holding * (levels - mean + short) + penalty * short
     low = high = int(np.argmin(costs))
     total = order_cost * rate + float(costs[low])
@@ -80,6 +79,17 @@ def best_pair(
         total += following
     units = high - low + 1
     return Pair(int(levels[low]) - 1, units, total / units)
+
+
+def _shortages(levels: Floats, mean: float, variance: float) -> Floats:
+    """``counts.shortage`` at whole numbers that rise by one, of one distribution."""
+    if mean > counts.ONE_MOST:
+        ones = np.ones(len(levels))
+        return counts.shortage(mean * ones, variance * ones, levels)
+    most = max(int(levels[-1]), 0)
+    served = np.concatenate([[0.0], np.cumsum(1.0 - counts.up_to(mean, variance, most))])
+    inside = np.maximum(mean - served[np.maximum(levels, 0.0).astype(np.int64)], 0.0)
+    return np.where(levels < 0, mean - levels, inside)
 
 
 LEVELS_MAX = 10_000

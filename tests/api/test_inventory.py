@@ -593,6 +593,19 @@ def test_a_stock_take_of_a_zone_finds_what_its_readers_see(tmp_path: Path) -> No
         assert {item["epc"]: item["outcome"] for item in now["items"]} == {
             "AA00": "found", "AA01": "missing", "AA02": "missing", "AA03": "unexpected",
         }  # fmt: skip
+        pages, cursor = [], {}
+        while True:
+            page = await shop.get(path, limit=1, **cursor)
+            pages += [item["epc"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert pages == ["AA01", "AA02", "AA03", "AA00"]
+        missing = (await shop.get(path, outcome="missing"))["items"]
+        assert [(item["epc"], item["elsewhere"]) for item in missing] == [
+            ("AA01", "hall"),
+            ("AA02", "hall"),
+        ]
         (row,) = (await shop.get("/api/stock-takes"))["takes"]
         assert (row["state"], row["found"], row["missing"]) == ("open", 1, 2)
         await shop.ask("POST", f"{path}/end", json={"epcs": ["AA:01"], "by": "eve"})
@@ -606,6 +619,8 @@ def test_a_stock_take_of_a_zone_finds_what_its_readers_see(tmp_path: Path) -> No
         )
         assert [item["epc"] for item in ended["items"]] == ["AA02", "AA03", "AA00", "AA01"]
         assert ended["items"][0]["elsewhere"] == "hall"
+        found = (await shop.get(path, outcome="found"))["items"]
+        assert [item["epc"] for item in found] == ["AA00", "AA01"]
         await shop.ask("POST", f"{path}/end", 404, json={})
         assert (await shop.get("/api/stock-takes", state="closed"))["takes"][0]["id"] == take["id"]
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,3 +87,25 @@ def test_a_large_count_is_nearly_the_gamma_that_stands_for_it() -> None:
 
 def test_numbers_that_are_not_there_count_as_none() -> None:
     assert counts.quantile(column(math.nan), column(math.nan), 0.9)[0] == 0.0
+
+
+@given(st.floats(0.0, 500.0), st.floats(1.0, 40.0), st.integers(0, 900))
+@settings(max_examples=200, deadline=None)
+def test_one_distribution_in_one_go_is_what_its_columns_say(
+    mean: float, ratio: float, most: int
+) -> None:
+    units = np.arange(most + 1.0)
+    one = np.ones(most + 1)
+    asked = counts.at_most(mean * one, mean * ratio * one, units)
+    assert counts.up_to(mean, mean * ratio, most) == pytest.approx(asked, abs=1e-9)
+
+
+@given(st.floats(0.0, 2_000.0), st.floats(1.0, 400.0), st.floats(0.001, 0.999))
+@settings(max_examples=200, deadline=None)
+def test_quantiles_of_one_distribution_are_those_of_columns(
+    mean: float, ratio: float, level: float
+) -> None:
+    (asked,) = counts.quantile(np.array([mean]), np.array([mean * ratio]), level)
+    (found,) = counts.quantiles_of_one(mean, mean * ratio, (level,))
+    near = counts.at_most(*(np.array([x]) for x in (mean, mean * ratio, min(found, asked))))
+    assert found == asked or abs(near[0] - level) < 1e-8
