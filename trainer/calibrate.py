@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.onnx_graph import Graph
+from trainer.onnx_graph import Graph, line, ramps
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,7 +29,7 @@ KNOTS_MAX = 32
 LEAST_ROWS = 200
 """A table has no block of fewer rows."""
 WIDEST = 12.0
-"""Log odds end here: 6 in a million."""
+"""Log odds end here, 6 in a million, before they are bent; what says more is no better founded."""
 PRIOR = 4.0
 """Strength of the pull towards leaving the scores as they are, in units of squared constants."""
 MARGIN = 0.002
@@ -83,6 +83,8 @@ class Calibration:
 
     def __call__(self, z: Floats) -> Floats:
         """float64[n, k] for float64[n, k]."""
+        if (told := self.lines) is not None:
+            return np.asarray(told[0] * z + told[1], np.float64)
         z = np.clip(z, -WIDEST, WIDEST)
         if self.kind == "isotonic":
             columns = zip(z.T, self.knots, self.heights, strict=True)
@@ -90,32 +92,39 @@ class Calibration:
         a, b, c = self.constants.T
         return np.asarray(a * -np.logaddexp(0, -z) + b * np.logaddexp(0, z) + c, np.float64)
 
+    @property
+    def lines(self) -> tuple[Floats, Floats] | None:
+        """(float64[k] slope, float64[k] shift) where it is a line in z, else ``None``.
+
+        A line has no ends of its own: it goes into the weights of what makes z.
+        """
+        a, b, c = self.constants.T
+        return (a, c) if self.kind != "isotonic" and (a == b).all() else None
+
     def add(self, graph: Graph, z: str) -> str:
         """Append the nodes; the name of float32[n, k]."""
-        z = graph.node("Clip", z, graph.constant(-WIDEST), graph.constant(WIDEST))
         if self.kind == "isotonic":
             return self._table(graph, z)
+        if (told := self.lines) is not None:
+            return line(graph, z, np.diag(told[0]), told[1])
+        z = graph.node("Clip", z, graph.constant(-WIDEST), graph.constant(WIDEST))
         a, b, c = self.constants.T
-        if (a == b).all():  # then it is a line in z
-            return graph.node("Add", graph.node("Mul", z, graph.constant(a)), graph.constant(c))
-        up = graph.node("Softplus", z)
-        down = graph.node("Softplus", graph.node("Neg", z))
-        rising = graph.node("Mul", up, graph.constant(b))
-        falling = graph.node("Mul", down, graph.constant(-a))
-        return graph.node("Sum", rising, falling, graph.constant(c))
+        k = len(a)
+        both = graph.node("Softplus", line(graph, z, np.hstack([np.eye(k), -np.eye(k)])))
+        return line(graph, both, np.vstack([np.diag(b), -np.diag(a)]), c)
 
     def _table(self, graph: Graph, z: str) -> str:
-        """A sum of what z has gone of each piece, times its slope."""
+        """A sum of what z has gone of each piece, times its rise; beyond the ends it is level."""
+        k, pieces = len(self.knots), self.knots.shape[1] - 1
+        if pieces < 1:
+            return line(graph, z, np.zeros((k, k)), self.heights[:, 0])
         left, right = self.knots[:, :-1], self.knots[:, 1:]
         wide = np.maximum(right - left, 1e-9)
-        slope = np.where(right > left, np.diff(self.heights) / wide, 0.0)
-        column = graph.node("Unsqueeze", z, graph.axis(2))
-        above = graph.node("Max", column, graph.constant(left))
-        within = graph.node("Min", above, graph.constant(right))
-        gone = graph.node("Sub", within, graph.constant(left))
-        risen = graph.node("Mul", gone, graph.constant(slope))
-        total = graph.node("ReduceSum", risen, graph.axis(2), keepdims=0)
-        return graph.node("Add", total, graph.constant(self.heights[:, 0]))
+        rise = np.where(right > left, np.diff(self.heights), 0.0)
+        wide = np.where(right > left, wide, 1.0)
+        own = np.eye(k).repeat(pieces, axis=1)
+        gone = ramps(graph, z, own / wide.ravel(), -(left / wide).ravel())
+        return line(graph, gone, (own * rise.ravel()).T, self.heights[:, 0])
 
 
 def identity(columns: int) -> Calibration:

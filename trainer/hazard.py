@@ -22,7 +22,8 @@ from edge.errors import Rfid3Error
 from trainer import calibrate, metrics, survival
 from trainer.calibrate import Calibration, Scored
 from trainer.onnx_graph import Graph
-from trainer.scores import Boosting, Family, Logistic, Picked, Scorer
+from trainer.onnx_trees import Rule, Target, add_ensemble
+from trainer.scores import Boosting, Family, Logistic, Picked, Scorer, add_together
 from trainer.survival import Followed, Stage
 
 Ints = NDArray[np.int64]
@@ -159,9 +160,31 @@ class Model:
         """float64[n, k]: probability of having been taken by the end of each step; rising."""
         return np.asarray(-np.expm1(-np.cumsum(self.hazards(x), axis=1)), np.float64)
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes; the name of the hazards, float32[n, k]."""
-        return graph.node("Softplus", self.calibration.add(graph, self.scorer.add(graph, x)))
+
+def add_hazards(
+    graph: Graph, x: str, width: int, models: Sequence[Model], rules: Sequence[Rule] = ()
+) -> str:
+    """Append the nodes of models of the same features: their hazards side by side, float32[n, k1 + …].
+
+    A calibration that is a line goes into the weights. ``rules`` add to calibrated log odds.
+    """
+    columns = np.arange(width)
+    lines = [model.calibration.lines for model in models]
+    if all(told is not None for told in lines):
+        parts = [
+            m.scorer.parts(told, columns) for m, told in zip(models, lines, strict=True) if told
+        ]
+        return graph.node("Softplus", add_together(graph, x, width, parts, rules))
+    each = []
+    for model in models:
+        k = len(model.calibration.constants)
+        parts = [model.scorer.parts((np.ones(k), np.zeros(k)), columns)]
+        each.append(model.calibration.add(graph, add_together(graph, x, width, parts)))
+    z = graph.node("Concat", *each, axis=1) if len(each) > 1 else each[0]
+    if rules:
+        steps = sum(len(model.calibration.constants) for model in models)
+        z = graph.node("Add", z, add_ensemble(graph, x, [Target(None)] * steps, rules))
+    return graph.node("Softplus", z)
 
 
 @dataclass(frozen=True, slots=True)

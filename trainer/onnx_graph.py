@@ -92,6 +92,25 @@ def clip(graph: Graph, value: str, lowest: float | None, highest: float | None) 
     return graph.node("Clip", value, *bounds)
 
 
+def line(graph: Graph, value: str, weights: ArrayLike, rest: ArrayLike | str | None = None) -> str:
+    """``value @ weights + rest`` as one node: float32[n, f] -> float32[n, o].
+
+    ``rest`` is float[o], the name of a value float32[n, o], or nothing.
+    """
+    inputs = [value, graph.constant(weights)]
+    if rest is not None:
+        inputs.append(rest if isinstance(rest, str) else graph.constant(rest))
+    return graph.node("Gemm", *inputs)
+
+
+def ramps(graph: Graph, value: str, weights: ArrayLike, rest: ArrayLike) -> str:
+    """The same, then kept between 0 and 1: what a value has gone of each piece of a bent line.
+
+    onnxruntime makes one step of both, and the ends hold however far away the value is.
+    """
+    return graph.node("HardSigmoid", line(graph, value, weights, rest), alpha=1.0, beta=0.0)
+
+
 def ordered(graph: Graph, value: str, columns: int) -> str:
     """Sort each row upwards: quantiles that cannot cross."""
     if columns < 2:

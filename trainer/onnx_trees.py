@@ -8,6 +8,7 @@ becomes the largest float32 that is not above ``t``: for every float32 ``x`` the
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,20 +43,57 @@ def float32_below(values: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(near.astype(np.float64) > values, down, near).astype(np.float32)
 
 
-def add_ensemble(graph: Graph, x: str, models: Sequence[Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One column of an ensemble: what the trees of a model add up to, times ``scale``, plus ``shift``."""
+
+    model: Any
+    """``None``: only the shift, and what rules add."""
+    columns: Sequence[int] | None = None
+    """Where the model's features stand in the graph's input; as they come when not told."""
+    scale: float = 1.0
+    shift: float = 0.0
+
+    @property
+    def base(self) -> float:
+        """What there is before the first tree."""
+        if self.model is None:
+            return self.shift
+        start = float(np.asarray(self.model._baseline_prediction).ravel()[0])
+        return start * self.scale + self.shift
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``adds`` to one target where a feature is at most ``at_most``; not where it is missing."""
+
+    feature: int
+    at_most: float
+    target: int
+    adds: float
+
+
+def add_ensemble(
+    graph: Graph, x: str, models: Sequence[Any | Target], rules: Sequence[Rule] = ()
+) -> str:
     """Append the trees of fitted models, one target each; the name of raw sums float32[n, o].
 
     Raises NotExportable.
     """
     nodes: dict[str, list[NDArray[Any]]] = {}
     leaves: dict[str, list[NDArray[Any]]] = {}
+    targets = [model if isinstance(model, Target) else Target(model) for model in models]
     tree = 0
-    for target, model in enumerate(models):
-        for predictors in model._predictors:
+    for number, target in enumerate(targets):
+        for predictors in () if target.model is None else target.model._predictors:
             if len(predictors) != 1:
                 raise NotExportable("more than two classes")
-            _add_tree(nodes, leaves, predictors[0].nodes, tree, target)
+            _add_tree(nodes, leaves, predictors[0].nodes, tree, number, target)
             tree += 1
+    bare = [i for i, target in enumerate(targets) if target.model is None]
+    for rule in (*rules, *(Rule(0, 0.0, number, 0.0) for number in bare)):
+        _add_rule(nodes, leaves, rule, tree)  # onnxruntime forgets the base of what has no tree
+        tree += 1
     told = {name: np.concatenate(parts).tolist() for name, parts in (nodes | leaves).items()}
     modes = np.where(np.concatenate(nodes["nodes_hitrates"]) > 0, "BRANCH_LEQ", "LEAF")
     told["nodes_modes"] = modes.tolist()
@@ -64,9 +102,9 @@ def add_ensemble(graph: Graph, x: str, models: Sequence[Any]) -> str:
         "TreeEnsembleRegressor",
         x,
         domain=ML,
-        n_targets=len(models),
+        n_targets=len(targets),
         aggregate_function="SUM",
-        base_values=[float(np.asarray(model._baseline_prediction).ravel()[0]) for model in models],
+        base_values=[target.base for target in targets],
         **told,
     )
 
@@ -76,17 +114,21 @@ def _add_tree(
     leaves: dict[str, list[NDArray[Any]]],
     tree: NDArray[Any],
     number: int,
-    target: int,
+    into: int,
+    target: Target,
 ) -> None:
     """``tree`` is scikit-learn's structured array, a record a node, parents before children."""
     leaf = tree["is_leaf"].astype(bool)
     if tree["is_categorical"][~leaf].any():
         raise NotExportable("categorical splits: encode categories as numbers")
     ids = np.arange(len(tree))
+    feature = np.where(leaf, 0, tree["feature_idx"]).astype(np.int64)
+    if target.columns is not None:
+        feature = np.where(leaf, 0, np.array(target.columns)[feature])
     columns = {
         "nodes_treeids": np.full(len(tree), number),
         "nodes_nodeids": ids,
-        "nodes_featureids": np.where(leaf, 0, tree["feature_idx"]),
+        "nodes_featureids": feature,
         "nodes_values": np.where(leaf, 0.0, float32_below(tree["num_threshold"])),
         "nodes_truenodeids": np.where(leaf, 0, tree["left"]),
         "nodes_falsenodeids": np.where(leaf, 0, tree["right"]),
@@ -96,9 +138,44 @@ def _add_tree(
     ends = {
         "target_treeids": np.full(int(leaf.sum()), number),
         "target_nodeids": ids[leaf],
-        "target_ids": np.full(int(leaf.sum()), target),
-        "target_weights": tree["value"][leaf].astype(np.float32),
+        "target_ids": np.full(int(leaf.sum()), into),
+        "target_weights": (tree["value"][leaf] * target.scale).astype(np.float32),
     }
+    _extend(nodes, leaves, columns, ends)
+
+
+def _add_rule(
+    nodes: dict[str, list[NDArray[Any]]],
+    leaves: dict[str, list[NDArray[Any]]],
+    rule: Rule,
+    number: int,
+) -> None:
+    """A tree of one question."""
+    columns = {
+        "nodes_treeids": np.full(3, number),
+        "nodes_nodeids": np.arange(3),
+        "nodes_featureids": np.array([rule.feature, 0, 0]),
+        "nodes_values": np.append(float32_below(np.array([rule.at_most])), np.zeros(2)),
+        "nodes_truenodeids": np.array([1, 0, 0]),
+        "nodes_falsenodeids": np.array([2, 0, 0]),
+        "nodes_missing_value_tracks_true": np.zeros(3, np.int64),
+        "nodes_hitrates": np.array([1.0, 0.0, 0.0], np.float32),
+    }
+    ends = {
+        "target_treeids": np.full(2, number),
+        "target_nodeids": np.array([1, 2]),
+        "target_ids": np.full(2, rule.target),
+        "target_weights": np.array([rule.adds, 0.0], np.float32),
+    }
+    _extend(nodes, leaves, columns, ends)
+
+
+def _extend(
+    nodes: dict[str, list[NDArray[Any]]],
+    leaves: dict[str, list[NDArray[Any]]],
+    columns: dict[str, NDArray[Any]],
+    ends: dict[str, NDArray[Any]],
+) -> None:
     for held, made in ((nodes, columns), (leaves, ends)):
         for name, values in made.items():
             held.setdefault(name, []).append(values)

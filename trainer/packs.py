@@ -29,7 +29,7 @@ from edge.inference.manifest import Column, Training
 from edge.storage.history import HistoryReader
 from trainer.data import Data, named
 from trainer.export import Exportable, Side, golden_rows, quantiles21
-from trainer.onnx_graph import Graph
+from trainer.onnx_graph import Graph, line
 from trainer.services import Settings, TooLittle
 
 Ints = NDArray[np.int64]
@@ -48,6 +48,8 @@ TOLD_MAX = 2_000
 """Pairs listed in the manifest."""
 FEATURES = ("rented_units_28d", "sold_units_28d")
 PARTS = ("partner", "confidence", "lift", "lift_low")
+WIDTH = len(PARTS) + 1
+"""Columns a partner: the parts, and units together."""
 UNITS_MAX = 1e6
 HIGHEST = {"partner": 1e6, "confidence": 1.0, "lift": 1e6, "lift_low": 1e6}
 
@@ -312,20 +314,23 @@ def exportable(found: Tested, training: Training) -> Exportable:
 
 
 def side_of(found: Tested) -> Side:
-    """Constants of every class: its partners with the highest lower bound of lift; -1: none."""
+    """Constants of every class: its partners with the highest lower bound of lift; -1: none.
+
+    ``share`` is the confidence once more: the graph turns it into units in place.
+    """
     counts = found.counts
-    names = [f"{part}_{i}" for i in range(1, PARTNERS + 1) for part in PARTS]
+    names = [f"{part}_{i}" for i in range(1, PARTNERS + 1) for part in (*PARTS, "share")]
     values = np.zeros((len(counts.keys) + 1, len(names)), np.float32)
-    values[:, :: len(PARTS)] = -1.0
+    values[:, ::WIDTH] = -1.0
     hits = found.found()
     taken = np.zeros(len(counts.keys), np.int64)
     for i in hits[np.argsort(-found.lift_low[hits], kind="stable")].tolist():
         a, b = counts.pairs[found.rows[i]].tolist()
         for side, (mine, partner) in enumerate(((a, b), (b, a))):
             if (place := int(taken[mine])) < PARTNERS:
-                at = place * len(PARTS)
-                values[mine, at : at + len(PARTS)] = (
-                    partner, found.confidence[i, side], found.lift[i], found.lift_low[i]
+                at, confidence = place * WIDTH, found.confidence[i, side]
+                values[mine, at : at + WIDTH] = (
+                    partner, confidence, found.lift[i], found.lift_low[i], confidence
                 )  # fmt: skip
                 taken[mine] += 1
     return Side(names, [*counts.keys, ""], values)
@@ -334,22 +339,19 @@ def side_of(found: Tested) -> Side:
 def predict(inputs: dict[str, Float32]) -> Floats:
     """What the graph must answer: float64[n, o]."""
     x, s = (inputs[name].astype(np.float64) for name in ("x", "s"))
-    units = np.clip(np.nan_to_num(x, nan=0.0).sum(axis=1, keepdims=True), 0.0, UNITS_MAX)
-    parts = s.reshape(len(s), PARTNERS, len(PARTS))
-    together = parts[:, :, 1] * units
-    return np.concatenate([parts, together[..., None]], axis=2).reshape(len(s), -1)
+    units = np.where(x > 0, x, 0.0).sum(axis=1)
+    answers = s.copy()
+    answers[:, len(PARTS) :: WIDTH] *= units[:, None]
+    return np.minimum(answers, UNITS_MAX)
 
 
 def onnx() -> bytes:
-    """``x`` float32[n, 2], ``s`` float32[n, 20] -> ``y`` float32[n, 25]; see :func:`predict`."""
+    """``x`` float32[n, 2], ``s`` float32[n, 25] -> ``y`` float32[n, 25]; see :func:`predict`."""
     g = Graph()
-    width = PARTNERS * len(PARTS)
-    known = g.node("Where", g.node("IsNaN", "x"), g.constant(0.0), "x")
-    total = g.node("ReduceSum", known, g.axis(1), keepdims=1)
-    units = g.node("Clip", total, g.constant(0.0), g.constant(UNITS_MAX))
-    made = []
-    for part in g.nodes("Split", PARTNERS, "s", g.axis(*[len(PARTS)] * PARTNERS), axis=1):
-        confidence = g.node("Slice", part, g.axis(1), g.axis(2), g.axis(1))
-        made += [part, g.node("Mul", confidence, units)]
-    y = g.node("Concat", *made, axis=1)
-    return g.model({"x": ["n", 2], "s": ["n", width]}, {"y": (y, ["n", len(columns())])})
+    width = PARTNERS * WIDTH
+    there = g.node("Greater", "x", g.constant(0.0))  # false for what is missing
+    moved = g.node("Where", there, "x", g.constant(0.0))
+    shares = np.arange(width) % WIDTH == len(PARTS)
+    times = line(g, moved, np.tile(shares, (2, 1)), ~shares)  # 1 where nothing is multiplied
+    y = g.node("Min", g.node("Mul", "s", times), g.constant(UNITS_MAX))
+    return g.model({"x": ["n", 2], "s": ["n", width]}, {"y": (y, ["n", width])})

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 FEATURES = ("price_last_cents", "price_list_cents")
-SIDE = (
+SEEN = (
     "elasticity",
     "elasticity_sd",
     "base_price_cents",
@@ -38,7 +38,8 @@ SIDE = (
     "list_price",
     "category",
 )
-"""``list_price``: 1 where the posted price was learnt from. ``category``: number in ``extra``, -1: none."""
+"""``list_price``: 1 where the posted price was learnt from. ``category``: number in ``extra``, -1: none.
+These are for people and for other services; what the graph needs is made of them beforehand."""
 MEASURES = ("units", "stockout", "price_cents", "list_price_cents")
 NOBODY_SD = 25.0
 """What is not known may be anything: the interval reaches the ends of every range."""
@@ -46,7 +47,10 @@ Z80 = 1.2815515655446004
 ELASTICITY_ENDS = 10.0
 LOG_ENDS = 4.0
 """Ratios stay within exp(-4) and exp(4)."""
-LEAST_CENTS, MOST_CENTS = 1.0, 1e8
+LIVE = 4
+"""Of the present price: three ratios, and whether it was never charged."""
+STEEP = 2.0**40
+"""An even power that makes 0 or endless of what is within ±1 and of what is not."""
 ROLLS = 8
 """Weeks foretold from one origin when the last fifth is held out."""
 WEEKS_MIN = 26
@@ -57,19 +61,34 @@ CAVEAT = (
 
 
 def columns() -> list[Column]:
-    """Of the output ``y``."""
+    """Of the output ``y``: first what does not depend on the present price."""
     ends = float(np.float32(np.exp(LOG_ENDS))) * 1.001
-    made = [
-        Column(name="evidence", unit="1", lowest=0.0, highest=2.0),
-        Column(name="extrapolated", unit="1", lowest=0.0, highest=1.0),
-    ]
-    for name in ("elasticity", "units_ratio", *(change_name(c) for c in CHANGES)):
+    made = [Column(name="evidence", unit="1", lowest=0.0, highest=2.0)]
+    for name in ("elasticity", *(change_name(c) for c in CHANGES), "units_ratio"):
         low, high = (-ELASTICITY_ENDS, ELASTICITY_ENDS) if name == "elasticity" else (0.0, ends)
         made += [
             Column(name=f"{name}{tail}", unit="1", quantile=level, lowest=low, highest=high)
             for tail, level in (("", 0.5), ("_low", 0.1), ("_high", 0.9))
         ]
-    return made
+    return [*made, Column(name="extrapolated", unit="1", lowest=0.0, highest=1.0)]
+
+
+STILL = tuple(column.name for column in columns()[:-LIVE])
+"""Columns that are constants of a class."""
+_PARTS = {
+    "asked_above": 2,  # a price of x is looked at when it is above: endless for the one that is not
+    "else": 2,  # what stands for a price that is not looked at, or not there: nothing, or the base
+    "times": LIVE,  # price * times + plus: three times over the base, and where between low and high
+    "plus": LIVE,
+    "rising": LIVE,  # its power above the base price
+    "falling": LIVE,  # and below
+}
+"""Further constants of a class, and how many of each."""
+SIDE = (
+    *STILL,
+    *(f"{name}_{i}" for name, count in _PARTS.items() for i in range(count)),
+    *(name for name in SEEN if name not in STILL),
+)
 
 
 def fit(data: Data, settings: Settings) -> Exportable:
@@ -240,68 +259,76 @@ def side_of(fitted: Response, list_price: NDArray[np.bool_], labels: list[str]) 
         axis=1,
     )
     nobody = np.array([[0.0, NOBODY_SD, 0.0, 0.0, 0.0, NOTHING, 0.0, -1.0]])
-    values = np.concatenate([table, nobody]).astype(np.float32)
+    values = prepared(np.concatenate([table, nobody])).astype(np.float32)
     return Side(list(SIDE), [*fitted.keys, ""], values)
+
+
+def prepared(seen: Floats) -> Floats:
+    """float64[k, len(SIDE)] of float64[k, len(SEEN)]: all that can be known before a price is seen."""
+    mean, sd, base, low, high, evidence, posted, _ = seen.T
+    ends = [np.clip(mean + z * sd, -ELASTICITY_ENDS, ELASTICITY_ENDS) for z in (0.0, -Z80, Z80)]
+    still = [evidence, *ends]
+    for change in CHANGES:
+        ratios = [np.exp(np.clip(e * np.log1p(change / 100), -LOG_ENDS, LOG_ENDS)) for e in ends]
+        still += [ratios[0], np.minimum(*ratios[1:]), np.maximum(*ratios[1:])]
+    based, zero, one = base > 0, np.zeros_like(base), np.ones_like(base)
+    divisor, low, high = np.where(based, base, 1.0), low * 0.999, high * 1.001
+    half = np.maximum((high - low) / 2, 1e-6)
+    own = posted > 0.5
+    parts = [
+        *(np.where(mine, 0.0, np.finfo(np.float32).max) for mine in (~own, own)),
+        *(np.where(mine, divisor, 0.0) for mine in (~own, own)),
+        *([1 / divisor] * 3), np.where(based, 1 / half, 0.0),
+        zero, zero, zero, np.where(based, -(high + low) / 2 / half, 0.0),
+        *(np.where(based, ends[i], 0.0) for i in (0, 1, 2)), STEEP * one,
+        *(np.where(based, ends[i], 0.0) for i in (0, 2, 1)), STEEP * one,
+    ]  # fmt: skip
+    rest = [seen[:, i] for i, name in enumerate(SEEN) if name not in STILL]
+    return np.stack([*still, *parts, *rest], axis=1)
 
 
 def predict(inputs: dict[str, Float32]) -> Floats:
     """What the graph must answer: float64[n, o]."""
     x, s = (inputs[name].astype(np.float64) for name in ("x", "s"))
-    mean, sd, base, low, high, evidence, posted, _ = s.T
+    told = dict(zip(SIDE, s.T, strict=True))
+    mean, sd, base, low, high, posted = (
+        told[name]
+        for name in ("elasticity", "elasticity_sd", "base_price_cents", "price_low_cents",
+                     "price_high_cents", "list_price")
+    )  # fmt: skip
     seen = np.where(posted > 0.5, x[:, 1], x[:, 0])
-    usable = np.isfinite(seen) & (seen > 0)
-    price = np.clip(np.where(usable, seen, base), LEAST_CENTS, MOST_CENTS)
-    moved = np.log(price) - np.log(np.clip(base, LEAST_CENTS, MOST_CENTS))
-    moved = np.where(base > 0, moved, 0.0)
-    beyond = (price < low * 0.999) | (price > high * 1.001)
-    ends = [np.clip(mean + z * sd, -ELASTICITY_ENDS, ELASTICITY_ENDS) for z in (0.0, -Z80, Z80)]
-    made = [evidence, (beyond & (base > 0)).astype(np.float64), *ends]
-    for step in (moved, *(np.full_like(moved, np.log1p(c / 100)) for c in CHANGES)):
-        powers = [np.exp(np.clip(end * step, -LOG_ENDS, LOG_ENDS)) for end in ends]
-        made += [powers[0], np.minimum(powers[1], powers[2]), np.maximum(powers[1], powers[2])]
-    return np.stack(made, axis=1)
+    price = np.where(seen > 0, seen, base)
+    based = base > 0
+    with np.errstate(divide="ignore"):
+        moved = np.where(
+            based, np.log(np.where(based, price, 1.0)) - np.log(np.where(based, base, 1.0)), 0.0
+        )
+    beyond = based & ((price < low * 0.999) | (price > high * 1.001))
+    powers = []
+    for z in (0.0, -Z80, Z80):
+        end = np.clip(mean + z * sd, -ELASTICITY_ENDS, ELASTICITY_ENDS)
+        powers.append(np.exp(np.minimum(end * moved, LOG_ENDS)))
+    live = [powers[0], np.minimum(*powers[1:]), np.maximum(*powers[1:]), beyond.astype(np.float64)]
+    return np.concatenate([s[:, : len(STILL)], np.stack(live, axis=1)], axis=1)
 
 
 def onnx() -> bytes:
-    """``x`` float32[n, 2], ``s`` float32[n, 8] -> ``y`` float32[n, o]; see :func:`predict`."""
+    """``x`` float32[n, 2], ``s`` float32[n, len(SIDE)] -> ``y`` float32[n, o]; see :func:`predict`.
+
+    At the edge a node takes as long for a whole row as for one number: what depends on the present
+    price is four powers of four numbers, made at once, and all else is ready among the constants.
+    """
     g = Graph()
     c = g.constant
-    last, listed_ = g.nodes("Split", 2, "x", g.axis(1, 1), axis=1)
-    mean, sd, base, low, high, evidence, posted, _ = g.nodes(
-        "Split", len(SIDE), "s", g.axis(*[1] * len(SIDE)), axis=1
+    sizes = (len(STILL), *_PARTS.values(), len(SIDE) - len(STILL) - sum(_PARTS.values()))
+    still, asked, other, times, plus, rising, falling, _ = g.nodes(
+        "Split", len(sizes), "s", g.axis(*sizes), axis=1
     )
-    seen = g.node("Where", g.node("Greater", posted, c([[0.5]])), listed_, last)
-    usable = g.node("Greater", seen, c([[0.0]]))  # false for NaN
-    price = g.node("Where", usable, seen, base)
-    ends_of = (c(LEAST_CENTS), c(MOST_CENTS))
-    price = g.node("Clip", price, *ends_of)
-    logs = [g.node("Log", v) for v in (price, g.node("Clip", base, *ends_of))]
-    has_base = g.node("Greater", base, c([[0.0]]))
-    moved = g.node("Where", has_base, g.node("Sub", *logs), c([[0.0]]))
-    below = g.node("Less", price, g.node("Mul", low, c([[0.999]])))
-    above = g.node("Greater", price, g.node("Mul", high, c([[1.001]])))
-    beyond = g.node("And", g.node("Or", below, above), has_base)
-    reach = g.node("Mul", sd, c([[0.0, -Z80, Z80]]))
-    bounds = (c(-ELASTICITY_ENDS), c(ELASTICITY_ENDS))
-    ends = g.node("Clip", g.node("Add", mean, reach), *bounds)
-    y = g.node(
-        "Concat", evidence, g.node("Cast", beyond, to=1), ends, _ratios(g, ends, moved), axis=1
-    )
+    chosen = g.node("Where", g.node("Greater", "x", asked), "x", other)  # false for NaN
+    price = g.node("ReduceSum", chosen, g.axis(1), keepdims=1)
+    moved = g.node("Add", g.node("Mul", price, times), plus)
+    power = g.node("Where", g.node("Greater", moved, c(1.0)), rising, falling)
+    ends = c([*[np.exp(LOG_ENDS)] * (LIVE - 1), 1.0])
+    live = g.node("Min", g.node("Pow", moved, power), ends)
+    y = g.node("Concat", still, live, axis=1)
     return g.model({"x": ["n", 2], "s": ["n", len(SIDE)]}, {"y": (y, ["n", len(columns())])})
-
-
-def _ratios(g: Graph, ends: str, moved: str) -> str:
-    """float32[n, 3 * steps]: for the price as it is and each change the ratio, its low and its high.
-
-    All steps in one go: at the edge a node takes as long for a whole row as for one number.
-    """
-    c, steps = g.constant, 1 + len(CHANGES)
-    logs = np.repeat([0.0, *(np.log1p(change / 100) for change in CHANGES)], 3)
-    as_it_is = c([[column < 3 for column in range(3 * steps)]], np.bool_)
-    step = g.node("Where", as_it_is, moved, c(logs[None]))
-    power = g.node("Mul", g.node("Gather", ends, g.axis(*[0, 1, 2] * steps), axis=1), step)
-    ratio = g.node("Exp", g.node("Clip", power, c(-LOG_ENDS), c(LOG_ENDS)))
-    swapped = [3 * (at // 3) + (0, 2, 1)[at % 3] for at in range(3 * steps)]
-    other = g.node("Gather", ratio, g.axis(*swapped), axis=1)  # the middle beside itself
-    high = c([[at % 3 == 2 for at in range(3 * steps)]], np.bool_)
-    return g.node("Where", high, g.node("Max", ratio, other), g.node("Min", ratio, other))

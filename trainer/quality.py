@@ -22,6 +22,7 @@ from trainer.export import Exportable
 from trainer.hazard import LEAST_EVENTS, Fitted, Problem, TooLittleKnown
 from trainer.history import FeatureTable, feature_table
 from trainer.onnx_graph import Graph
+from trainer.onnx_trees import Rule
 from trainer.survival import Followed
 
 Floats = NDArray[np.float64]
@@ -36,6 +37,8 @@ BEST_OF: dict[str, int] = {"c": GRADE_NUMBER["C+"], "b": GRADE_NUMBER["B+"]}
 """Group -> the best grade in it; what is above all is A."""
 THRESHOLD = "c"
 """Days are counted until an item is in this group."""
+THERE = 1e30
+"""Log odds of falling, so to say, of what has fallen already: no time is left."""
 UNTIL_EDGES = (30.0, 90.0, 180.0)
 
 
@@ -202,19 +205,26 @@ class Quality:
     def onnx(self) -> bytes:
         """``x`` float32[n, f] -> ``y`` float32[n, o]."""
         graph, steps = Graph(), len(self.grades.problem.edges)
-        turn, rest = _differences(steps)
-        taken = maintenance.add_cumulative(graph, self.grades.model.add(graph, "x"), steps)
-        y = graph.node("Gemm", taken, graph.constant(turn), graph.constant(rest))
-        y = graph.node("Max", y, graph.constant(0.0))
+        width, models, rules = self.grades.problem.x.shape[1], [self.grades.model], []
+        edges: tuple[float, ...] = ()
         if self.until is not None:
-            hazards = self.until.model.add(graph, "x")
-            days = maintenance.add_median_days(graph, hazards, self.until.problem.edges)
-            at = graph.axis(self.grades.problem.features.index(GRADE))
-            grade = graph.node("Gather", "x", at, axis=1)
-            there = graph.node("LessOrEqual", grade, graph.constant(BEST_OF[THRESHOLD]))
-            days = graph.node("Where", there, graph.constant(0.0), days)
-            y = graph.node("Concat", y, days, axis=1)
-        shape = {"x": ["n", self.grades.problem.x.shape[1]]}
+            models.append(self.until.model)
+            edges = self.until.problem.edges
+            at = self.grades.problem.features.index(GRADE)
+            rules = [Rule(at, BEST_OF[THRESHOLD], steps, THERE)]
+        hazards = hazard.add_hazards(graph, "x", width, models, rules)
+        h = steps + len(edges)
+        turn, rest = _differences(steps)
+        y = maintenance.add_answers(
+            graph,
+            hazards,
+            gone=np.triu(np.ones((h, steps))) * (np.arange(h) < steps)[:, None],
+            turn=-turn,
+            rest=rest + turn.sum(axis=0),
+            own=np.eye(h)[:, steps:] if edges else None,
+            edges=edges,
+        )
+        shape = {"x": ["n", width]}
         return graph.model(shape, {"y": (y, ["n", len(self.columns)])})
 
     def exportable(self, training: Training) -> Exportable:

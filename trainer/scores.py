@@ -13,16 +13,23 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.onnx_graph import Graph
-from trainer.onnx_trees import add_ensemble
+from trainer.onnx_graph import Graph, line, ramps
+from trainer.onnx_trees import Rule, Target, add_ensemble
 from trainer.survival import Stage
 
 Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Lines = tuple[Floats, Floats]
+"""(float64[k] scale, float64[k] shift) of each answer."""
 
 KNOT_LEVELS = (0.3, 0.6, 0.9)
 ENDS = (0.005, 0.995)
 """Beyond these quantiles of training a feature counts as being there: nobody knows what follows."""
+
+
+FAR, GONE = 1e30, -1e37
+"""Where every value in a graph ends, and what stands for a missing one: far below."""
 
 
 @cache
@@ -47,9 +54,56 @@ class Scorer(Protocol):
         """float64[n, k] for float32[n, f]."""
         ...
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes; the name of float32[n, k]."""
+    def parts(self, lines: Lines, columns: Ints) -> "Parts":
+        """What to add up for it in a graph; its feature ``i`` is column ``columns[i]`` there, and each
+        of its answers is put through its line."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Pieces of bent lines and trees that add up to ``k`` answers; ``h`` pieces."""
+
+    column: Ints
+    """int64[h]: a piece is this column of the input …"""
+    weight: Floats
+    """float64[h]: … times this …"""
+    rest: Floats
+    """float64[h]: … plus this, kept between 0 and 1."""
+    turn: Floats
+    """float64[h, k]: what a piece adds to each answer."""
+    targets: list[Target]
+    """[k]; without a model it holds only the constant."""
+
+
+def add_together(
+    graph: Graph, x: str, width: int, parts: Sequence[Parts], rules: Sequence[Rule] = ()
+) -> str:
+    """Append all parts as columns of one float32[n, k1 + k2 + …]; its name. ``x``: float32[n, width].
+
+    At the edge every node costs as much as a hundred numbers: all pieces of bent lines are one node,
+    all trees another, and what adds them up takes the trees' answers as its constant.
+    """
+    targets = [target for part in parts for target in part.targets]
+    column, weight, rest = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("column", "weight", "rest")
+    )
+    trees: str | Floats = np.array([target.base for target in targets])
+    if rules or any(target.model is not None for target in targets):
+        trees = add_ensemble(graph, x, targets, rules)
+        if not len(column):
+            return trees
+    turn, row, at = np.zeros((len(column), len(targets))), 0, 0
+    for part in parts:
+        h, k = part.turn.shape
+        turn[row : row + h, at : at + k] = part.turn
+        row, at = row + h, at + k
+    weights = np.zeros((width, len(column)))
+    weights[column, np.arange(len(column))] = weight
+    finite = graph.node("Clip", x, graph.constant(-FAR), graph.constant(FAR))
+    there = graph.node("Where", graph.node("IsNaN", x), graph.constant(GONE), finite)
+    return line(graph, ramps(graph, there, weights, rest), turn, trees)
 
 
 class Family(Protocol):
@@ -127,20 +181,6 @@ class Bends:
         over = np.maximum(whole[:, self.feature].astype(np.float64) - self.knot, 0.0) / self.scale
         return np.concatenate([over, np.isnan(x[:, self.missing])], axis=1)
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes; the name of float32[n, b + m]."""
-        gone = graph.node("IsNaN", x)
-        whole = graph.node("Where", gone, graph.constant(self.fill), x)
-        above = graph.node("Max", whole, graph.constant(self.low))
-        within = graph.node("Min", above, graph.constant(self.high))
-        each = graph.node("Gather", within, graph.axis(*self.feature.tolist()), axis=1)
-        beyond = graph.node("Sub", each, graph.constant(self.knot))
-        over = graph.node("Div", graph.node("Relu", beyond), graph.constant(self.scale))
-        if not len(self.missing):
-            return over
-        some = graph.node("Gather", gone, graph.axis(*self.missing.tolist()), axis=1)
-        return graph.node("Concat", over, graph.node("Cast", some, to=1), axis=1)
-
 
 @dataclass(frozen=True, slots=True)
 class BentLine:
@@ -156,11 +196,44 @@ class BentLine:
         """float64[n, k]"""
         return np.asarray(self.bends(x) @ self.coefficients + self.intercept, np.float64)
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes."""
-        basis = self.bends.add(graph, x)
-        weights = graph.constant(self.coefficients), graph.constant(self.intercept)
-        return graph.node("Gemm", basis, *weights)
+    def parts(self, lines: Lines, columns: Ints) -> Parts:
+        """A bent line is made of level, rising and falling pieces; one more stands for "missing"."""
+        pieces, (scale, shift) = self._pieces(), lines
+        base = scale * self.intercept + shift
+        return Parts(
+            columns[pieces.feature], pieces.weight, pieces.rest, pieces.turn * scale,
+            [Target(None, shift=float(b)) for b in base],
+        )  # fmt: skip
+
+    def _pieces(self) -> "_Pieces":
+        bends, b = self.bends, len(self.bends.knot)
+        made: list[tuple[int, float, float, Floats]] = []
+        for i in range(len(bends.low)):
+            mine = np.flatnonzero(bends.feature == i)
+            steep = self.coefficients[mine].astype(np.float64) / bends.scale[mine, None]
+            slope = np.cumsum(steep, axis=0)
+            ends = np.append(bends.knot[mine], bends.high[i]).astype(np.float64)
+            for left, right, rises in zip(ends[:-1], ends[1:], slope, strict=True):
+                wide = right - left
+                made.append((i, 1 / wide, -left / wide, rises * wide))
+            over = np.maximum(float(bends.fill[i]) - ends[:-1], 0.0)
+            absent = over @ steep
+            for at in np.flatnonzero(bends.missing == i):
+                absent = absent + self.coefficients[b + at]
+            made.append((i, 10.0 / GONE, -1.0, np.asarray(absent, np.float64)))
+        feature, weight, rest, turn = zip(*made, strict=True)
+        return _Pieces(np.array(feature), np.array(weight), np.array(rest), np.stack(turn))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Pieces of a bent line, h of them: between 0 and 1 is ``weight * x + rest``."""
+
+    feature: Ints
+    weight: Floats
+    rest: Floats
+    turn: Floats
+    """float64[h, k]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +282,14 @@ class Trees:
         with one_thread():
             return np.stack([model.decision_function(x) for model in self.models], axis=1)
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes."""
-        return add_ensemble(graph, x, self.models)
+    def parts(self, lines: Lines, columns: Ints) -> Parts:
+        """A target a model; no pieces."""
+        targets = [
+            Target(model, columns.tolist(), float(scale), float(shift))
+            for model, scale, shift in zip(self.models, *lines, strict=True)
+        ]
+        none = np.zeros(0)
+        return Parts(none.astype(np.int64), none, none, np.zeros((0, len(targets))), targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +344,9 @@ class PickedScorer:
         """float64[n, k]"""
         return self.scorer(x[:, self.columns])
 
-    def add(self, graph: Graph, x: str) -> str:
-        """Append the nodes."""
-        return self.scorer.add(graph, graph.node("Gather", x, graph.axis(*self.columns), axis=1))
+    def parts(self, lines: Lines, columns: Ints) -> Parts:
+        """Its columns of those."""
+        return self.scorer.parts(lines, columns[list(self.columns)])
 
 
 @dataclass(frozen=True, slots=True)

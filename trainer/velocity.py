@@ -19,7 +19,7 @@ from edge.inference.manifest import Column, Training
 from trainer import metrics
 from trainer.data import Data, named
 from trainer.export import Exportable, Side, golden_rows, quantiles21
-from trainer.onnx_graph import Graph
+from trainer.onnx_graph import Graph, line
 from trainer.panel import Panel
 from trainer.services import Settings, TooLittle
 
@@ -27,7 +27,19 @@ Floats = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 FEATURES = ("rented_units_7d", "sold_units_7d", "rented_units_28d", "sold_units_28d")
-SIDE = ("abc", "xyz", "pattern", "rate_long", "over_7d", "over_14d")
+SIDE = (
+    "abc",
+    "xyz",
+    "pattern",
+    "rate_long",
+    "one",
+    "over_7d",
+    "over_14d",
+    "root_over_7d",
+    "root_over_14d",
+)
+"""``rate_long`` as it counts: by its weight, and at least ``RATE_LEAST``. ``root_``: square roots;
+``one`` stands beside them, so that the graph can treat all alike."""
 LEADS = (7, 14)
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 MEASURES = ("units", "revenue_cents", "stockout")
@@ -116,11 +128,19 @@ class Learnt:
         weight = 1 / np.sqrt(np.maximum(rates[good].mean(axis=1), RATE_LEAST))
         target = came[good] / LEADS[0] * weight
         self.weights = optimize.nnls(rates[good] * weight[:, None], target)[0]
-        rate = np.maximum(rates @ self.weights, RATE_LEAST)
+        rate = self.rate(rates)
         self.over = np.stack([_over(windows.came(d), d * rate) for d in LEADS], axis=1)
         self.deviates = np.stack([
             _deviates(windows.came(d), d * rate, self.over[:, [i]]) for i, d in enumerate(LEADS)
         ])  # fmt: skip
+
+    def rate(self, rates: Floats) -> Floats:
+        """float64[…] units a day out of those of 7 days, of 28, and of the long run: float64[…, 3]."""
+        return np.asarray(rates[..., :2] @ self.weights[:2] + self.long(rates[..., 2]), np.float64)
+
+    def long(self, rates: Floats) -> Floats:
+        """What the long run adds; never nothing, so that every class has a rate."""
+        return np.asarray(np.maximum(rates * self.weights[2], RATE_LEAST), np.float64)
 
 
 def _over(came: Floats, mean: Floats) -> Floats:
@@ -144,10 +164,10 @@ def _deviates(came: Floats, mean: Floats, over: Floats) -> Floats:
 
 def quantiles(rate: Floats, over: Floats, deviates: Floats, days: int) -> Floats:
     """float64[…, l] units of a lead time; rising with the level."""
-    mean = (days * np.maximum(rate, RATE_LEAST))[..., None]
+    mean = (days * rate)[..., None]
     shape = mean / over[..., None]
     root = 1 - 1 / (9 * shape) + deviates / (3 * np.sqrt(shape))
-    return np.asarray(np.minimum(mean * np.maximum(root, 0.0) ** 3, UNITS_MAX))
+    return np.asarray(mean * np.maximum(root, 0.0) ** 3)
 
 
 def fit(data: Data, settings: Settings) -> Exportable:
@@ -169,7 +189,7 @@ def held_out(panel: Panel, split: int) -> tuple[dict[str, float], dict[str, floa
     """Pinball and coverage of the lead times after ``split``; beside a normal of the last 28 days."""
     learnt, later = Learnt(Windows(panel, 0, split)), Windows(panel, split, len(panel.days))
     rates = later.rates()
-    rate = rates @ learnt.weights
+    rate = learnt.rate(rates)
     units = np.nan_to_num(panel.measures["units"].astype(np.float64))
     daily = np.stack([units[:, at - PAST_DAYS : at].std(axis=1) for at in later.at], axis=1)
     z = np.array([velocity.normal_quantile(level) for level in LEVELS])
@@ -244,10 +264,11 @@ def side_of(panel: Panel, learnt: Learnt) -> Side:
     rate = np.nan_to_num(metrics.mean_known(panel.measures["units"].astype(np.float64)[:, -LONG_DAYS:],
                                             axis=1))  # fmt: skip
     table = np.stack(
-        [velocity.abc(revenue.sum(axis=1)), velocity.xyz(weekly), velocity.pattern(weekly), rate,
-         *learnt.over.T], axis=1,
+        [velocity.abc(revenue.sum(axis=1)), velocity.xyz(weekly), velocity.pattern(weekly),
+         learnt.long(rate), np.ones(len(rate)), *learnt.over.T, *np.sqrt(learnt.over).T], axis=1,
     )  # fmt: skip
-    nobody = [velocity.C, velocity.Z, velocity.LUMPY, 0.0, *np.median(learnt.over, axis=0)]
+    over = np.median(learnt.over, axis=0)
+    nobody = [velocity.C, velocity.Z, velocity.LUMPY, RATE_LEAST, 1.0, *over, *np.sqrt(over)]
     values = np.concatenate([table, np.array(nobody)[None]]).astype(np.float32)
     return Side(list(SIDE), [*panel.keys, ""], values)
 
@@ -265,35 +286,47 @@ def weeks_of(panel: Panel) -> Floats:
 def predict(learnt: Learnt, inputs: dict[str, Float32]) -> Floats:
     """What the graph must answer: float64[n, o]."""
     x, s = (inputs[name].astype(np.float64) for name in ("x", "s"))
-    x = np.clip(np.nan_to_num(x, nan=0.0), 0.0, UNITS_MAX)
-    rates = np.stack([(x[:, 0] + x[:, 1]) / 7, (x[:, 2] + x[:, 3]) / PAST_DAYS, s[:, 3]], axis=1)
-    rate = np.maximum(rates @ learnt.weights, RATE_LEAST)
+    x = np.where(x > 0, x, 0.0)
+    week, month = (x[:, 0] + x[:, 1]) / 7, (x[:, 2] + x[:, 3]) / PAST_DAYS
+    rate = np.stack([week, month], axis=1) @ learnt.weights[:2] + s[:, 3]
     parts = [s[:, :3]]
     for i, days in enumerate(LEADS):
-        parts += [days * rate[:, None], quantiles(rate, s[:, 4 + i], learnt.deviates[i], days)]
+        parts += [days * rate[:, None], quantiles(rate, s[:, 5 + i], learnt.deviates[i], days)]
     return np.concatenate(parts, axis=1)
 
 
 def onnx(learnt: Learnt) -> bytes:
-    """``x`` float32[n, 4], ``s`` float32[n, 6] -> ``y`` float32[n, 13]; see :func:`predict`."""
+    """``x`` float32[n, 4], ``s`` float32[n, 9] -> ``y`` float32[n, 13]; see :func:`predict`.
+
+    Every column is a cube, so that few nodes make all of them: with mean m = d · r of d days at rate r
+    and variance v · m, the quantile m · (1 − v / 9m + z · √(v / m) / 3)³ is the cube of
+    ∛d · (r^⅓ − v · r^−⅔ / 9d + z · √v · r^−⅙ / 3√d), and the mean that of ∛d · r^⅓.
+    """
     g = Graph()
     c = g.constant
-    x = g.node("Where", g.node("IsNaN", "x"), c(0.0), "x")
-    x = g.node("Clip", x, c(0.0), c(UNITS_MAX))
-    letters, long, *overs = g.nodes("Split", 4, "s", g.axis(3, 1, 1, 1), axis=1)
-    week, month, far = learnt.weights
-    share = np.array([[week / 7], [week / 7], [month / PAST_DAYS], [month / PAST_DAYS]])
-    rate = g.node("Add", g.node("MatMul", x, c(share)), g.node("Mul", long, c([[far]])))
-    rate = g.node("Max", rate, c([[RATE_LEAST]]))
-    made = [letters]
+    there = g.node("Greater", "x", c(0.0))  # false for what is missing
+    moved = g.node("Where", there, "x", c(0.0))
+    letters, long, over = g.nodes("Split", 3, "s", g.axis(3, 1, 1 + 2 * len(LEADS)), axis=1)
+    week, month, _ = learnt.weights
+    rate = line(g, moved, np.array([[week / 7]] * 2 + [[month / PAST_DAYS]] * 2), long)
+    powers = [1 / 3, *[-2 / 3] * len(LEADS), *[-1 / 6] * len(LEADS)]
+    parts = g.node("Mul", g.node("Pow", rate, c(powers)), over)
+    roots = g.node("Relu", line(g, parts, _roots(learnt)))
+    y = g.node("Concat", letters, g.node("Pow", roots, c(3.0)), axis=1)
+    return g.model({"x": ["n", len(FEATURES)], "s": ["n", len(SIDE)]}, {"y": (y, ["n", 3 + _TOLD])})
+
+
+_TOLD = len(LEADS) * (1 + len(LEVELS))
+"""Columns that are units."""
+
+
+def _roots(learnt: Learnt) -> Floats:
+    """float64[1 + 2 · leads, columns]: from the three terms to the cubic roots."""
+    made = np.zeros((1 + 2 * len(LEADS), _TOLD))
     for i, days in enumerate(LEADS):
-        mean = g.node("Mul", rate, c([[float(days)]]))
-        shape = g.node("Div", mean, g.node("Max", overs[i], c([[EPS]])))
-        bend = g.node("Div", c([[1 / 9]]), shape)
-        reach = g.node("Div", c(learnt.deviates[i][None] / 3), g.node("Sqrt", shape))
-        root = g.node("Max", g.node("Add", g.node("Sub", c([[1.0]]), bend), reach), c([[0.0]]))
-        cubed = g.node("Mul", root, g.node("Mul", root, root))
-        made += [mean, g.node("Min", g.node("Mul", mean, cubed), c([[UNITS_MAX]]))]
-    y = g.node("Concat", *made, axis=1)
-    width = len(columns())
-    return g.model({"x": ["n", len(FEATURES)], "s": ["n", len(SIDE)]}, {"y": (y, ["n", width])})
+        first = i * (1 + len(LEVELS))
+        told = slice(first + 1, first + 1 + len(LEVELS))
+        made[0, first : told.stop] = np.cbrt(days)
+        made[1 + i, told] = -np.cbrt(days) / (9 * days)
+        made[1 + len(LEADS) + i, told] = np.cbrt(days) * learnt.deviates[i] / (3 * np.sqrt(days))
+    return made

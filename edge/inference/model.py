@@ -3,6 +3,7 @@
 Made in a thread, used on the loop. No files and no registry: what to load is somebody else's word.
 """
 
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ Floats = NDArray[np.float32]
 
 FEATURES, SIDE, OFFSET, ANSWER = "x", "s", "offset", "y"
 """Names of the tensors that every service may have."""
+FEW_COLUMNS = 8
+"""So many numbers of one row are handled faster one by one than by numpy."""
 CONSTANT_ROWS = 1_024
 """So many different rows with one and the same answer: it has learnt nothing, or lost it."""
 ODD_ROWS, ODD_SHARE = 8, 0.01
@@ -98,19 +101,31 @@ class Loaded:
         self.side = _side(manifest, entities)
         self.offset = self.session.inputs.get(OFFSET)
         self.conduct = Conduct()
-        self.lows = [_bound(c.lowest, -np.inf) for c in manifest.columns]
-        self.highs = [_bound(c.highest, np.inf) for c in manifest.columns]
-        self.low = np.array(self.lows, np.float32)
-        self.high = np.array(self.highs, np.float32)
+        self.low = np.array([_bound(c.lowest, -np.inf) for c in manifest.columns], np.float32)
+        self.high = np.array([_bound(c.highest, np.inf) for c in manifest.columns], np.float32)
         self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
-        self.bounds = list(zip(self.lows, self.highs, strict=True))
-        self.unpack = struct.Struct(f"={len(manifest.columns)}f").unpack_from
-        self.buffer = self.output.data.cast("B")
+        # for one row: views that are made once
+        self.first: Floats = self.output[0]
+        self.told = memoryview(self.first).cast("B")
+        self._nil = np.zeros(len(manifest.columns), np.float32)
+        few = len(manifest.columns) <= FEW_COLUMNS
+        self.bounds = list(zip(self.low.tolist(), self.high.tolist(), strict=True)) if few else []
+        packed = struct.Struct(f"={len(manifest.columns)}f")
+        self.unpack, self.pack = packed.unpack_from, packed.pack_into
+        side = self.session.inputs.get(SIDE)
+        self.side_cells = None if side is None else memoryview(side[0]).cast("B")
 
     @property
     def name(self) -> str:
         """Service and version, for logs."""
         return f"{self.manifest.service}/{self.manifest.version}"
+
+    @property
+    def finite(self) -> bool:
+        """Whether the first row's answers are all numbers: nothing times what is none is no number."""
+        if self.bounds:
+            return math.isfinite(sum(self.unpack(self.told)))
+        return bool(self.first.dot(self._nil) == 0.0)
 
     def set_offset(self, values: Floats) -> None:
         """Correct what follows by these conformal offsets, float32[q]."""
@@ -133,9 +148,15 @@ class Side:
     values: Floats
     row_of: Mapping[str, int]
     other: int = field(init=False)
+    _cells: list[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         self.other = len(self.values) - 1
+        self._cells = [row.tobytes() for row in self.values]
+
+    def cells(self, key: str) -> bytes:
+        """The constants of one key, as they lie in memory."""
+        return self._cells[self.row_of.get(key, self.other)]
 
     def put(self, keys: list[str], into: Floats) -> None:
         """The constants of ``keys[n]`` into ``into[:n]``."""

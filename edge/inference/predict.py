@@ -24,8 +24,8 @@ DAY_MS = 86_400_000
 HISTORY_DAYS = 28
 MAINTENANCE_DAYS = (7, 14, 30)
 ITEMS_LOOKED_AT = 20_000
-PRIOR_EVENTS, PRIOR_ITEM_DAYS = 1, 365
-"""A shop's rate counts as if so much had been seen before: a first repair in a first hour is no rate."""
+PRIOR_EVENTS, PRIOR_ITEM_DAYS = 10, 3_650
+"""A shop's rate counts as if so much had been seen before: the repairs of a first day are no rate."""
 MOMENTS = (
     *("first_seen_ms", "last_scan_ms", "last_inspection_ms"),
     *("last_maintenance_ms", "last_repair_ms"),

@@ -4,9 +4,6 @@ A row belongs to whoever's key hash it was scored for: once the row is forgotten
 another key, what stood there is nobody's.
 """
 
-import struct
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +32,7 @@ class Predictions:
         self._cells = self.values.data.cast("B")
         self._at, self._by, self._own = self.at_ms.data, self.by.data, self._whose.data
         self._hashes = table.keys.hashes.data
-        self._packs = [struct.Struct(f"={n}f").pack_into for n in range(columns + 1)]
+        self._row_bytes = 4 * columns
 
     def put(self, rows: Ints, values: Floats, at_ms: int, by: int) -> None:
         """Keep ``values[n, o]`` of ``rows[n]``, o <= columns."""
@@ -44,9 +41,10 @@ class Predictions:
         self.by[rows] = by
         self._whose[rows] = self._keys.hashes[rows]
 
-    def put_one(self, row: int, values: Sequence[float], at_ms: int, by: int) -> None:
-        """Keep the values of one row."""
-        self._packs[len(values)](self._cells, row * self.columns * 4, *values)
+    def put_one(self, row: int, told: memoryview, at_ms: int, by: int) -> None:
+        """Keep the values of one row: ``told`` are the bytes of float32[o]."""
+        at = row * self._row_bytes
+        self._cells[at : at + len(told)] = told
         self._at[row] = at_ms
         self._by[row] = by
         self._own[row] = self._hashes[row]

@@ -34,6 +34,9 @@ SLICE_TARGET_S = 0.002
 """A slice of scoring aims to hold the loop no longer."""
 SWEEP_ROWS = 2_048
 """Rows that nothing happened to, scored again in one beat at most."""
+SWEPT_ROWS = 64
+"""Most of them in one slice, except where rows are only ever swept: nobody waits for a sweep, but
+answers that are asked for meanwhile wait for its slices."""
 SWEEPS = 4
 """So often within ``models.feature_stale_h`` is every row scored again."""
 HOUR_MS = 3_600_000
@@ -167,8 +170,9 @@ class Scorer:
         took_s = 0.0
         for slot, rows, swept in self._work():
             start = 0
+            most = SWEPT_ROWS if swept and slot.at_edge.when == "touched" else ROWS_MAX
             while start < len(rows):
-                piece = rows[start : start + slot.size]
+                piece = rows[start : start + min(slot.size, most)]
                 start += len(piece)
                 took_s += self._slice(slot, piece, swept)
                 await asyncio.sleep(0)
@@ -329,19 +333,21 @@ class Scorer:
         model = slot.answers_to(int(slot.table.keys.hashes[row])) if slot.share else slot.active
         if model is None or slot.shown is None:
             return False
-        if not slot.at_edge.plain:
-            found = self._ask(slot, model, np.array([row], np.int64))
-            answers = found if isinstance(found, Trouble) else found[0].tolist()
+        if slot.at_edge.plain:
+            trouble = tabular.one(self.state, row, model)
+            finite, told = model.finite, model.told
         else:
-            answers = tabular.one(self.state, row, model)
-        if isinstance(answers, Trouble):
-            self._out(slot, model, "active" if model is slot.active else "beside", answers)
+            found = self._ask(slot, model, np.array([row], np.int64))
+            trouble = found if isinstance(found, Trouble) else None
+            first = model.first if isinstance(found, Trouble) else found[0].astype(np.float32)
+            finite, told = bool(np.isfinite(first).all()), memoryview(first.data).cast("B")
+        if trouble is not None:
+            self._out(slot, model, "active" if model is slot.active else "beside", trouble)
             return False
-        for value in answers:
-            if not -_HUGE < value < _HUGE:  # not a number, or not finite
-                model.conduct.odd_rows += not len(slot.at_edge.others(model))
-                return False
-        slot.shown.put_one(row, answers, self.state.now_ms, model.number)
+        if not finite:
+            model.conduct.odd_rows += not len(slot.at_edge.others(model))
+            return False
+        slot.shown.put_one(row, told, self.state.now_ms, model.number)
         return True
 
     def explain(self, service: Service, row: int, column: int = 0) -> list[Contribution]:
@@ -418,10 +424,6 @@ class Scorer:
             else np.zeros((len(rows), 0), np.float32)
         )
         return x.copy(), answers.copy(), model.number
-
-
-_HUGE = 3.5e38
-"""No float32 but an infinite one is as large."""
 
 
 def memory_table(limits: Limits) -> list[tuple[str, int, int]]:

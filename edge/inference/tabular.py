@@ -40,22 +40,27 @@ def others(model: Loaded) -> NDArray[np.int64]:
 _NONE = np.zeros(0, np.int64)
 
 
-def one(state: FeatureState, row: int, model: Loaded) -> list[float] | Trouble:
-    """The answers for one row, by the shortest way: few calls into numpy."""
+def one(state: FeatureState, row: int, model: Loaded) -> Trouble | None:
+    """Put the answers for one row into ``model.first`` by the shortest way: few calls into numpy."""
     if model.plan is not None:
         model.plan.one(row)
-    if model.side is not None:
+    if model.side is not None and model.side_cells is not None:
         key = state.tables[model.manifest.entity].keys.key(row)
-        model.session.inputs[SIDE][0] = model.side.values[
-            model.side.row_of.get(key, model.side.other)
-        ]
+        model.side_cells[:] = model.side.cells(key)
     trouble = model.session.run(1)
-    if trouble is not None:
-        return trouble
-    answers = model.unpack(model.buffer)
-    if not model.bounded:
-        return list(answers)
-    return [
-        low if value < low else high if value > high else value
-        for value, (low, high) in zip(answers, model.bounds, strict=True)
-    ]
+    if trouble is None and model.bounded:
+        if model.bounds:  # few columns: calling numpy takes longer
+            model.pack(
+                model.told,
+                0,
+                *[
+                    low if value < low else high if value > high else value
+                    for value, (low, high) in zip(
+                        model.unpack(model.told), model.bounds, strict=True
+                    )
+                ],
+            )
+        else:
+            np.maximum(model.first, model.low, out=model.first)
+            np.minimum(model.first, model.high, out=model.first)
+    return trouble

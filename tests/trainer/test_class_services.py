@@ -85,13 +85,13 @@ def elastic(row: dict[str, np.ndarray], entities: Entities) -> None:
     evidence = entities.columns.index("evidence")
     assert row["main\x1fS0"][evidence] == 2
     assert row["main\x1fS7"][evidence] == 1  # its price never moved
-    assert -2.4 < row["main\x1fS2"][0] < -0.6
+    assert -2.4 < row["main\x1fS2"][entities.columns.index("elasticity")] < -0.6
     assert row[""][evidence] == 0
 
 
 def moves(row: dict[str, np.ndarray], entities: Entities) -> None:
     long = entities.columns.index("rate_long")
-    assert 1.0 < row["main\x1fS7"][long] < 3.0
+    assert 0.0 < row["main\x1fS7"][long] < 3.0  # its weight is in it
 
 
 def together(row: dict[str, np.ndarray], entities: Entities) -> None:
