@@ -1,6 +1,6 @@
 """The catalogue as readers see it: what people say of classes, categories and stores. Rows only."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -18,15 +18,15 @@ class CatalogueView:
         self._sources = sources
         self._ledger = sources.core.ledger
 
-    def classes(self) -> Iterable[CatalogueClass]:
+    def classes(self) -> Collection[CatalogueClass]:
         """Every class."""
         return self._ledger.rows(CatalogueClass).values()
 
-    def categories(self) -> Iterable[CatalogueCategory]:
+    def categories(self) -> Collection[CatalogueCategory]:
         """Every category."""
         return self._ledger.rows(CatalogueCategory).values()
 
-    def stores(self) -> Iterable[CatalogueStore]:
+    def stores(self) -> Collection[CatalogueStore]:
         """Every store."""
         return self._ledger.rows(CatalogueStore).values()
 

@@ -5,7 +5,6 @@ Classes that nobody predicted are filled in by the simple rule, some at a time (
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -25,6 +24,15 @@ from edge.inference.demand_columns import (
 from edge.ledger.catalogue import CatalogueClass
 from edge.services import demand
 from edge.view_basis import Basis, Sources
+from edge.view_demand_sums import PAST_DAYS, Said, Summed
+from edge.view_demand_types import (
+    DayPoint,
+    DemandForecast,
+    InfluenceRow,
+    Nowcast,
+    Season,
+    WeekPoint,
+)
 from edge.view_models import ServiceModels
 
 Ints = NDArray[np.int64]
@@ -37,218 +45,17 @@ FILL_ROWS = 8
 """Classes that the simple rule answers for in one slice."""
 SUM_ROWS = 256
 """Classes that are summed up in one slice."""
-FAR_MS = 1 << 62
 FRESH_MS = 10_000
 """How long it may take until a class that is new, or scored in the background, is seen in a sum."""
 KNOWN_ANSWERS = 256
 HISTORY_DAYS = 39
 """Closed days that influences are looked for in."""
-PAST_DAYS = 200
-"""Closed days that the swings of a sum are taken from."""
 SUM_RULE = (
     "means of classes add up; the interval is how far such sums were from their four weeks before"
 )
 SQUARES_RULE = (
     "means of classes add up, widths of their intervals like squares: too little history for more"
 )
-
-
-class DayPoint(Struct, kw_only=True):
-    """One day ahead."""
-
-    day: str
-    """Day, ``YYYY-MM-DD``."""
-    units: float | None
-    """Units expected to go out: the sum of trend, season, holiday and influence."""
-    low: float | None
-    """Lower end of the interval; null: of one class it is told for 28 days."""
-    high: float | None
-    """Upper end of the interval."""
-    trend: float | None
-    """Part: the level, along a straight line."""
-    season: float | None
-    """Part: what the weekday adds."""
-    holiday: float | None
-    """Part: what a holiday adds, or takes away."""
-    influence: float | None
-    """Part: what weather and events known ahead add."""
-
-
-class WeekPoint(Struct, kw_only=True):
-    """Seven days ahead."""
-
-    from_day: str
-    """First day."""
-    to_day: str
-    """Last day."""
-    units: float | None
-    """Units expected."""
-    low: float | None
-    """Lower end of the interval."""
-    high: float | None
-    """Upper end of the interval."""
-
-
-class InfluenceRow(Struct, kw_only=True):
-    """An outside factor that moved these classes."""
-
-    factor: str
-    """Kind and name, such as ``weather.temperature_c``."""
-    ratio: float
-    """What one more unit of it adds to demand, as a share."""
-    t: float
-    """How many standard errors that is from nothing."""
-    days: int
-    """Days it was found in."""
-    known_ahead: bool
-    """Whether its values of the days ahead are known, so that they count in the forecast."""
-
-
-class Season(Struct, kw_only=True):
-    """What the days ahead have in common."""
-
-    weekday: list[float]
-    """Share of the average day, Monday first."""
-    trend_per_week: float
-    """Change of the level a week, units a day."""
-    holidays: list[str]
-    """Days of the horizon on which the model expects another demand for a holiday."""
-    influences: list[InfluenceRow]
-    """Weather and events that moved demand, the surest first."""
-
-
-class Nowcast(Struct, kw_only=True):
-    """Today, as units move."""
-
-    day: str
-    """Today."""
-    so_far: float
-    """Units that went out today."""
-    share: float
-    """Share of a day's business that is usually done by now."""
-    forecast: float | None
-    """Units that this morning's forecast expected of today."""
-    units: float | None
-    """Units expected of today now."""
-    low: float | None
-    """Lower end of the interval."""
-    high: float | None
-    """Upper end of the interval."""
-
-
-class DemandForecast(Struct, kw_only=True):
-    """What will be asked for, by day and week."""
-
-    basis: Basis
-    """What it stands on."""
-    store: str
-    """Store; empty: all."""
-    category: str
-    """Category; empty: all."""
-    sku: str
-    """Class; empty: all of the store and category."""
-    classes: int
-    """Classes in it."""
-    unknown: int
-    """Classes of which nothing is known: they count as nothing."""
-    why_empty: str = ""
-    """Why ``days`` and ``weeks`` hold no units, and what is needed; empty: they hold some."""
-    level: float
-    """Share of cases that an interval should hold."""
-    confidence: float | None
-    """Share that intervals really held over the last weeks; null: not measured yet."""
-    accuracy: float | None
-    """1 less the weighted absolute error of a day's forecast over the last weeks; null: not measured."""
-    weeks: list[WeekPoint]
-    """By week, from today on."""
-    days: list[DayPoint]
-    """By day, from today on."""
-    season: Season
-    """The pattern in it."""
-    nowcast: Nowcast
-    """Today."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What stands in the columns about some classes: float64[n, h] from today on, by class."""
-
-    mean: Floats
-    low: Floats
-    high: Floats
-    week_low: Floats
-    """float64[n, w]: how far the lower end of a week's sum is below its mean."""
-    week_high: Floats
-    ruled: NDArray[np.bool_]
-    """bool[n]: of which classes a simple rule spoke."""
-    oldest_ms: int
-
-    @property
-    def by_rule(self) -> int:
-        """Of how many."""
-        return int(self.ruled.sum())
-
-
-@dataclass(slots=True)
-class Summed:
-    """Some classes together: sums of means, and of squares of the widths, float64[91] and [13]."""
-
-    stamp: tuple[int, ...]
-    """What it was made from; another one, and it is made again."""
-    mean: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
-    low: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
-    high: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
-    week_low: Floats = field(default_factory=lambda: np.full(WEEKS, np.nan))
-    week_high: Floats = field(default_factory=lambda: np.full(WEEKS, np.nan))
-    classes: int = 0
-    unknown: int = 0
-    by_rule: int = 0
-    oldest_ms: int = FAR_MS
-    past: Floats = field(default_factory=lambda: np.zeros(PAST_DAYS))
-    """Units of the closed days."""
-    blind: NDArray[np.bool_] = field(default_factory=lambda: np.ones(PAST_DAYS, np.bool_))
-    """Days on which nobody looked."""
-    swings: demand.Swings | None = None
-
-    def add(self, said: Said, past: Floats, blind: NDArray[np.bool_]) -> None:
-        """Some classes more."""
-        self.past, self.blind = self.past + past, self.blind & blind
-        self.classes += len(said.mean)
-        self.unknown += int(np.isnan(said.mean).all(axis=1).sum())
-        self.by_rule += said.by_rule
-        self.oldest_ms = min(self.oldest_ms, said.oldest_ms)
-        for name, values in (
-            ("mean", said.mean),
-            ("low", (said.mean - said.low) ** 2),
-            ("high", (said.high - said.mean) ** 2),
-            ("week_low", said.week_low**2),
-            ("week_high", said.week_high**2),
-        ):
-            setattr(self, name, _plus(getattr(self, name), values))
-
-    def swing(self) -> None:
-        """All are summed up: learn how far such sums were from what came before."""
-        if self.classes > 1:
-            begun = np.flatnonzero(self.past > 0)
-            past = np.where(self.blind, np.nan, self.past)
-            self.swings = demand.swings(past[begun[0] :], WEEKS) if len(begun) else None
-
-    def ahead(self, days: int) -> demand.Ahead:
-        """The days ahead."""
-        mean = self.mean[:days]
-        if self.swings is not None:
-            week = np.arange(days) // 7
-            told = self.swings
-            return demand.Ahead(mean, mean * told.day_low[week], mean * told.day_high[week])
-        low = np.maximum(mean - np.sqrt(self.low[:days]), 0.0)
-        return demand.Ahead(mean, low, mean + np.sqrt(self.high[:days]))
-
-
-def _plus(total: Floats, values: Floats) -> Floats:
-    """A sum of what is known; NaN where nothing is."""
-    known = ~np.isnan(values)
-    more = np.where(known, values, 0.0).sum(axis=0)
-    return np.where(known.any(axis=0), np.nan_to_num(total) + more, total)
 
 
 class DemandView:

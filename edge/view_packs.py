@@ -27,7 +27,7 @@ from edge.view_known import KnownView
 from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
 from edge.view_packs_found import PAIRS_LOOKED_AT, Found, from_extra, from_history, parts_of
 from edge.view_packs_types import Candidate, PackRow, PairRow, PartRow
-from edge.view_pricing import Range
+from edge.view_pricing_types import Range
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

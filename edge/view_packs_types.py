@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from edge.view_pricing import Range
+from edge.view_pricing_types import Range
 
 
 class PartRow(Struct, kw_only=True, gc=False):

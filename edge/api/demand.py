@@ -16,7 +16,8 @@ from edge.api.models import models_of
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.view_basis import Basis
-from edge.view_demand import DemandForecast, DemandView
+from edge.view_demand import DemandView
+from edge.view_demand_types import DemandForecast
 from edge.view_models import VersionRow
 
 Weeks = Annotated[int, Meta(ge=1, le=13)]

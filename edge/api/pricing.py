@@ -36,13 +36,8 @@ from edge.view_price_tests import (
     block_row,
     planned,
 )
-from edge.view_pricing import (
-    CompetitorRow,
-    ElasticityGroup,
-    ElasticityRow,
-    PriceRow,
-    PricingView,
-)
+from edge.view_pricing import PricingView
+from edge.view_pricing_types import CompetitorRow, ElasticityGroup, ElasticityRow, PriceRow
 
 AREA = "pricing"
 ALL = "all"

@@ -360,6 +360,7 @@ def test_a_filter_that_nothing_has_is_named_wherever_it_is_asked(tmp_path: Path)
             "/api/classes?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
             "/api/inventory?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
             "/api/decisions?store=moon": "No store is called 'moon'",
+            "/api/catalogue/classes": "The catalogue holds no class yet: put one there",
         }
         for path, words in told.items():
             assert words in (await shop.get(path))["why_empty"], path
