@@ -239,7 +239,8 @@ def _asked(api: Api, body: NewForecast, id_: str = "") -> Forecast:
     if body.model not in ("auto", version):
         answering = version or "none: a simple rule speaks"
         detail = f"model={body.model!r}: 'auto', or the version that answers ({answering})."
-        raise Problem("invalid", detail)
+        raise Problem("invalid", detail, cure="Leave model out, or write auto: who answers is chosen, "
+                      "and GET /api/predictive/models/status says why.")  # fmt: skip
     return Forecast(
         id=id_,
         name=body.name,
@@ -327,7 +328,12 @@ def bulk(api: Api, call: Call[Query, Path]) -> Answer:
     if not skus:
         raise _nobody(api, store, body.category)
     if len(skus) > BULK_MAX:
-        raise Problem("limit", f"{len(skus)} classes: at most {BULK_MAX}, name a category.")
+        known = ", ".join(api.view_of(KnownView).categories()) or "none yet"
+        raise Problem(
+            "limit",
+            f"{len(skus)} classes: at most {BULK_MAX}.",
+            cure=f"Name a category, and ask once for each; there are {known}.",
+        )
 
     async def work(job: Job) -> BulkResult:
         made: list[str] = []

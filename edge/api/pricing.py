@@ -466,7 +466,11 @@ _SOONER = (
 def _wish(api: Api, view: PriceTestsView, asked: NewPriceTest) -> Wish:
     stores = tuple(asked.stores) or (api.settings.shop.store,)
     if (asked.tested_cents is None) == (asked.change is None):
-        raise Problem("invalid", "Name either tested_cents or change.")
+        raise Problem(
+            "invalid",
+            "Name either tested_cents or change, not both.",
+            cure='Send "tested_cents": 1350, or "change": 0.1 for a price 10 % above the present one.',
+        )
     cents = asked.tested_cents
     if cents is None:
         present = asked.control_cents or view.present_cents(asked.sku, stores)

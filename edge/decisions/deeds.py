@@ -10,7 +10,7 @@ from edge.commands import Command, Done, Outcome, Propose, Refused, Told
 from edge.decisions import gates
 from edge.decisions.budget import spend, spent_cents
 from edge.decisions.carry import carry_out, take_back
-from edge.decisions.rows import Decision, Delivery, OutboxLine, Safeguards
+from edge.decisions.rows import DECISIONS_MAX, Decision, Delivery, OutboxLine, Safeguards
 from edge.decisions.transitions import OPEN, following, possible
 from edge.decisions.transitions import Deed as Step
 from edge.ledger.ledger import Deed, Key, Ledger, Wake
@@ -18,6 +18,7 @@ from edge.ledger.ledger import Deed, Key, Ledger, Wake
 HOUR_MS = 3_600_000
 REMEMBERED_MS = 90 * 24 * HOUR_MS
 """A decision that has come to its end leaves the memory after this; the store keeps it."""
+KILLED = 'the kill switch is on: POST /api/safeguards/kill-switch {"on": false} lets it go on'
 RETRY_FIRST_MS = 5_000
 RETRY_MOST_MS = 3_600_000
 
@@ -126,7 +127,10 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     if known is not None:
         return _told(known)
     if not ledger.room(Decision):
-        return Refused("limit", "there are too many decisions: wait until old ones are forgotten")
+        return Refused(
+            "limit",
+            f"{DECISIONS_MAX:,} decisions are remembered: those that ended are forgotten after 90 days",
+        )
     for open_one in _open_for(ledger, proposal):
         if open_one.status == "approved":
             return _told(open_one)
@@ -196,15 +200,19 @@ def approve(ledger: Ledger, command: Approve, told: Told) -> Outcome:
         return decision
     limits = safeguards(ledger)
     if limits.killed:
-        return Refused("conflict", "the kill switch is on: switch it off first")
+        return Refused("conflict", KILLED)
     barred = gates.barred(_as_proposal(decision), limits)
     if barred:
-        return Refused("limit", f"{barred}; raise the limit in the safeguards, then propose anew")
+        return Refused(
+            "limit", f"{barred}; raise the limit (PUT /api/safeguards), then propose anew"
+        )
     left = limits.daily_budget_cents - spent_cents(ledger, told.at_ms)
     over = decision.value_cents > left
     if over and not command.override:
         told_left = gates.money(max(left, 0))
-        return Refused("limit", f"the budget of 24 hours has {told_left} left: wait, or override")
+        return Refused(
+            "limit", f'the budget of 24 hours has {told_left} left: wait, or send "override": true'
+        )
     decided = replace(
         decision,
         status="approved",
@@ -335,10 +343,12 @@ def retry(ledger: Ledger, command: Retry, told: Told) -> Outcome:
     if isinstance(decision, Refused):
         return decision
     if safeguards(ledger).killed:
-        return Refused("conflict", "the kill switch is on: switch it off first")
+        return Refused("conflict", KILLED)
     others = _open_for(ledger, _as_proposal(decision))
     if any(other.status == "approved" for other in others):
-        return Refused("conflict", "a newer one of the same is being carried out")
+        return Refused(
+            "conflict", "a newer decision about the same is being carried out: undo that one first"
+        )
     for other in others:
         _expire(ledger, other, told, "an older one was tried again")
     again = replace(
@@ -453,7 +463,9 @@ def record_impact(ledger: Ledger, command: RecordImpact, told: Told) -> Outcome:
     if isinstance(decision, Refused):
         return decision
     if decision.status not in ("executed", "undone"):
-        return Refused("conflict", f"it is {decision.status}: only what was done has an impact")
+        return Refused(
+            "conflict", f"it is {decision.status}: only what was carried out has an impact"
+        )
     known = replace(decision, actual_impact_cents=command.actual_cents)
     ledger.put(known)
     return _told(known)

@@ -119,9 +119,15 @@ def keep(ledger: Ledger, command: KeepForecast, told: Told) -> Outcome:
     if command.again and before is None:
         return Refused("unknown", f"there is no forecast {id_!r}")
     if before is None and ledger.room(Forecast) <= 0:
-        return Refused("limit", f"{FORECASTS_MAX} forecasts are kept: delete some")
+        return Refused(
+            "limit",
+            f"{FORECASTS_MAX} forecasts are kept: delete some (DELETE /api/forecasts/{{id}})",
+        )
     if asked.maximum is not None and asked.maximum < asked.minimum:
-        return Refused("invalid", f"maximum {asked.maximum} is below minimum {asked.minimum}")
+        return Refused(
+            "invalid",
+            f"maximum {asked.maximum} is below minimum {asked.minimum}: swap them, or leave one out",
+        )
     created_ms = before.created_ms if before is not None else told.at_ms
     row = msgspec.structs.replace(
         asked,

@@ -207,7 +207,9 @@ def _wrong(ledger: Ledger, asked: PriceTest) -> Refused | None:
             "invalid", f"a SKU or store is longer than {NAME_MAX} characters, or a name than 2,000"
         )
     if abs(asked.tested_cents / asked.control_cents - 1) > APART_MOST:
-        return Refused("invalid", f"the prices are further apart than {APART_MOST:.0%}")
+        return Refused(
+            "invalid", f"the prices are further apart than {APART_MOST:.0%} of the present one"
+        )
     if not (0 < asked.alpha < 0.5 and asked.effect_least > 0 and 0 < asked.sd < math.inf):
         return Refused("invalid", "alpha, effect_least and sd must be above 0, alpha below 0.5")
     if [len(row) for row in asked.usual] != [7] * len(asked.stores):
@@ -216,9 +218,11 @@ def _wrong(ledger: Ledger, asked: PriceTest) -> Refused | None:
         shared = sorted({*other.stores} & {*asked.stores})
         if shared:
             return Refused("conflict", f"the test {other.id} of {asked.sku!r} runs in {shared[0]!r}"
-                           ": stop it, or wait")  # fmt: skip
+                           f": stop it (POST /api/predictive/pricing/price-tests/{other.id}/stop), or wait")  # fmt: skip
     if sum(test.status == "running" for test in ledger.rows(PriceTest).values()) >= RUNNING_MAX:
-        return Refused("limit", f"{RUNNING_MAX} price tests run at once: stop one")
+        return Refused(
+            "limit", f"{RUNNING_MAX} price tests run at once: stop one, or wait until one ends"
+        )
     return None
 
 
@@ -272,7 +276,9 @@ def stop(ledger: Ledger, command: StopPriceTest, told: Told) -> Outcome:
     if test is None:
         return Refused("unknown", f"there is no price test {command.id!r}")
     if test.status == "ended":
-        return Refused("conflict", f"the price test {test.id} has ended: {test.stop}")
+        return Refused(
+            "conflict", f"the price test {test.id} has ended ({test.stop}): begin another"
+        )
     row = replace(test, status="ended", stop="asked", stop_why=command.why[:WORDS_MAX], changed_ms=told.at_ms,
                   ended_ms=told.at_ms)  # fmt: skip
     ledger.put(row)

@@ -124,7 +124,10 @@ class DropCompetitorPrice(Command, tag="drop_competitor_price", kw_only=True):
 def set_price(ledger: Ledger, command: SetPrice, told: Told) -> Outcome:
     """The price as it is now."""
     if not 0 < command.price_cents <= CENTS_MAX or not 0 < len(command.sku) <= NAME_MAX:
-        return Refused("invalid", "sku and a price above 0 (and below 10^12 cents) are needed")
+        return Refused(
+            "invalid",
+            "sku and price_cents above 0 (and below 10^12) are needed, such as 1250 for 12.50",
+        )
     if len(command.store) > NAME_MAX:
         return Refused("invalid", f"store is longer than {NAME_MAX} characters")
     row = _by_people(ledger, command.sku, command.store, command.price_cents, told, told.at_ms,
