@@ -328,11 +328,16 @@ class InventoryView:
         arrivals = self.coming.arrivals(
             self._state, rows, self._sources.now_ms, made.of["lead_days"][rows]
         )
-        days = []
-        for chance in (EARLY, MIDDLE):
-            found = stock_position.run_out(curve, now.available, arrivals, chance)
-            hidden = plan.rental | (plan.evidence == UNKNOWN)
-            days.append(np.where(hidden, np.nan, found))
+        days = np.full((2, len(rows)), np.nan)
+        told = np.flatnonzero(~plan.rental & (plan.evidence != UNKNOWN))
+        for part in np.array_split(told, max(len(told) // (SLICE_ROWS // 2), 1)):
+            twice = np.concatenate([part, part])
+            days[:, part] = stock_position.run_out(
+                curve.rows(twice),
+                now.available[twice],
+                [(at[twice], units[twice]) for at, units in arrivals],
+                np.repeat((EARLY, MIDDLE), len(part)),
+            ).reshape(2, -1)
             yield
         made.put(rows, {name: getattr(now, name) for name in _POSITION})
         made.put(

@@ -240,13 +240,13 @@ def _added(mean: Floats, over: Floats, poisson: Bools, units: Floats) -> Floats:
     """Chances of 0, 1, … units added up, each out of the one before. A mean of 700 leaves none."""
     o = np.where(poisson, 0.0, over)
     first = np.where(poisson, mean, mean / np.where(poisson, 1.0, o) * np.log1p(o))
-    chance = np.exp(-first)
     start, slope = mean / (1.0 + o), o / (1.0 + o)
-    total = chance.copy()
-    for n in range(1, int(units.max()) + 1):
-        chance = chance * ((start + slope * (n - 1)) / n)
-        total += np.where(units >= n, chance, 0.0)
-    return total
+    n = np.arange(1.0, float(units.max()) + 1.0)
+    chances = np.empty((len(mean), len(n) + 1))
+    chances[:, 0] = np.exp(-first)
+    chances[:, 1:] = (start[:, None] + slope[:, None] * (n - 1.0)) / n
+    totals = np.cumsum(np.cumprod(chances, axis=1), axis=1)
+    return np.asarray(totals[np.arange(len(mean)), units.astype(np.int64)], np.float64)
 
 
 # -- tails --------------------------------------------------------------------------------------------

@@ -43,7 +43,10 @@ class Position:
 
 
 def run_out(
-    curve: Curve, on_hand: Floats, arrivals: Sequence[tuple[Floats, Floats]], chance: float
+    curve: Curve,
+    on_hand: Floats,
+    arrivals: Sequence[tuple[Floats, Floats]],
+    chance: Floats | float,
 ) -> Floats:
     """float64[k]: first whole day by whose end nothing is left with probability ``chance``.
 
@@ -52,6 +55,7 @@ def run_out(
     span alone: that stock may run out and come back within a day is not seen.
     """
     k = len(on_hand)
+    likely = np.broadcast_to(np.asarray(chance, np.float64), (k,))
     left, begun = np.asarray(on_hand, np.float64).copy(), np.zeros(k)
     found = np.full(k, np.nan)
     open_ = np.ones(k, np.bool_)
@@ -60,7 +64,7 @@ def run_out(
         until = np.clip(np.where(units > 0, days, begun), begun, HORIZON_DAYS)
         until = np.where(days is far, far, until)
         rows = np.flatnonzero(open_ & (until >= begun))
-        when = _first_day(curve.rows(rows), left[rows], begun[rows], until[rows], chance)
+        when = _first_day(curve.rows(rows), left[rows], begun[rows], until[rows], likely[rows])
         hit = np.isfinite(when)
         found[rows[hit]] = when[hit]
         open_[rows[hit]] = False
@@ -69,7 +73,7 @@ def run_out(
     return found
 
 
-def _first_day(curve: Curve, units: Floats, begin: Floats, end: Floats, chance: float) -> Floats:
+def _first_day(curve: Curve, units: Floats, begin: Floats, end: Floats, chance: Floats) -> Floats:
     """First whole day in ``begin .. end`` by which ``units`` are gone with probability ``chance``.
 
     More is asked for the longer one waits, so the day is found by halving.
@@ -78,7 +82,7 @@ def _first_day(curve: Curve, units: Floats, begin: Floats, end: Floats, chance: 
     gone = _gone(curve, units, np.maximum(high, 0.0)) >= chance
     while len(rows := np.flatnonzero(gone & (high - low > 1))):
         middle = np.floor((low[rows] + high[rows]) / 2)
-        true = _gone(curve.rows(rows), units[rows], middle) >= chance
+        true = _gone(curve.rows(rows), units[rows], middle) >= chance[rows]
         high[rows[true]], low[rows[~true]] = middle[true], middle[~true]
     return np.where(gone, np.maximum(high, 0.0), np.nan)
 
