@@ -66,6 +66,8 @@ INSPECTION_DAYS = 60
 """Days ahead that inspections are planned for."""
 BOOK = 0
 """There is one book."""
+HEALTH_PLACES = 2
+"""Health is compared as it is shown."""
 USE_DAYS = NEEDED_DAYS_MOST
 """Closed days of a class that tell how much its items are needed: of fewer nobody knows."""
 LACKS = (
@@ -235,7 +237,7 @@ class QualityView:
             change=change,
             loss=loss,
             rates=rates,
-            health=health,
+            health=np.round(health, HEALTH_PLACES),
             parts=parts,
             known=known,
             busy=busy,
@@ -366,7 +368,7 @@ class QualityView:
         return ItemHealth(
             **self._named(book, i),
             grade=GRADE_TEXT[int(book.items.col["grade"][i])],
-            health=_rounded(book.health[i], 2),
+            health=_rounded(book.health[i], HEALTH_PLACES),
             known=round(float(book.known[i]), 4),
             parts=HealthParts(**parts),
             fallback=not bool(book.items.by_model[i]),

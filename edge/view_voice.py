@@ -62,6 +62,9 @@ class Voice:
                 f"A starter is held towards the simple rule until {self.needed_days} days of an item's "
                 f"own history are known: {int(known.sum())} of {len(known)} items have them, the "
                 f"median is {float(np.median(self.watched_days)):.1f} days."
+                if len(known) > 1
+                else f"A starter is held towards the simple rule until {self.needed_days} days of the item "
+                f"are known; these are {self.longest_days:.1f}."
             )
         return basis
 

@@ -1,9 +1,8 @@
 """Maintenance: the plan of services, chances by item, feedback of mechanics, parts, hours and money."""
 
-import secrets
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from edge.api.body import Body
@@ -13,18 +12,25 @@ from edge.api.commands import (
     KEY_HEADER,
     PROBLEMS,
     CommandAnswer,
-    answer,
     command,
-    obey,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
-from edge.api.report import Report
 from edge.api.state import identity_of
-from edge.api.upload import idempotency_key
-from edge.events import Event, Grade, Maintenance, kind_of
+from edge.api.workshop import (
+    ClassesQuery,
+    ItemPath,
+    Minutes,
+    SaidQuery,
+    Who,
+    Words,
+    known_item,
+    said,
+    tell,
+)
+from edge.events import Event, Grade, Maintenance
 from edge.ledger.workshop import (
     Component,
     GiveMaintenanceFeedback,
@@ -33,7 +39,6 @@ from edge.ledger.workshop import (
     Verdict,
     part_name,
 )
-from edge.records import Message
 from edge.view_basis import Listed, why_empty
 from edge.view_components import ComponentsView
 from edge.view_maintenance import DAYS, DAYS_MOST, NO_PARTS, Book, MaintenanceView
@@ -55,9 +60,7 @@ NO_FEEDBACK = "No mechanic has said anything yet: POST /api/predictive/maintenan
 ICS = "text/calendar; charset=utf-8"
 
 Days = Annotated[int, Meta(ge=1, le=DAYS_MOST)]
-Minutes = Annotated[int, Meta(ge=0, le=100_000)]
 Cents = Annotated[int, Meta(ge=0, le=2**53)]
-Words = Annotated[str, Meta(max_length=2_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Work = Literal["", "inspection", "repair", "wash", "replacement", "failure", "service"]
 
@@ -69,7 +72,7 @@ class DaysQuery(Query):
     """Days that are planned, the first is tomorrow."""
 
 
-class ScheduleQuery(ListQuery):
+class ScheduleQuery(ClassesQuery):
     """How far ahead, and which services."""
 
     days: Days = DAYS
@@ -78,21 +81,13 @@ class ScheduleQuery(ListQuery):
     """Only this day, ``YYYY-MM-DD``."""
     crew: Text | None = None
     """Only this crew's."""
-    store: Text | None = None
-    """Only of this store."""
-    sku: Text | None = None
-    """Only of this class."""
 
 
-class ReturnsQuery(ListQuery):
+class ReturnsQuery(ClassesQuery):
     """How far ahead, and which classes."""
 
     days: Days = DAYS
     """Days that are planned, the first is tomorrow."""
-    store: Text | None = None
-    """Only of this store."""
-    sku: Text | None = None
-    """Only this class."""
 
 
 class ComponentsQuery(ListQuery):
@@ -102,20 +97,6 @@ class ComponentsQuery(ListQuery):
     """Only of this item."""
     component: Text | None = None
     """Only of this kind."""
-
-
-class FeedbackQuery(ListQuery):
-    """Whose feedback."""
-
-    item: Text | None = None
-    """Only about this item."""
-
-
-class ItemPath(Path):
-    """Which item."""
-
-    item_id: Text
-    """EPC of the item."""
 
 
 class Feedback(Body):
@@ -145,7 +126,7 @@ class Feedback(Body):
     """How useful the prediction was, 1 to 5; 0: not said."""
     note: Words = ""
     """Free words."""
-    by: Annotated[str, Meta(max_length=255)] = ""
+    by: Who = ""
     """Who says it, pseudonymous."""
 
 
@@ -178,7 +159,7 @@ class NewComponent(Body):
     """How long it should last; 0: as its kind."""
     serial_number: Annotated[str, Meta(max_length=255)] = ""
     """Its own number."""
-    by: Annotated[str, Meta(max_length=255)] = ""
+    by: Who = ""
     """Who says it."""
 
 
@@ -319,31 +300,35 @@ async def put_component(api: Api, call: Call[Query, Path]) -> Answer:
 # -- feedback -----------------------------------------------------------------------------------------
 
 
-def known_item(api: Api, text: str) -> str:
-    """The item's identity. Raises Problem ``unknown-item``."""
-    epc = identity_of(text)
-    if api.view.item_revision(epc) is None:
-        raise Problem("unknown-item", f"Nothing is known about {epc!r}.")
-    return epc
-
-
-def event_message(event: Event, source: str, key: str, now_ms: int) -> Message:
-    """An event as if it had been uploaded; under a key it counts once."""
-    kind = kind_of(event)
-    event.id = f"{source}:{kind}:{key or secrets.token_hex(8)}"
-    return Message(f"$http/{kind}/{source}", msgspec.json.encode(event), now_ms)
-
-
 async def give_feedback(api: Api, call: Call[Query, Path]) -> Answer:
     """Say what was found; work that was done becomes an event, which models learn from."""
     told: Feedback = call.body
     epc = known_item(api, told.item)
     made = predicted(api, epc)
     chances = {row.name: row.value for row in made.answers} if made else {}
-    report = Report(api.uploaded)
-    beside = []
-    if told.work:
-        event = Maintenance(
+    command = GiveMaintenanceFeedback(
+        epc=epc,
+        verdict=told.verdict,
+        work=told.work,
+        rating=told.rating,
+        predicted=chances.get("p_event_30d"),
+        version=made.version if made else "",
+        minutes=told.minutes,
+        cost_cents=told.cost_cents,
+        component=told.component,
+        note=told.note,
+        by=told.by,
+    )
+    body, became, sent = await tell(api, call, command, "feedback", _events(told, epc))
+    return replace(sent, body=FeedbackAnswer(**body, event=next(iter(became), "")))
+
+
+def _events(told: Feedback, epc: str) -> list[Event]:
+    """What was done, if anything was."""
+    if not told.work:
+        return []
+    return [
+        Maintenance(
             epc=epc,
             kind=told.work,
             cost_cents=told.cost_cents,
@@ -353,45 +338,17 @@ async def give_feedback(api: Api, call: Call[Query, Path]) -> Answer:
             status=told.status,
             planned=told.planned or told.verdict == "false_alarm",
         )
-        key = idempotency_key(call.request)
-        message = event_message(event, "feedback", key, api.clock.now_ms())
-        beside.append((message, report.receipt(1)))
-    asked = await obey(
-        api,
-        call,
-        GiveMaintenanceFeedback(
-            epc=epc,
-            verdict=told.verdict,
-            work=told.work,
-            rating=told.rating,
-            predicted=chances.get("p_event_30d"),
-            version=made.version if made else "",
-            minutes=told.minutes,
-            cost_cents=told.cost_cents,
-            component=told.component,
-            note=told.note,
-            by=told.by,
-        ),
-        beside=beside,
-    )
-    made_answer = answer(api, asked, created=True)
-    body = msgspec.structs.asdict(made_answer.body)
-    return Answer(
-        FeedbackAnswer(**body, event=next(iter(report.outcomes), "")),
-        status=made_answer.status,
-        headers=made_answer.headers,
-    )
+    ]
 
 
-async def list_feedback(api: Api, call: Call[FeedbackQuery, Path]) -> FeedbackList:
+async def list_feedback(api: Api, call: Call[SaidQuery, Path]) -> FeedbackList:
     """What mechanics said, the newest first."""
-    where: dict[str, Any] = {"epc": identity_of(call.query.item)} if call.query.item else {}
-    rows = await api.tables.ledger_rows(MaintenanceFeedback, where, order="-at_ms", limit=1_000)
+    rows = await said(api, call.query, MaintenanceFeedback)
     page = SAID.page(call.query, rows)
     return FeedbackList(
         basis=api.view_of(MaintenanceView).counted(),
         feedback=page.rows,
-        why_empty=why_empty(page.rows, (not rows and not where, NO_FEEDBACK)),
+        why_empty=why_empty(page.rows, (not (rows or call.query.item), NO_FEEDBACK)),
         next_cursor=page.next_cursor,
     )
 
@@ -461,7 +418,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         list_feedback,
         FeedbackList,
         area="maintenance",
-        query=FeedbackQuery,
+        query=SaidQuery,
         rows="feedback",
         problems=("bad-cursor",),
     ),

@@ -1,22 +1,30 @@
 """Quality: grades ahead, health, what to do with items, price against grade, inspections."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 from msgspec import Meta, field
 
 from edge.api.body import Body
 from edge.api.books import book_of, places_of
-from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, CommandAnswer, answer, obey
+from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, CommandAnswer
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.lists import Listing, ListQuery, arranged
-from edge.api.maintenance import ItemPath, Minutes, Words, event_message, known_item
+from edge.api.lists import Listing, arranged
 from edge.api.problems import Problem
 from edge.api.query import Text
-from edge.api.report import Report
 from edge.api.state import identity_of
-from edge.api.upload import idempotency_key
+from edge.api.workshop import (
+    ClassesQuery,
+    ItemPath,
+    Minutes,
+    SaidQuery,
+    Who,
+    Words,
+    known_item,
+    said,
+    tell,
+)
 from edge.events import Defect, Event, Grade, ItemLink, ItemScan, Maintenance
 from edge.features.words import GRADE_NUMBER, GRADE_TEXT, GROUP_OF_STATUS
 from edge.ledger.inspections import Inspection, RecordInspection, Result
@@ -44,57 +52,39 @@ Score = Annotated[float, Meta(ge=0, le=100)]
 Ahead = Annotated[int, Meta(ge=1, le=INSPECTION_DAYS)]
 
 
-class HealthQuery(ListQuery):
+class HealthQuery(ClassesQuery):
     """Which items."""
 
-    sku: Text | None = None
-    """Only of this class."""
-    store: Text | None = None
-    """Only of this store."""
     below: Score | None = None
     """Only those whose health is below this."""
 
 
-class ReplacementQuery(ListQuery):
+class ReplacementQuery(ClassesQuery):
     """Which items."""
 
     choice: Choice | None = None
     """Only those for which this is worth most; without it all but ``keep``."""
-    sku: Text | None = None
-    """Only of this class."""
-    store: Text | None = None
-    """Only of this store."""
     min_gain_cents: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     """Only those for which it is worth at least so much more."""
 
 
-class RelationQuery(ListQuery):
+class RelationQuery(ClassesQuery):
     """Which classes."""
 
-    sku: Text | None = None
-    """Only this class."""
-    store: Text | None = None
-    """Only of this store."""
     seen: bool | None = None
     """``true``: only where a relation is seen; ``false``: only where none is."""
 
 
-class InspectionsQuery(ListQuery):
+class InspectionsQuery(ClassesQuery):
     """Which items."""
 
     days: Ahead = 7
     """Those due within so many days."""
-    sku: Text | None = None
-    """Only of this class."""
-    store: Text | None = None
-    """Only of this store."""
 
 
-class ResultsQuery(ListQuery):
+class ResultsQuery(SaidQuery):
     """Which inspections."""
 
-    item: Text | None = None
-    """Only of this item."""
     result: Result | None = None
     """Only those that ended so."""
 
@@ -114,7 +104,7 @@ class InspectionResult(Body):
     """How long it took."""
     note: Words = ""
     """Free words."""
-    by: Annotated[str, Meta(max_length=255)] = ""
+    by: Who = ""
     """Who looked, pseudonymous."""
 
 
@@ -283,33 +273,18 @@ async def record(api: Api, call: Call[Query, Path]) -> Answer:
     told: InspectionResult = call.body
     epc = known_item(api, told.item)
     status, grade = api.view_of(QualityView).status_of(epc) or ("", "")
-    key, report = idempotency_key(call.request), Report(api.uploaded)
-    beside = [
-        (event_message(event, "inspection", key, api.clock.now_ms()), report.receipt(line))
-        for line, event in enumerate(_events(told, epc, status), 1)
-    ]
-    asked = await obey(
-        api,
-        call,
-        RecordInspection(
-            epc=epc,
-            result=told.result,
-            grade=told.grade,
-            grade_before=_grade(grade),
-            defects=told.defects,
-            minutes=told.minutes,
-            note=told.note,
-            by=told.by,
-        ),
-        beside=beside,
+    command = RecordInspection(
+        epc=epc,
+        result=told.result,
+        grade=told.grade,
+        grade_before=_grade(grade),
+        defects=told.defects,
+        minutes=told.minutes,
+        note=told.note,
+        by=told.by,
     )
-    made = answer(api, asked, created=True)
-    body = msgspec.structs.asdict(made.body)
-    return Answer(
-        InspectionAnswer(**body, events=dict(report.outcomes)),
-        status=made.status,
-        headers=made.headers,
-    )
+    body, became, sent = await tell(api, call, command, "inspection", _events(told, epc, status))
+    return replace(sent, body=InspectionAnswer(**body, events=became))
 
 
 def _grade(text: str) -> Grade:
@@ -344,13 +319,12 @@ def _events(told: InspectionResult, epc: str, status: str) -> list[Event]:
 
 async def list_results(api: Api, call: Call[ResultsQuery, Path]) -> InspectionList:
     """What people found, the newest first."""
-    where: dict[str, Any] = {"epc": identity_of(call.query.item)} if call.query.item else {}
-    rows = await api.tables.ledger_rows(Inspection, where, order="-at_ms", limit=1_000)
+    rows = await said(api, call.query, Inspection)
     page = FOUND.page(call.query, rows)
     return InspectionList(
         basis=api.view_of(QualityView).counted(),
         inspections=page.rows,
-        why_empty=why_empty(page.rows, (not rows and not where, NO_RESULTS)),
+        why_empty=why_empty(page.rows, (not (rows or call.query.item), NO_RESULTS)),
         next_cursor=page.next_cursor,
     )
 
