@@ -35,17 +35,14 @@ class Plan:
         self.x = x
         self._state = state
         self._reads = [catalog.BY_ENTITY[entity][name].read for name in names]
-        self._one = _compiled(state, self._reads, x)
+        self.one: One = _compiled(state, self._reads, x)
+        """Puts the features of one row, at a time in ms, into the first row of ``x``."""
 
     def many(self, rows: Ints) -> None:
         """Put the features of ``rows`` (int64[n], n <= rows_max) into the first n rows of ``x``."""
         state, x, n = self._state, self.x, len(rows)
         for i, read in enumerate(self._reads):
             x[:n, i] = read(state, rows)
-
-    def one(self, row: int) -> None:
-        """Put the features of one row into the first row of ``x``."""
-        self._one(row, self._state.now_ms)
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,6 @@
 Made in a thread, used on the loop. No files and no registry: what to load is somebody else's word.
 """
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,9 +106,9 @@ class Loaded:
         # for one row: views that are made once
         self.first: Floats = self.output[0]
         self.told = memoryview(self.first).cast("B")
-        self._nil = np.zeros(len(manifest.columns), np.float32)
-        few = len(manifest.columns) <= FEW_COLUMNS
-        self.bounds = list(zip(self.low.tolist(), self.high.tolist(), strict=True)) if few else []
+        self.nil = np.zeros(len(manifest.columns), np.float32)
+        self.few = len(manifest.columns) <= FEW_COLUMNS
+        self.bounds = list(zip(self.low.tolist(), self.high.tolist(), strict=True))
         packed = struct.Struct(f"={len(manifest.columns)}f")
         self.unpack, self.pack = packed.unpack_from, packed.pack_into
         side = self.session.inputs.get(SIDE)
@@ -119,13 +118,6 @@ class Loaded:
     def name(self) -> str:
         """Service and version, for logs."""
         return f"{self.manifest.service}/{self.manifest.version}"
-
-    @property
-    def finite(self) -> bool:
-        """Whether the first row's answers are all numbers: nothing times what is none is no number."""
-        if self.bounds:
-            return math.isfinite(sum(self.unpack(self.told)))
-        return bool(self.first.dot(self._nil) == 0.0)
 
     def set_offset(self, values: Floats) -> None:
         """Correct what follows by these conformal offsets, float32[q]."""

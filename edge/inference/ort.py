@@ -46,7 +46,6 @@ _FALLIBLE: dict[str, tuple[int, tuple[Any, ...]]] = {
     "CreateSessionFromArray": (8, (c_void_p, c_char_p, c_size_t, c_void_p, _OUT)),
     "CreateSessionOptions": (10, (_OUT,)),
     "SetSessionExecutionMode": (13, (c_void_p, c_int)),
-    "DisableMemPattern": (17, (c_void_p,)),
     "DisableCpuMemArena": (19, (c_void_p,)),
     "SetSessionLogSeverityLevel": (22, (c_void_p, c_int)),
     "SetSessionGraphOptimizationLevel": (23, (c_void_p, c_int)),
@@ -131,7 +130,6 @@ class Runtime:
         self.call("SetIntraOpNumThreads", self.options, 1)
         self.call("SetInterOpNumThreads", self.options, 1)
         self.call("DisableCpuMemArena", self.options)
-        self.call("DisableMemPattern", self.options)
         self.call("SetSessionLogSeverityLevel", self.options, SILENT)
         self.call("SetSessionGraphOptimizationLevel", self.options, ALL_OPTIMIZATIONS)
         self.call("AddSessionConfigEntry", self.options, b"session.load_model_format", b"ONNX")

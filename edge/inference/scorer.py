@@ -90,6 +90,10 @@ class Slot:
     missed: int = 0
     """Touched rows that nobody could answer for: a sweep by whoever follows makes up for them."""
     latency: dict[int, Latency] = field(default_factory=lambda: {n: Latency() for n in SIZES})
+    plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.plain = self.at_edge.plain
 
     def answers_to(self, key_hash: int) -> Loaded | None:
         """Whose answer the owner of this key sees."""
@@ -333,18 +337,18 @@ class Scorer:
         model = slot.answers_to(int(slot.table.keys.hashes[row])) if slot.share else slot.active
         if model is None or slot.shown is None:
             return False
-        if slot.at_edge.plain:
-            trouble = tabular.one(self.state, row, model)
-            finite, told = model.finite, model.told
+        if slot.plain:
+            answered = tabular.one(self.state, row, model)
+            told = model.told
         else:
             found = self._ask(slot, model, np.array([row], np.int64))
-            trouble = found if isinstance(found, Trouble) else None
             first = model.first if isinstance(found, Trouble) else found[0].astype(np.float32)
-            finite, told = bool(np.isfinite(first).all()), memoryview(first.data).cast("B")
-        if trouble is not None:
-            self._out(slot, model, "active" if model is slot.active else "beside", trouble)
+            answered = found if isinstance(found, Trouble) else bool(np.isfinite(first).all())
+            told = memoryview(first.data).cast("B")
+        if isinstance(answered, Trouble):
+            self._out(slot, model, "active" if model is slot.active else "beside", answered)
             return False
-        if not finite:
+        if not answered:
             model.conduct.odd_rows += not len(slot.at_edge.others(model))
             return False
         slot.shown.put_one(row, told, self.state.now_ms, model.number)

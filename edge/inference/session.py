@@ -66,17 +66,22 @@ class Session:
         try:
             self._graph = Graph(content)
             self._check(inputs, output)
-            self._one = self._bound(1).run
+            self.one: Run = self._bound(1).run
+            """Scores the first row; ``None``, or what ``failed`` reads."""
         except OrtError as error:
             raise ModelUnusable(f"onnxruntime refuses it: {error}") from error
 
     def run(self, n: int) -> Trouble | None:
         """Score the first ``n`` rows of the inputs into ``output``; ``None``: all is well."""
-        run = self._one if n == 1 else self._run_of(n)
+        run = self.one if n == 1 else self._run_of(n)
         if isinstance(run, Trouble):
             return run
         status = run()
-        return None if status is None else Trouble("error", self._failure(status))
+        return None if status is None else self.failed(status)
+
+    def failed(self, status: int) -> Trouble:
+        """What a status says; to be asked once."""
+        return Trouble("error", self._failure(status))
 
     def _run_of(self, n: int) -> Run | Trouble:
         try:

@@ -3,6 +3,8 @@
 A service that needs more has a file of its own with the same two functions.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,27 +42,28 @@ def others(model: Loaded) -> NDArray[np.int64]:
 _NONE = np.zeros(0, np.int64)
 
 
-def one(state: FeatureState, row: int, model: Loaded) -> Trouble | None:
-    """Put the answers for one row into ``model.first`` by the shortest way: few calls into numpy."""
+def one(state: FeatureState, row: int, model: Loaded) -> Trouble | bool:
+    """Put the answers for one row into ``model.first``; whether all of them are numbers.
+
+    The shortest way: few calls into numpy, and none where there are few columns.
+    """
     if model.plan is not None:
-        model.plan.one(row)
+        model.plan.one(row, state.now_ms)
     if model.side is not None and model.side_cells is not None:
         key = state.tables[model.manifest.entity].keys.key(row)
         model.side_cells[:] = model.side.cells(key)
-    trouble = model.session.run(1)
-    if trouble is None and model.bounded:
-        if model.bounds:  # few columns: calling numpy takes longer
-            model.pack(
-                model.told,
-                0,
-                *[
-                    low if value < low else high if value > high else value
-                    for value, (low, high) in zip(
-                        model.unpack(model.told), model.bounds, strict=True
-                    )
-                ],
-            )
-        else:
+    status = model.session.one()
+    if status is not None:
+        return model.session.failed(status)
+    if not model.few:
+        if model.bounded:
             np.maximum(model.first, model.low, out=model.first)
             np.minimum(model.first, model.high, out=model.first)
-    return trouble
+        return bool(model.first.dot(model.nil) == 0.0)  # nothing times what is none is no number
+    values = model.unpack(model.told)
+    for value, (low, high) in zip(values, model.bounds, strict=True):
+        if not low <= value <= high:
+            answers = zip(values, model.bounds, strict=True)
+            model.pack(model.told, 0, *[min(max(v, low), high) for v, (low, high) in answers])
+            return all(map(math.isfinite, values))
+    return math.isfinite(sum(values))

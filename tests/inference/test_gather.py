@@ -36,7 +36,7 @@ def test_one_row_is_read_as_many_are(seed: int, entity: str) -> None:
     plan.many(rows)
     np.testing.assert_array_equal(x.view(np.uint32), want.view(np.uint32))
     for i, row in enumerate(rows.tolist()):
-        plan.one(row)
+        plan.one(row, state.now_ms)
         same = (x[0] == want[i]) | (np.isnan(x[0]) & np.isnan(want[i]))
         assert same.all(), [
             (n, a, b) for n, a, b in zip(names, x[0], want[i], strict=True) if a != b
@@ -49,11 +49,11 @@ def test_a_plan_follows_the_state() -> None:
     x = np.zeros((1, 2), np.float32)
     plan = Plan(state, "item", names, x)
     row = int(state.item.keys.live()[0])
-    plan.one(row)
+    plan.one(row, state.now_ms)
     before = x[0].copy()
     core.advance(state.now_ms + DAY)
     state.item.col["reads_total"][row] += 3
-    plan.one(row)
+    plan.one(row, state.now_ms)
     assert x[0, 0] == pytest.approx(before[0] + 1)
     assert x[0, 1] == before[1] + 3
 
