@@ -4,7 +4,7 @@ Rows are the ledger's, charges are worked out here from the catalogue's prices a
 storage: rows that left memory are handed in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -156,7 +156,7 @@ class ContractsView:
         self._state = sources.core.state
         self._settings: Contracts = sources.config.contracts
 
-    def rows(self) -> Iterable[Contract]:
+    def rows(self) -> Collection[Contract]:
         """Contracts in memory: those not closed, and those closed lately."""
         return self._ledger.rows(Contract).values()
 

@@ -69,6 +69,8 @@ class Kpis(Struct, kw_only=True):
     """Classes in it."""
     kpis: list[Kpi]
     """The figures."""
+    why_empty: str = ""
+    """Why there are none, or none of them is of any class; empty: there are some."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """``/api/contracts``: what went out, what came back, what is missing or damaged, and its charges. No rules."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from edge.api import commands
 from edge.api.body import Body
@@ -14,7 +14,7 @@ from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.ledger.contracts import CloseContract, Contract, ContractItem, ContractLine
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_contracts import ContractAnswer, ContractRow, ContractsView
 
 AREA = "contracts"
@@ -40,15 +40,11 @@ class ContractsQuery(ListQuery):
     """Only those due at or after this moment."""
 
 
-class ContractList(Struct):
+class ContractList(Listed, kw_only=True):
     """A page of contracts."""
 
-    basis: Basis
-    """What it stands on."""
     contracts: list[ContractRow]
     """The rows."""
-    next_cursor: str | None
-    """Ask with it for the next page; null: this is the last."""
 
 
 class ContractPath(Path):
@@ -98,7 +94,7 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
         closed = await api.tables.ledger_rows(
             Contract, {"state": "closed"}, order="-opened_ms", limit=CLOSED_MAX
         )
-    rows: Iterable[Contract] = view.rows()
+    rows: Collection[Contract] = view.rows()
     if closed:  # one that was closed a moment ago may stand in both
         rows = {row.contract: row for row in (*closed, *rows)}.values()
     wanted, state = call.query.overdue, call.query.state
@@ -107,7 +103,17 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
         found = [row for row in found if view.overdue(row) == wanted]
     page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]
-    return ContractList(view.basis(), shown, page.next_cursor)
+    empty = why_empty(page.rows, (not rows, _NO_CONTRACT), (not found, _NONE_OPEN))
+    return ContractList(
+        basis=view.basis(), contracts=shown, why_empty=empty, next_cursor=page.next_cursor
+    )
+
+
+_NO_CONTRACT = (
+    "Nothing was rented yet: a contract begins with a rental line of the till (pos_line) or a Rental scan "
+    "that names it (docs/events.md)."
+)
+_NONE_OPEN = "No contract is in that state: state=all shows closed ones too."
 
 
 async def get_contract(api: Api, call: Call[Query, ContractPath]) -> ContractAnswer:

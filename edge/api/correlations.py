@@ -13,7 +13,7 @@ from edge.api.jobs import Job, JobRow, Notify, started
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
-from edge.view_basis import Basis
+from edge.view_basis import Listed, why_empty
 from edge.view_correlations import CorrelationRow, CorrelationsView
 
 AREA = "correlations"
@@ -45,11 +45,9 @@ class PictureQuery(Query):
     """Whether that share must hold however influences depend on each other."""
 
 
-class Correlations(Struct, kw_only=True):
+class Correlations(Listed, kw_only=True):
     """What moves together."""
 
-    basis: Basis
-    """How it was found, and how fresh it is."""
     looked_ms: int
     """When somebody looked last; 0: nobody has."""
     from_day: str
@@ -62,8 +60,6 @@ class Correlations(Struct, kw_only=True):
     """Pairs within the share of false discoveries that was asked for."""
     correlations: list[CorrelationRow]
     """The rows."""
-    next_cursor: str | None
-    """``cursor`` of the next page; null: this is the last."""
 
 
 ROWS: Listing[CorrelationRow] = Listing(
@@ -85,8 +81,21 @@ def correlations(api: Api, call: Call[CorrelationsQuery, Path]) -> Correlations:
         basis=view.basis(), looked_ms=view.looked_ms, from_day=first, to_day=last,
         tests=view.tests, found=len(found),
         correlations=[replace(row, name=view.name(row)) for row in page.rows],
+        why_empty=why_empty(page.rows, (not view.looked_ms, _NOT_YET), (not view.tests, _NO_FACTOR),
+                            (not found, _NONE_FOUND.format(view.tests))),
         next_cursor=page.next_cursor,
     )  # fmt: skip
+
+
+_NOT_YET = (
+    "Nobody looked yet: it is done once a day, a minute after the start at the earliest. POST "
+    "/api/correlations/look looks now."
+)
+_NO_FACTOR = (
+    "There was nothing to hold demand against: send weather, events or prices (factor and price_observed "
+    "events, docs/events.md), for some weeks of days on which something moved."
+)
+_NONE_FOUND = "None of the {} pairs that were tested moved together beyond chance; q_most allows more false ones."
 
 
 class Look(Body):

@@ -17,6 +17,7 @@ from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, CommandAnswer
 from edge.api.commands import PROBLEMS as COMMAND_PROBLEMS
 from edge.api.commands import STATUSES as COMMAND_STATUSES
+from edge.api.empty import strange
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.jobs import Job, JobRow, Notify
 from edge.api.known import unknown_class
@@ -167,6 +168,8 @@ class ProductForecasts(Struct):
     """Store."""
     forecasts: list[ProductForecast]
     """The newest first."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class ScoresQuery(Query):
@@ -197,6 +200,8 @@ class ForecastAccuracy(Struct, kw_only=True):
     """The active model's forecasts of a day over the last weeks, kept or not."""
     forecasts: list[ForecastScore]
     """By forecast and class; those of which no day has passed are left out."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class KeptAnswer(CommandAnswer, kw_only=True):
@@ -425,11 +430,23 @@ async def of_product(api: Api, call: Call[ProductQuery, ProductPath]) -> Product
         ForecastDays, where, order="-updated_ms", limit=call.query.limit
     )
     told = [(view.one(days.forecast), days) for days in found]
+    shown = [view.product(row, days) for row, days in told if row is not None]
+    wrong = None
+    if not api.view_of(KnownView).knows_class(call.path.product_id, store):
+        wrong = unknown_class(api, call.path.product_id, store)
     return ProductForecasts(
         basis=view.who(),
         product_id=call.path.product_id,
         store=store,
-        forecasts=[view.product(row, days) for row, days in told if row is not None],
+        forecasts=shown,
+        why_empty=why_empty(
+            shown,
+            (wrong is not None, f"{wrong.detail} {wrong.cure}" if wrong else ""),
+            (
+                True,
+                "No kept forecast holds this class in this store: make one, POST /api/forecasts.",
+            ),
+        ),
     )
 
 
@@ -454,6 +471,15 @@ async def accuracy(api: Api, call: Call[ScoresQuery, Path]) -> ForecastAccuracy:
         coverage=round(sum(c * n for c, n in told) / days, 6) if days else None,
         measured=view.measured(),
         forecasts=scores,
+        why_empty=why_empty(
+            scores,
+            (not view.kept(), _NONE_KEPT),
+            (not found, strange(api, query) or "No kept forecast is of that class, store or id."),
+            (
+                True,
+                "No whole day of these forecasts has passed yet: they are judged from tomorrow on.",
+            ),
+        ),
     )
 
 

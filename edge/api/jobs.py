@@ -26,6 +26,7 @@ from edge.api.query import Text
 from edge.clock import Clock
 from edge.errors import Rfid3Error
 from edge.notify import guarded
+from edge.view_basis import why_empty
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,8 @@ class JobRows(Struct):
     """The moment the state stands for."""
     jobs: list[JobRow]
     """The rows, the newest first, without results."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class JobPath(Path):
@@ -313,7 +316,13 @@ def list_jobs(api: Api, call: Call[Query, Path]) -> JobRows:
     """Every job that is remembered."""
     jobs: Jobs = api.jobs
     rows = [job.row(result=False) for job in reversed(jobs.known.values())]
-    return JobRows(api.view.now_ms, rows)
+    return JobRows(api.view.now_ms, rows, why_empty(rows, (True, _NO_JOB)))
+
+
+_NO_JOB = (
+    "No job was started since the daemon was: POST /api/forecasts/bulk starts one, and answers that take "
+    "long become one by themselves."
+)
 
 
 def get_job(api: Api, call: Call[Query, JobPath]) -> JobRow:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Literal
 
+from edge.api.empty import strange
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Text
 from edge.api.tags import state_tag
@@ -31,8 +32,20 @@ async def kpis(api: Api, call: Call[KpisQuery, Path]) -> Kpis:
         await asyncio.sleep(0)
     made = view.kpis(store, query.category or "")
     if query.name is not None:
-        made.kpis = [one for one in made.kpis if one.name.startswith(query.name)]
+        known = made.kpis
+        made.kpis = [one for one in known if one.name.startswith(query.name)]
+        if not made.kpis:
+            names = ", ".join(sorted({one.name for one in known}))
+            made.why_empty = f"No figure's name begins with {query.name!r}; there are {names}."
+    if not made.classes:
+        made.why_empty = strange(api, query) or made.why_empty or _NO_CLASS
     return made
+
+
+_NO_CLASS = (
+    "Nothing was told of any class yet: send the till's lines, or link tags (POST /api/events, "
+    "docs/events.md)."
+)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -360,6 +360,16 @@ def test_a_filter_that_nothing_has_is_named_wherever_it_is_asked(tmp_path: Path)
             "/api/classes?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
             "/api/inventory?category=cup": "No class is of category 'cup'; there are Cups, Tents.",
             "/api/decisions?store=moon": "No store is called 'moon'",
+            "/api/kpis?store=moon": "No store is called 'moon'; there are main.",
+            "/api/kpis?name=nonsense": "begins with 'nonsense'; there are ",
+            "/api/contracts?store=moon": "No store is called 'moon'; there are main.",
+            "/api/contracts": "Nothing was rented yet",
+            "/api/correlations": "POST /api/correlations/look",
+            "/api/correlations?sku=CUPP": "similar ones are CUP",
+            "/api/jobs": "POST /api/forecasts/bulk",
+            "/api/forecasts/product/CUPP": "Similar ones are CUP",
+            "/api/forecasts/product/CUP": "No kept forecast holds this class",
+            "/api/forecasts/accuracy": "No forecast is kept yet",
             "/api/catalogue/classes": "The catalogue holds no class yet: put one there",
         }
         for path, words in told.items():
