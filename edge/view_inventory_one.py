@@ -9,7 +9,7 @@ from edge.ledger.orders import OrderLine
 from edge.services import counts, fleet, inventory, newsvendor, reorder
 from edge.services.inventory import Terms
 from edge.services.lead_time import KNOTS, Curve
-from edge.view_inventory import InventoryView, whole_cents
+from edge.view_inventory import InventoryView
 from edge.view_inventory_types import (
     BuyOnce,
     CheapestPair,
@@ -20,6 +20,7 @@ from edge.view_inventory_types import (
     StockRow,
     UnitMore,
 )
+from edge.view_inventory_words import whole_cents
 
 UNITS_MORE = 6
 

@@ -20,9 +20,10 @@ from edge.ledger.suppliers import PutSupplier, PutSupply
 from edge.records import Message
 from edge.services import lead_time
 from edge.view_basis import Sources
-from edge.view_inventory import CHECK_MS, FEW, PLAN_MS, SLICE_ROWS, InventoryView
+from edge.view_inventory import FEW, InventoryView
 from edge.view_inventory_one import buy_once as bought_once
 from edge.view_inventory_one import detail
+from edge.view_inventory_plans import CHECK_MS, PLAN_MS, SLICE_ROWS
 from edge.view_stock_columns import Coming, Watch, days_of, wanted
 
 DAY_MS = 86_400_000

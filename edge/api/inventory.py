@@ -15,6 +15,7 @@ from edge.api.stock_plans import Cents, StockPath, planned, row_of
 from edge.services.inventory import MEDIUM
 from edge.view_basis import Listed, why_empty
 from edge.view_inventory import SORTS, InventoryView
+from edge.view_inventory_money import recommending
 from edge.view_inventory_one import buy_once as bought_once
 from edge.view_inventory_one import detail
 from edge.view_inventory_types import (
@@ -263,7 +264,7 @@ async def recommendations(api: Api, call: Call[MoneyQuery, Path]) -> Recommendat
     """What to buy first with a budget, the best return first."""
     view = await planned(api)
     rows = view.rows(store=call.query.store, category=call.query.category)
-    return await in_slices(view.recommending(rows, call.query.budget, call.query.limit))
+    return await in_slices(recommending(view, rows, call.query.budget, call.query.limit))
 
 
 _LIST = ("bad-cursor",)
