@@ -126,7 +126,7 @@ async def taught(shop: Shop) -> None:
     made = models.loaded(
         shop.daemon.pipeline.core.state, 901, service="pricing", content=trained.onnx(),
         entities=Entities(keys=[*(f"main\x1f{s}" for s in SKUS), ""], columns=list(trained.SIDE),
-                          values=np.array(rows, "<f4").tobytes()),
+                          values=trained.prepared(np.array(rows, float)).astype("<f4").tobytes()),
         features=trained.FEATURES, columns=trained.columns(), side=trained.SIDE,
     )  # fmt: skip
     assert shop.daemon.scoring is not None

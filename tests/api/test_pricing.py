@@ -32,7 +32,7 @@ def model(shop: Shop, slopes: dict[str, float] = SLOPES) -> Loaded:
     rows = [[e, 0.15, PRICE[sku], PRICE[sku] * 0.7, PRICE[sku] * 1.4, 2.0, 0.0, -1.0]
             for sku, e in slopes.items()]  # fmt: skip
     rows.append([0.0, trained.NOBODY_SD, 0, 0, 0, 0, 0, -1])
-    values = np.array(rows, "<f4")
+    values = trained.prepared(np.array(rows, np.float64)).astype("<f4")
     keys = [*(f"main\x1f{sku}" for sku in slopes), ""]
     return models.loaded(
         shop.daemon.pipeline.core.state, 900, service="pricing", content=trained.onnx(),
