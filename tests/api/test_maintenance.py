@@ -256,6 +256,40 @@ def test_an_empty_shop_has_an_empty_plan(tmp_path: Path) -> None:
             assert got["services"] == []
             assert got["saved_cents"] == 0
             assert (await shop.get("/api/predictive/maintenance/roi"))["roi"] is None
+            for name, words in (
+                ("schedule", "No item is in the shop"),
+                ("roi", "No item is in the shop"),
+                ("resources", "No part of any item is known"),
+                ("components", "No part of any item is known"),
+                ("feedback", "No mechanic has said anything yet"),
+            ):
+                got = await shop.get(f"/api/predictive/maintenance/{name}")
+                assert got["why_empty"].startswith(words), name
+
+    asyncio.run(main())
+
+
+def test_a_list_that_is_not_empty_has_no_reason_and_a_filter_is_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            for name, by in (("schedule", "day"), ("roi", "sku")):
+                full = await shop.get(f"/api/predictive/maintenance/{name}")
+                assert full["why_empty"] == ""
+                path = f"/api/predictive/maintenance/{name}"
+                none = await shop.ask("GET", path, params={by: "2001-01-01"})
+                assert none["why_empty"], name
+            pages, cursor = [], None
+            while True:
+                query: dict[str, Any] = {"limit": 1, "sort": "sku"}
+                query |= {"cursor": cursor} if cursor else {}
+                got = await shop.get("/api/predictive/maintenance/roi", **query)
+                pages += got["classes"]
+                cursor = got["next_cursor"]
+                if cursor is None:
+                    break
+            assert [row["sku"] for row in pages] == ["TENT", "CHAIR"]  # falling, by default
+            assert sum(row["spend_cents"] for row in pages) == got["spend_cents"]
 
     asyncio.run(main())
 
