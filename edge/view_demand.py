@@ -5,6 +5,7 @@ Classes that nobody predicted are filled in by the simple rule, some at a time (
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -464,14 +465,14 @@ class DemandView:
         numbers = np.arange(self._state.today - days, self._state.today)
         for name in at_edge.UNITS:
             ring = self._day_ring(name)
-            total += ring.ring[numbers % ring.days][:, rows].sum(axis=1) / 1000
+            total += _cells(ring.ring, numbers % ring.days, rows).sum(axis=1) / 1000
         return total
 
     def _blind(self, rows: Ints, days: int) -> NDArray[np.bool_]:
         """bool[days]: closed days on which nobody looked at any of them."""
         unseen = self._day_ring("unseen")
         numbers = np.arange(self._state.today - days, self._state.today)
-        return np.asarray((unseen.ring[numbers % unseen.days][:, rows] > 0).all(axis=1))
+        return np.asarray((_cells(unseen.ring, numbers % unseen.days, rows) > 0).all(axis=1))
 
     def _day_ring(self, name: str) -> DayRing:
         ring = self._state.cls.part[name]
@@ -521,9 +522,15 @@ class DemandView:
         newest = window.newest
         numbers = np.arange(max(newest - window.buckets + 1, 0), newest + 1)
         before = numbers[(numbers + 1) * HOUR_MS <= start_ms]  # yesterday, after this hour
-        left = float(window.ring[before % window.buckets][:, rows].sum()) / 1000
+        left = float(_cells(window.ring, before % window.buckets, rows).sum()) / 1000
         whole = sum(float(self._day_ring(n).series(rows, 2)[0].sum()) / 1000 for n in at_edge.UNITS)
         return demand.share_done(left, whole, hours)
+
+
+def _cells(ring: NDArray[Any], lines: Ints, rows: Ints) -> NDArray[Any]:
+    """``ring[lines][:, rows]``; of few rows no others are copied."""
+    few = 4 * len(rows) < ring.shape[1]
+    return np.asarray(ring[np.ix_(lines, rows)] if few else ring[lines][:, rows])
 
 
 def _days(whole: demand.Ahead, parts: demand.Parts, today: int) -> list[DayPoint]:
