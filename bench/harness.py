@@ -164,6 +164,13 @@ def machine(directory: Path) -> Row:
     }
 
 
+def scheduling() -> str:
+    """For a bench's notes: how the kernel serves us beside others, and how many want to be served."""
+    policies = {os.SCHED_OTHER: "as anybody", os.SCHED_RR: "first", os.SCHED_FIFO: "first"}
+    policy = policies.get(os.sched_getscheduler(0), "in another way")
+    return f"The kernel served us {policy}; load average {os.getloadavg()[0]:.1f}."
+
+
 def _processor() -> str:
     """The model's name; a Raspberry Pi tells its own in the device tree."""
     board = Path("/proc/device-tree/model")

@@ -10,7 +10,9 @@ holds two, so that every third session and more is built anew while 2,000 tags a
 probe asks for a prediction every 2 ms; its time counts from when it was due until the answer is there.
 Readers and probe are the same with swaps and without; what a swap brings is the building, the commands and
 every row scored again by the model that comes. With two processors, whoever else works on the machine takes
-the second from the building: the notes say how much that was, and above a tenth the ratio says little.
+the second from the building: the notes say how much that was, and above a tenth the ratio says little,
+unless the kernel was told to serve us first (`chrt -r 1 python -m bench --only swaps`; the notes say that,
+too): then nobody else's work is in it, and what our own threads take from each other is.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ import numpy as np
 import uvloop
 
 from bench.api import percentile
-from bench.harness import Context, Figure, Result, result
+from bench.harness import Context, Figure, Result, result, scheduling
 from bench.models import ITEM, UnlockedDoor, forest, publish
 from edge import app, pipeline_scoring
 from edge.app import Daemon, running
@@ -240,5 +242,6 @@ def measure(context: Context) -> Result:
     notes = [
         f"{found['swaps']:,} swaps, {found['touched']:,} rows touched and scored meanwhile.",
         f"Others on this machine took {found['others']:.0%} of one processor.",
+        scheduling(),
     ]
     return result("swaps", TITLE, __doc__, figures, {"answers": rows}, notes)

@@ -109,7 +109,7 @@ def _since(entity: str, name: str, unit_ms: int) -> Read:
 
     def one(state: FeatureState, names: Names) -> str:
         at = f"{names.column(state.tables[entity].col[name])}[r]"
-        return f"((now-{at})/{unit_ms} if 0<{at}<now else 0.0 if {at}>0 else nan)"
+        return f"((now-at)/{unit_ms} if 0<(at:={at})<now else 0.0 if at>0 else nan)"
 
     return Read(read, one)
 
@@ -324,10 +324,14 @@ def _on_rent_one(state: FeatureState, names: Names) -> str:
 _on_rent = Read(_on_rent_rows, _on_rent_one)
 
 
-def _fleet_rows(state: FeatureState, rows: Ints) -> Floats:
+def _fleet_of(state: FeatureState, rows: Ints, on_rent: Floats) -> Floats:
     col = state.cls.col
     tagged = col["items_ready"][rows] + col["items_on_rent"][rows] + col["items_in_service"][rows]
-    return np.where(tagged > 0, tagged, _on_hand(state, rows) + _on_rent(state, rows))
+    return np.where(tagged > 0, tagged, _on_hand(state, rows) + on_rent)
+
+
+def _fleet_rows(state: FeatureState, rows: Ints) -> Floats:
+    return _fleet_of(state, rows, _on_rent(state, rows))
 
 
 def _fleet_one(state: FeatureState, names: Names) -> str:
@@ -339,6 +343,14 @@ def _fleet_one(state: FeatureState, names: Names) -> str:
 
 
 _fleet = Read(_fleet_rows, _fleet_one)
+
+
+def _utilisation_now_rows(state: FeatureState, rows: Ints) -> Floats:
+    on_rent = _on_rent(state, rows)
+    return _share(on_rent, _fleet_of(state, rows, on_rent))
+
+
+_utilisation_now = Read(_utilisation_now_rows, _ratio(_on_rent, _fleet).one)
 
 
 def _price_mean(days: int) -> Read:
@@ -435,7 +447,7 @@ def _class_features() -> list[Feature]:
         F("on_rent_units", e, "units", "last", "", "Units out: document lines or tagged items, whichever says more.", _on_rent),
         F("fleet_units", e, "units", "last", "", "Units owned: tagged items ready, on rent or in service, else on hand plus on rent.", _fleet),
         F("reserved_units", e, "units", "last", "", "Units promised by reservations that were not over when the day began.", _column(e, "reserved_milli", 0.001)),
-        F("utilisation_now", e, "1", "ratio", "", "On rent over fleet.", _ratio(_on_rent, _fleet)),
+        F("utilisation_now", e, "1", "ratio", "", "On rent over fleet.", _utilisation_now),
         F("utilisation_7d", e, "1", "mean", "7d", "On rent over (on rent + on hand) at the close of the last 7 days.", _utilisation(7)),
         F("utilisation_28d", e, "1", "mean", "28d", "The same over 28 days.", _utilisation(28)),
         F("units_out_1h", e, "units", "sum", "1h", "Units rented and sold.", _ring(e, "units_out_milli_1h", 0.001)),

@@ -34,15 +34,16 @@ class Plan:
         self.names = tuple(names)
         self.x = x
         self._state = state
-        self._reads = [catalog.BY_ENTITY[entity][name].read for name in names]
-        self.one: One = _compiled(state, self._reads, x)
+        reads = [catalog.BY_ENTITY[entity][name].read for name in names]
+        self._columns = [(x[:, i], read) for i, read in enumerate(reads)]
+        self.one: One = _compiled(state, reads, x)
         """Puts the features of one row, at a time in ms, into the first row of ``x``."""
 
     def many(self, rows: Ints) -> None:
         """Put the features of ``rows`` (int64[n], n <= rows_max) into the first n rows of ``x``."""
-        state, x, n = self._state, self.x, len(rows)
-        for i, read in enumerate(self._reads):
-            x[:n, i] = read(state, rows)
+        state, n = self._state, len(rows)
+        for column, read in self._columns:
+            column[:n] = read(state, rows)
 
 
 @lru_cache(maxsize=64)

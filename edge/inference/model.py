@@ -103,6 +103,10 @@ class Loaded:
         self.low = np.array([_bound(c.lowest, -np.inf) for c in manifest.columns], np.float32)
         self.high = np.array([_bound(c.highest, np.inf) for c in manifest.columns], np.float32)
         self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
+        # as large as the output: numpy takes several times as long where it must repeat a short row
+        self.lows, self.highs = (
+            np.broadcast_to(ends, self.output.shape).copy() for ends in (self.low, self.high)
+        )
         # for one row: views that are made once
         self.first: Floats = self.output[0]
         self.told = memoryview(self.first).cast("B")

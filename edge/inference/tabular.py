@@ -29,8 +29,8 @@ def interpret(model: Loaded, n: int) -> Floats:
     """float32[n, o]: the answers within their bounds; a view that the next call overwrites."""
     answers = model.output[:n]
     if model.bounded:
-        np.maximum(answers, model.low, out=answers)
-        np.minimum(answers, model.high, out=answers)
+        np.maximum(answers, model.lows[:n], out=answers)
+        np.minimum(answers, model.highs[:n], out=answers)
     return answers
 
 
