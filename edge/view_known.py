@@ -103,6 +103,21 @@ class KnownView:
         wanted = status.strip().lower()
         return any(key.strip().lower() == wanted for key, _ in self._state.status.keys.items())
 
+    def readers(self) -> list[str]:
+        """Readers that spoke, some of them where they are many."""
+        return _some({key for key, _ in self._state.reader.keys.items()})
+
+    def knows_reader(self, reader: str) -> bool:
+        """Whether a reader ever spoke."""
+        return reader in self._state.reader.keys
+
+    def dead_reasons(self) -> list[str]:
+        """Reasons for which something became a dead letter."""
+        told = (
+            name.removeprefix("dead_") for name in self._state.counters if name.startswith("dead_")
+        )
+        return sorted(reason for reason in told if reason != "letters")
+
     def knows_pack(self, id_: str) -> bool:
         """Whether a pack is, or was, offered."""
         return self._ledger.get(Pack, id_) is not None

@@ -14,6 +14,7 @@ from typing import Annotated, Self
 from msgspec import Meta, Struct
 
 from edge.api.complaints import readable
+from edge.api.empty import strange_reason
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.etag import tag_of
 from edge.api.paging import cursor, position
@@ -23,6 +24,7 @@ from edge.api.query import Cursor, Limit, Text
 from edge.api.report import UPLOADED, LineReceipt, Report, UploadReport
 from edge.api.upload import Door
 from edge.records import DeadLetter, Replayed
+from edge.view_basis import why_empty
 from edge.view_types import DeadLetterHead
 
 LISTING = "dead-letters"
@@ -67,6 +69,8 @@ class Letters(Struct):
     """The rows."""
     next_cursor: str | None
     """Ask with it for the next page; null: this is the last."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class LetterPath(Path):
@@ -165,7 +169,14 @@ async def list_letters(api: Api, call: Call[LettersQuery, Path]) -> Letters:
     following = None
     if len(heads) > len(shown):
         following = cursor(LISTING, (query.reason,), shown[-1].ordinal, shown[-1].index)
-    return Letters([_row(head) for head in shown], following)
+    strange = strange_reason(api, query.reason) if not shown else ""
+    why = why_empty(shown, (strange != "", strange), (not query.cursor, _NO_LETTER))
+    return Letters([_row(head) for head in shown], following, why)
+
+
+_NO_LETTER = (
+    "All that came could be used, or what could not was played again or trimmed: nothing waits."
+)
 
 
 async def get_letter(api: Api, call: Call[Query, LetterPath]) -> Letter:

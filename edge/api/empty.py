@@ -54,5 +54,25 @@ def strange_place(api: Api, zone: str | None, status: str | None) -> str:
     return ""
 
 
+def strange_reader(api: Api, reader: str | None) -> str:
+    """A reader that nobody knows, in words; empty: it is known, or none is named."""
+    if api.views is None or not reader:
+        return ""
+    view = api.view_of(KnownView)
+    if view.knows_reader(reader):
+        return ""
+    return f"No reader is called {reader!r}; there are {_listed(view.readers(), 'none yet')}."
+
+
+def strange_reason(api: Api, reason: str | None) -> str:
+    """A reason for which nothing became a dead letter, in words; empty: there is one, or none is named."""
+    if api.views is None or not reason:
+        return ""
+    known = api.view_of(KnownView).dead_reasons()
+    if reason in known:
+        return ""
+    return f"No dead letter was {reason!r}; they were {_listed(known, 'none so far')}."
+
+
 def _listed(names: list[str], nothing: str) -> str:
     return ", ".join(names) or nothing

@@ -3,8 +3,10 @@
 from msgspec import Struct
 
 from edge.api.dead_letters import letters_tag
+from edge.api.empty import strange_reader
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Limit, Text
+from edge.view_basis import why_empty
 
 
 class GapsQuery(Query):
@@ -36,12 +38,19 @@ class Gaps(Struct):
 
     gaps: list[GapRow]
     """The rows, newest first."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 async def list_gaps(api: Api, call: Call[GapsQuery, Path]) -> Gaps:
     """The newest gaps."""
     found = await api.tables.gaps(reader=call.query.reader, limit=call.query.limit)
-    return Gaps([GapRow(g.reader, g.from_ms, g.to_ms, g.reason, g.lost_events) for g in found])
+    rows = [GapRow(g.reader, g.from_ms, g.to_ms, g.reason, g.lost_events) for g in found]
+    unknown = strange_reader(api, call.query.reader) if not rows else ""
+    return Gaps(rows, why_empty(rows, (unknown != "", unknown), (True, _NO_GAP)))
+
+
+_NO_GAP = "Nobody was away or threw reads away, as far as the daemon was told: nothing is wrong."
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -5,6 +5,7 @@ from msgspec import Struct
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Limit
 from edge.api.tags import state_tag
+from edge.view_basis import why_empty
 from edge.view_types import Movement
 
 
@@ -24,12 +25,20 @@ class Movements(Struct):
     """The moment they stand for."""
     movements: list[Movement]
     """The rows, newest first."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 def list_movements(api: Api, call: Call[MovementsQuery, Path]) -> Movements:
     """The newest movements."""
     rows = api.view.movements(limit=call.query.limit)
-    return Movements(api.view.revision, api.view.now_ms, rows)
+    return Movements(api.view.revision, api.view.now_ms, rows, why_empty(rows, (True, _STILL)))
+
+
+_STILL = (
+    "Nothing came, moved or went since the daemon started: readers whose zones are named in [[zones]] say "
+    "so (docs/connect.md)."
+)
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (

@@ -184,6 +184,8 @@ class UnknownTags(Struct):
     """The rows."""
     next_cursor: str | None
     """Ask with it for the next page; null: this is the last."""
+    why_empty: str = ""
+    """Why there is no row, and what is needed for one; empty: there are rows."""
 
 
 class Catalogue(Struct):
@@ -315,7 +317,13 @@ def list_unknown_tags(api: Api, call: Call[PageQuery, Path]) -> UnknownTags:
     start = _start(call.query.cursor, "unknown-tags")
     page = api.view.unknown_tags(start=start, limit=call.query.limit)
     following = _next(page.next_start, "unknown-tags")
-    return UnknownTags(api.view.revision, api.view.now_ms, page.tags, following)
+    why = why_empty(page.tags, (not page.tags and call.query.cursor is None, _NO_STRANGER))
+    return UnknownTags(api.view.revision, api.view.now_ms, page.tags, following, why)
+
+
+_NO_STRANGER = (
+    "Every tag that was seen is linked to a class, or none was seen yet: GET /api/items lists them."
+)
 
 
 def list_features(api: Api, call: Call[Query, Path]) -> Catalogue:
