@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.api.catalogue import ImportRefusal, ImportReport
+from edge.api.catalogue_types import ImportRefusal, ImportReport
 from edge.api.commands import KEY_HEADER, obey
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.problems import Problem
