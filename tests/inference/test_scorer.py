@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.core import Core
 from edge.features.catalog import matrix
+from edge.inference import scorer as scorer_module
 from edge.inference import tabular
 from edge.inference.manifest import Column, Entities, Service
 from edge.inference.model import CONSTANT_ROWS, Loaded
@@ -57,6 +58,33 @@ def expected(core: Core, rows: Any, seed: int = 0, o: int = 2) -> Any:
     """By numpy, from the catalogue: the judge."""
     x = np.nan_to_num(matrix(core.state, "item", rows, ITEM_FEATURES), nan=0.0)
     return np.clip(x @ models.weights(len(ITEM_FEATURES), o, seed) + np.float32(0.5), 0, 1)
+
+
+def test_rows_that_are_merely_swept_come_in_short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    core, _, _ = a_core(messages=1_200)
+    scorer, _ = a_scorer(core)
+    scorer.use(SERVICE, models.loaded(core.state))
+    beat(scorer)
+    slot, seen = scorer.slots[SERVICE], []
+    real = Scorer._slice
+
+    def slice_(self: Scorer, of: Any, rows: Any, swept: bool) -> float:
+        seen.append((swept, len(rows)))
+        return real(self, of, rows, swept)
+
+    monkeypatch.setattr(Scorer, "_slice", slice_)
+    monkeypatch.setattr(scorer_module, "SWEPT_ROWS", 8)
+    slot.size = 16
+    core.state.item.touched[core.state.item.keys.live()] = True
+    beat(scorer)
+    assert max(n for _, n in seen) > 8
+    seen.clear()
+    scorer.use(SERVICE, models.loaded(core.state, seed=1, number=2))  # all are due again
+    slot.size = 16
+    beat(scorer)
+    assert {swept for swept, _ in seen} == {True}
+    assert sum(n for _, n in seen) == len(core.state.item.keys.live())
+    assert max(n for _, n in seen) == 8
 
 
 def test_every_touched_row_is_scored_as_numpy_would() -> None:
