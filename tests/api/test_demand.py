@@ -380,12 +380,12 @@ def test_a_filter_that_nothing_has_is_named_wherever_it_is_asked(tmp_path: Path)
         }
         for path, words in told.items():
             assert words in (await shop.get(path))["why_empty"], path
-        words = {
+        listed = {
             "/api/decisions?status=nonsense": "proposed, pending",
             "/api/predictive/models/version-history?state=nonsense": "candidate, shadow",
             "/api/predictive/models/version-history?service=nonsense": "demand",
         }
-        for path, known in words.items():
+        for path, known in listed.items():
             assert known in (await shop.ask("GET", path, 400))["detail"], path
 
     asyncio.run(with_weeks(tmp_path, case, days=2))
