@@ -58,7 +58,7 @@ def test_a_price_has_its_elasticity_with_its_own_interval() -> None:
     found = told("pricing", pricing.columns(), *values)
     elasticity = found["elasticity"]
     assert elasticity.interval is not None
-    assert (elasticity.value, elasticity.interval.low, elasticity.interval.high) == (3.0, 4.0, 5.0)
+    assert (elasticity.value, elasticity.interval.low, elasticity.interval.high) == (2.0, 3.0, 4.0)
     assert found["evidence"].interval is None
     assert found["evidence"].word == "its own prices"
     assert "units_ratio_minus_20" in found
