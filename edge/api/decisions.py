@@ -224,10 +224,10 @@ async def _decide(
     return answer(api, asked, created=created, result=row)
 
 
-def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
+async def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
     """A page of what is remembered."""
     view = api.view_of(DecisionsView)
-    page = DECISIONS.page(call.query, view.decisions())
+    page = await DECISIONS.page_of_many(call.query, list(view.decisions()))
     shown = view.shown(page.rows)
     empty = why_empty(page.rows, (not view.decisions(), _none_yet(api)))
     return Decisions(

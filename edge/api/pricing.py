@@ -382,17 +382,21 @@ async def elasticities(api: Api, call: Call[ElasticityQuery, Path]) -> Elasticit
     )
 
 
-def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> CompetitorPrices:
+async def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> CompetitorPrices:
     """What competitors charge, as far as somebody saw it."""
     view = api.view_of(PricingView)
     query = call.query
     told: Rows[Any]
     found = view.competing(query.sku, query.store)
     if query.sort == "gap":  # the one thing that every row must be worked out for
-        page = COMPETITORS.page(query, view.competitors(found))
+        every: list[CompetitorRow] = []
+        for start in range(0, len(found), SHOWN_AT_ONCE):
+            every += view.competitors(found[start : start + SHOWN_AT_ONCE])
+            await asyncio.sleep(0)
+        page = await COMPETITORS.page_of_many(query, every)
         told, shown, cursor = page.rows, list(page.rows), page.next_cursor
     else:
-        some = COMPETING.page(query, found)
+        some = await COMPETING.page_of_many(query, found)
         told, shown, cursor = some.rows, view.competitors(some.rows), some.next_cursor
     empty = why_empty(told, (not found, _NO_COMPETITOR))
     return CompetitorPrices(basis=view.counted(), prices=shown, why_empty=empty, next_cursor=cursor)
