@@ -309,6 +309,10 @@ def test_what_was_refused_for_room_is_new_when_it_is_told_again() -> None:
     assert values(core.state, "class", row)["on_hand_units"] == 2
 
 
+BY_ZONE = ("dwell_s", "moves_24h")
+"""How long a silent tag is believed present is learned by zone; zones and readers are never forgotten."""
+
+
 @some
 @given(seed=st.integers(0, 2**32))
 def test_a_row_used_again_knows_nothing_of_the_key_before(seed: int) -> None:
@@ -345,7 +349,10 @@ def test_a_row_used_again_knows_nothing_of_the_key_before(seed: int) -> None:
         assert set(mine.keys.keys()) == set(right.keys.keys())
         for key, row in right.keys.items():
             expected = values(fresh.state, entity, row)
-            assert values(used.state, entity, mine.keys.get(key)) == expected, (entity, key)
+            found = values(used.state, entity, mine.keys.get(key))
+            for name in BY_ZONE:
+                expected.pop(name, None), found.pop(name, None)
+            assert found == expected, (entity, key)
 
 
 def test_an_item_forgotten_in_a_blind_zone_is_no_longer_in_it() -> None:
