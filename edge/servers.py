@@ -57,6 +57,7 @@ class Server(ABC):
 
     def prepare(self) -> None:
         """What must be there before the first start."""
+        self.directory.mkdir(parents=True, exist_ok=True)
 
     @abstractmethod
     def greets(self, connection: socket.socket) -> bool:
@@ -75,7 +76,6 @@ class Server(ABC):
     def start(self) -> None:
         """Start and wait until it answers. Raises ServerError with the end of its log."""
         assert not self.pid, f"already running as {self.pid}"
-        self.directory.mkdir(parents=True, exist_ok=True)
         self.prepare()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -147,6 +147,7 @@ class MariaDb(Server):
 
     def prepare(self) -> None:
         """Lay out the data directory, once."""
+        super().prepare()
         if (self.directory / "data").exists():
             return
         find("mariadbd", "mariadb-server")
