@@ -283,7 +283,7 @@ def received(ledger: Ledger, event: StockReceipt, told: Told) -> None:
         if event.order and line.coming - left <= _EPS:
             taken = left  # more than ordered came under its number
         left -= taken
-        _came(ledger, line, taken, at_ms)
+        _came(ledger, line, taken, at_ms, named=bool(event.order))
         if left <= _EPS:
             break
 
@@ -296,7 +296,7 @@ def tagged(ledger: Ledger, event: ItemLink, told: Told) -> None:
     for line in _oldest_first(ledger.by(OrderLine, "sku", event.sku)):
         if line.store == event.store and line.ordered_ms <= at_ms:
             one = replace(line, tagged=line.tagged + 1)
-            _came(ledger, one, min(1.0, line.coming), at_ms)
+            _came(ledger, one, min(1.0, line.coming), at_ms, named=False)
             return
 
 
@@ -318,7 +318,7 @@ def _lines_for(ledger: Ledger, event: StockReceipt) -> list[OrderLine]:
     return _oldest_first(mine)
 
 
-def _came(ledger: Ledger, line: OrderLine, units: float, at_ms: int) -> None:
+def _came(ledger: Ledger, line: OrderLine, units: float, at_ms: int, *, named: bool) -> None:
     got = line.received + units
     ledger.put(replace(line, received=got, is_open=got < line.units - _EPS))
     order = ledger.get(PurchaseOrder, line.id)
@@ -327,7 +327,8 @@ def _came(ledger: Ledger, line: OrderLine, units: float, at_ms: int) -> None:
     if not order.received_ms:
         order = replace(order, received_ms=at_ms, state="partial")
         ledger.put(order)
-        learn(ledger, order.supplier, (at_ms - order.ordered_ms) / DAY_MS)
+        days = (at_ms - order.ordered_ms) / DAY_MS
+        learn(ledger, order.supplier, days, named=named)
     if not ledger.by(OrderLine, "id", order.id):
         _ended(ledger, order, "received", at_ms)
 

@@ -18,6 +18,10 @@ from edge.ledger.ledger import Deed, Ledger, Table
 EVERY = "*"
 """As ``sku``: terms of every class without its own."""
 DAYS_MOST = 3_650.0
+BELIEVED_MOST = 4.0
+"""Times the usual lead time that an order is believed to have taken that nobody named at its receipt."""
+USUAL_ORDERS = 3
+"""Orders seen from which on their mean is what is usual; before, it is what the supplier says."""
 
 
 class Supplier(Struct, frozen=True, kw_only=True):
@@ -281,11 +285,19 @@ def terms_of(ledger: Ledger, sku: str, store: str) -> Supply | None:
     return None
 
 
-def learn(ledger: Ledger, supplier: str, days: float) -> None:
-    """An order of this supplier came after so many days."""
+def learn(ledger: Ledger, supplier: str, days: float, *, named: bool) -> None:
+    """An order of this supplier came after so many days.
+
+    ``named``: what came said so itself. Otherwise it was taken for the oldest order that is open, which
+    may be one that never came: such an order is believed to have taken ``BELIEVED_MOST`` times what is
+    usual, and no longer.
+    """
     row = ledger.get(Supplier, supplier)
     if row is None or not 0 <= days < DAYS_MOST:
         return
+    if not named:
+        usual = row.lead_seen_days if row.orders_seen >= USUAL_ORDERS else row.lead_days
+        days = min(days, BELIEVED_MOST * max(usual, 1.0))
     n = row.orders_seen + 1
     mean = row.lead_seen_days + (days - row.lead_seen_days) / n
     square = row.lead_seen_square + (days - row.lead_seen_days) * (days - mean)

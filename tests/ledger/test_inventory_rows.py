@@ -358,3 +358,17 @@ def test_everything_survives_a_restart(story: Story) -> None:
     again.load(story.ledger.save())
     assert again.save() == story.ledger.save()
     assert sum(line.coming for line in again.by(OrderLine, "sku", "A")) == 5
+
+
+def test_an_order_that_never_came_makes_no_supplier_ten_times_slower(story: Story) -> None:
+    story.do(PutSupplier(supplier="S", fields={"lead_days": 5.0}))
+    story.ordered(5, supplier="S")
+    story.came(5, days=200.0)  # meant for an order that nobody told
+    row = story.ledger.get(Supplier, "S")
+    assert row is not None
+    assert row.lead_seen_days == pytest.approx(20.0)
+    order = story.ordered(5, supplier="S")
+    story.came(5, order=order, days=40.0)  # it says which order it is
+    row = story.ledger.get(Supplier, "S")
+    assert row is not None
+    assert row.lead_seen_days == pytest.approx(30.0)
