@@ -7,10 +7,13 @@ the shop's devices say and nothing else. Staff say yes to every proposal that th
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 
@@ -206,10 +209,8 @@ async def _with(plan: Plan, directory: Path) -> Helped:
         ),
         decisions=DecisionSettings(dry_run=False, daily_budget_cents=2**50, propose_every_s=86_400),
     )
-    pipeline_proposals.Proposals.run = _asked_by_the_driver  # type: ignore[method-assign]
-    scorer.SLICE_TARGET_S = 1.0  # nobody waits for an answer here: all classes in one slice
     await asyncio.to_thread(starter.install, directory / "models", directory / "keys")
-    async with running(config, clock) as daemon:
+    async with unhurried(), running(config, clock) as daemon:
         driver = Driver(plan, world, daemon, clock)
         await _models_answer(daemon)
         await driver.command(
@@ -237,6 +238,17 @@ async def _with(plan: Plan, directory: Path) -> Helped:
             await driver.decide()
             await driver.day()
     return Helped(world.money, driver.carried_out, driver.trained)
+
+
+@asynccontextmanager
+async def unhurried() -> AsyncIterator[None]:
+    """A daemon whose proposals are asked for by the driver, and that scores all classes in one slice:
+    nobody waits for an answer here. Afterwards everything is as it was."""
+    with (
+        patch.object(pipeline_proposals.Proposals, "run", _asked_by_the_driver),
+        patch.object(scorer, "SLICE_TARGET_S", 1.0),
+    ):
+        yield
 
 
 async def _asked_by_the_driver(self: pipeline_proposals.Proposals) -> None:
