@@ -115,6 +115,7 @@ class Pipeline:
             self._floor_ms = max(self._floor_ms, TIME_MIN_MS)
         self._ahead: asyncio.Queue[tuple[Batch, list[Token]]] = asyncio.Queue(AHEAD_MAX)
         self._effects = recovered.effects
+        self._on_its_way: Effects | None = None
         self._effects_at = 0.0
         self._effects_lock = asyncio.Lock()  # stored in the order in which they are taken
         self._slice = 128
@@ -158,10 +159,18 @@ class Pipeline:
         self._stopping.set()
         self.inbox.arrived.set()
 
-    async def flush(self) -> None:
-        """Store what waits for the tables, so that a reader of them sees it."""
-        if self.progress.condition == "running":
+    async def flush(self, concerns: Callable[[Effects], bool] = lambda effects: True) -> None:
+        """Store what waits for the tables, so that a reader of them sees it.
+
+        ``concerns``: whether the reader looks for any of this; where not, nobody waits for the disk.
+        """
+        if self.progress.condition != "running":
+            return
+        if concerns(self._effects):
             await self._flush_effects()
+        elif self._on_its_way is not None and concerns(self._on_its_way):
+            async with self._effects_lock:
+                pass
 
     def waiting_timeline(self, epc: str) -> list[TimelineEntry]:
         """Timeline entries of an item that are not stored yet."""
@@ -280,6 +289,8 @@ class Pipeline:
             except JournalFull:
                 self._keep_effects(effects)
                 raise
+            finally:
+                self._on_its_way = None
 
     def _note_full(self, error: JournalFull) -> None:
         if self.progress.condition != "full":
@@ -456,6 +467,7 @@ class Pipeline:
     def _take_effects(self) -> tuple[Effects, int]:
         """What waits for the tables, and the newest batch whose effects are all in it."""
         effects, self._effects = self._effects, Effects.empty()
+        self._on_its_way = effects
         self._effects_at = asyncio.get_running_loop().time()
         return effects, self.applied_seq
 
@@ -468,6 +480,8 @@ class Pipeline:
                 await self._writer.append_effects(effects, seq)
             except JournalFull:
                 self._keep_effects(effects)
+            finally:
+                self._on_its_way = None
 
     def _keep_effects(self, effects: Effects | None) -> None:
         """They could not be stored: put them back, before what has come since."""

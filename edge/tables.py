@@ -9,7 +9,7 @@ from msgspec import Struct
 from edge.inference.manifest import Service
 from edge.ledger.tables import TABLES
 from edge.pipeline import Pipeline
-from edge.records import DeadLetter, Gap, TimelineEntry
+from edge.records import DeadLetter, Effects, Gap, TimelineEntry
 from edge.storage import field, tables
 from edge.storage.journal import Journal
 from edge.storage.ledger import read_rows
@@ -19,6 +19,14 @@ from edge.view_types import DeadLetterHead
 
 _HEAD_BYTES = 256
 R = TypeVar("R", bound=Struct)
+
+
+def _dead_letters(effects: Effects) -> bool:
+    return bool(effects.dead_letters)
+
+
+def _gaps(effects: Effects) -> bool:
+    return bool(effects.gaps)
 
 
 class StoredTables:
@@ -45,7 +53,7 @@ class StoredTables:
         limit: int,
     ) -> list[DeadLetterHead]:
         """At most ``limit`` dead letters beyond ``after`` in the direction asked for."""
-        await self._pipeline.flush()
+        await self._pipeline.flush(_dead_letters)
 
         def query(connection: sqlite3.Connection) -> list[DeadLetterHead]:
             rows = tables.dead_letter_heads(
@@ -69,7 +77,7 @@ class StoredTables:
 
     async def dead_letter(self, key: tuple[int, int]) -> DeadLetter | None:
         """One dead letter, whole."""
-        await self._pipeline.flush()
+        await self._pipeline.flush(_dead_letters)
         return await self._writer.read(lambda connection: tables.dead_letter(connection, *key))
 
     async def timeline(self, epc: str, *, limit: int) -> list[TimelineEntry]:
@@ -90,8 +98,10 @@ class StoredTables:
         offset: int = 0,
     ) -> list[R]:
         """Rows of a table of the ledger, whether they are in memory or in the store alone."""
-        await self._pipeline.flush()
         table = self._of[kind]
+        await self._pipeline.flush(
+            lambda effects: any(name == table.name for name, _ in effects.rows)
+        )
 
         def query(connection: sqlite3.Connection) -> list[R]:
             found = read_rows(connection, table, where, order=order, limit=limit, offset=offset)
@@ -110,7 +120,7 @@ class StoredTables:
 
     async def gaps(self, *, reader: str | None, limit: int) -> list[Gap]:
         """The newest ``limit`` gaps, newest first."""
-        await self._pipeline.flush()
+        await self._pipeline.flush(_gaps)
         return await self._writer.read(lambda connection: tables.gaps(connection, reader, limit))
 
 

@@ -288,6 +288,33 @@ def test_a_stop_during_a_snapshot_waits_for_it_and_leaves_whole_files(
     run(main)
 
 
+def test_a_reader_waits_for_what_it_looks_for_and_for_nothing_else(tmp_path: Path) -> None:
+    def stored(kind: str) -> Any:
+        return lambda c: c.execute(f"SELECT count(*) FROM {kind}").fetchone()[0]
+
+    async def main() -> None:
+        async with corridor(tmp_path, settings(tmp_path), SetClock(START_MS)) as live:
+            pipeline = live.pipeline
+            live.put([Message("junk", b"{", START_MS + 1), read(1, START_MS + 2)])
+            await live.settled()
+            await pipeline.flush(lambda effects: bool(effects.gaps))
+            assert await live.writer.read(stored("dead_letter")) == 0, "nobody looked for it"
+            await pipeline.flush(lambda effects: bool(effects.dead_letters))
+            assert await live.writer.read(stored("dead_letter")) == 1
+
+            live.put([Message("junk", b"[", START_MS + 3)])
+            await live.settled()
+            first = asyncio.ensure_future(pipeline.flush())
+            while pipeline._on_its_way is None:
+                await asyncio.sleep(0)
+            await pipeline.flush(lambda effects: bool(effects.dead_letters))
+            assert await live.writer.read(stored("dead_letter")) == 2, "it was on its way"
+            await first
+            assert pipeline._on_its_way is None
+
+    run(main)
+
+
 def test_with_a_full_disk_nothing_is_acknowledged_until_there_is_room(tmp_path: Path) -> None:
     room = [1 << 40]
 
