@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 
 ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Order = Literal["asc", "desc"]
-SLICE_ROWS = 1_000
+SLICE_ROWS = 2_000
 """Rows that a list looks at in one slice."""
 NAMED_MOST = 10
 """Values that an empty list names of those that there are."""
