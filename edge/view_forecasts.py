@@ -291,7 +291,7 @@ class ForecastsView:
             version=row.version,
             kind=row.kind,
             fallback=row.fallback,
-            rule="a simple rule spoke for some classes" if row.fallback else "",
+            rule="a simple rule spoke for at least one class" if row.fallback else "",
             stale=age_ms > self._sources.config.models.feature_stale_h * 3_600_000,
         )
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.decisions.deeds import safeguards
 from edge.features.business import class_key
+from edge.inference.manifest import Service
 from edge.ledger.suppliers import Supplier
 from edge.services import inventory, lead_time, stock_position
 from edge.services.counts import Floats
@@ -117,6 +118,7 @@ class Plans:
         self._all_dirty = True
         self._full_ms = 0
         self._checked_ms = -CHECK_MS
+        self._speakers = ("", "")
         self._version = -1
         self._drift = lead_time.DRIFT
         self._moved, self._moved_classes = 0.0, 0
@@ -136,6 +138,9 @@ class Plans:
         if self.busy:
             return None
         now_ms = self._sources.now_ms
+        speakers = (self._speaker("inventory"), self._speaker("demand"))
+        if speakers != self._speakers:  # another model sees every class with other eyes
+            self._speakers, self._all_dirty = speakers, True
         if self._version != self._ledger.version:
             self._version = self._ledger.version
             self._look_at_ledger()
@@ -150,6 +155,10 @@ class Plans:
             return None
         whole = len(rows) == len(live_rows(self._state))
         return len(rows) + len(moved), self.planning(rows, whole, moved)
+
+    def _speaker(self, service: Service) -> str:
+        """Version that answers now; empty: a simple rule does."""
+        return self._sources.of_service(service).version
 
     def changed(self) -> tuple[Ints, Ints]:
         """int64[n] each: rows whose plan does not hold any more; rows whose stock alone moved."""

@@ -143,11 +143,12 @@ class MaintenanceView:
         return book is not None and book.today == self._sources.core.state.today
 
     def fresh(self, days: int) -> bool:
-        """Whether it is of today and not old."""
+        """Whether it is of today, of the model that answers now, and not old."""
         book = self.book(days)
         return (
             book is not None
             and self.of_today(days)
+            and book.version == self._sources.of_service("maintenance").version
             and self._sources.now_ms - book.made_ms < FRESH_MS
         )
 

@@ -96,6 +96,7 @@ class Gathered:
     voice: Voice
     """How far the model of quality is believed."""
     classes: ClassNames
+    version: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Book:
     guessed: Mask
     """bool[g]: whether nobody told it."""
     made_ms: int
+    version: str
+    """Of the model that answered; empty: a simple rule did."""
     basis: Basis
     after: Floats
     """float64[n, 3]: groups of grades after a step, as a model told them; NaN: none did."""
@@ -163,10 +166,13 @@ class QualityView:
         return self._kept is not None and self._kept.items.today == self._sources.core.state.today
 
     def fresh(self, number: int = BOOK) -> bool:
-        """Whether it is of today and not old."""
+        """Whether it is of today, of the model that answers now, and not old."""
         book = self._kept
         return (
-            book is not None and self.of_today() and self._sources.now_ms - book.made_ms < FRESH_MS
+            book is not None
+            and self.of_today()
+            and book.version == self._sources.of_service("quality").version
+            and self._sources.now_ms - book.made_ms < FRESH_MS
         )
 
     def gathering(self, number: int = BOOK) -> Generator[None, None, Gathered]:
@@ -180,7 +186,8 @@ class QualityView:
         money = yield from class_money(
             self._sources, found.class_rows, self._settings.worth_rentals
         )
-        return Gathered(found, money, names, answers, by_model, heard, classes)
+        version = self._sources.of_service("quality").version
+        return Gathered(found, money, names, answers, by_model, heard, classes, version)
 
     def making(self, gathered: Gathered) -> Generator[float, None, Replacements]:
         """All of it, in slices, kept at the end; may be done in a thread."""
@@ -232,6 +239,7 @@ class QualityView:
             new_cents=money.new_cents,
             guessed=money.guessed,
             made_ms=found.now_ms,
+            version=gathered.version,
             basis=self._basis(gathered, bool(np.isnan(after).any())),
             after=after,
             change=change,

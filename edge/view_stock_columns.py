@@ -17,6 +17,7 @@ from edge.features.business import class_key
 from edge.features.catalog import matrix
 from edge.features.state import FeatureState
 from edge.features.windows import DayRing
+from edge.inference.answering import origin_of
 from edge.inference.manifest import Service
 from edge.inference.scorer import Scorer, Slot
 from edge.inference.velocity import C, Z, abc, pattern, xyz
@@ -353,6 +354,8 @@ def wanted(
         by_model = lead_time.from_model(week, fortnight, _ahead(scorer, rows))
         # a model reckons four weeks back: of a class that is younger it would say too little
         old = np.isfinite(days.moved).sum(axis=0) >= lead_time.KNOWN_DAYS_MIN
+        if _is_starter(scorer):  # it never saw this shop: a class's own weeks say more
+            old &= ~enough
         evidence = np.where(spoken & old & np.isfinite(week).all(axis=1), MODEL, evidence)
         mine = evidence == MODEL
         letters = [
@@ -363,6 +366,12 @@ def wanted(
         ]
     curve = lead_time.mixed(evidence, (simple, history, by_model))
     return Wanted(curve, evidence.astype(np.int64), *letters)
+
+
+def _is_starter(scorer: Scorer | None) -> bool:
+    slot = scorer.slots["inventory"] if scorer is not None else None
+    told = slot.active.manifest if slot is not None and slot.active is not None else None
+    return origin_of(told) == "starter"
 
 
 def _letters(days: Days) -> list[Ints]:

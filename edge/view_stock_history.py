@@ -275,19 +275,19 @@ class StockHistoryView:
         for start in range(0, len(items), SLICE_ITEMS):
             part = self._of_store(items[start : start + SLICE_ITEMS], of)
             chances = self._chances(part, basis)
-            known = np.isfinite(chances[:, 0])
-            rows = state.item.col["class_row"][part[known]].astype(np.int64)
-            # Group 0 holds those without a class. Classes may be met while slices go on.
-            groups = max(len(many), int(rows.max(initial=-1)) + 2)
-            mean = _longer(mean, groups) + repairs.by_group(chances[known], rows + 1, groups)
-            many = _longer(many, groups) + np.bincount(rows + 1, minlength=groups)
+            rows = state.item.col["class_row"][part].astype(np.int64)
+            known = np.isfinite(chances[:, 0]) & (rows >= 0)  # nobody repairs a tag of nothing
+            rows = rows[known]
+            groups = max(len(many), int(rows.max(initial=-1)) + 1)  # more may be met meanwhile
+            mean = _longer(mean, groups) + repairs.by_group(chances[known], rows, groups)
+            many = _longer(many, groups) + np.bincount(rows, minlength=groups)
             yield
         keys = np.flatnonzero(many)
         return RepairDemand(
             basis=basis,
             items=int(many.sum()),
             total=_weeks(repairs.spread(mean.sum(axis=0, keepdims=True)), 0),
-            classes=self._by_class(keys - 1, many[keys], mean[keys], limit),
+            classes=self._by_class(keys, many[keys], mean[keys], limit),
         )
 
     def _of_store(self, items: Ints, store: int | None) -> Ints:
@@ -325,7 +325,7 @@ class StockHistoryView:
         made = []
         for at, i in enumerate(shown.tolist()):
             row = int(keys[i])
-            sku, store = key_of(self._state, row) if row >= 0 else ("", "")
+            sku, store = key_of(self._state, row)
             made.append(
                 RepairRow(
                     sku=sku,

@@ -360,7 +360,10 @@ def test_a_model_speaks_for_classes_with_four_weeks_behind_them(shop: Shop) -> N
     slot = SimpleNamespace(
         active=SimpleNamespace(
             number=3,
-            manifest=SimpleNamespace(columns=[SimpleNamespace(name=n) for n in names]),
+            manifest=SimpleNamespace(
+                columns=[SimpleNamespace(name=n) for n in names],
+                training=SimpleNamespace(reason="schedule"),
+            ),
         ),
         shown=SimpleNamespace(
             values=values,
@@ -376,6 +379,11 @@ def test_a_model_speaks_for_classes_with_four_weeks_behind_them(shop: Shop) -> N
     assert found.curve.mean[0].tolist() == [42, 84, 168, 546]
     assert found.curve.mean[1, 0] == pytest.approx(35.0)
     assert (found.abc[0], found.xyz[0], found.pattern[0]) == (0, 1, 2)
+
+    slot.active.manifest.training.reason = "starter"
+    found = wanted(state, scorer, rows, days_of(state, rows), 0.0)
+    assert found.evidence.tolist() == [lead_time.HISTORY, lead_time.SIMPLE]
+    assert found.curve.mean[0, 0] == pytest.approx(35.0), "five a day, by its own weeks"
 
 
 def test_an_order_without_a_day_comes_after_the_lead_time_and_a_late_one_tomorrow(

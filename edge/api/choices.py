@@ -44,7 +44,7 @@ def choices(wanted: Any, path: str) -> list[str]:
             for field in msgspec.structs.fields(struct)
             if field.encode_name == name
         ]
-    return [word for kind in kinds for word in _literals(kind)]
+    return [word for kind in kinds for word in _literals(kind) if word]
 
 
 def _structs(kinds: list[Any]) -> list[Any]:

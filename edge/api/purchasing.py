@@ -1,6 +1,7 @@
 """Suppliers, terms of classes and purchase orders through the API. No rules: commands change rows."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -453,6 +454,13 @@ async def place_order(api: Api, call: Call[Query, Path]) -> Answer:
     store = told.store or api.settings.shop.store
     for line in told.lines:
         need_class(api, line.sku, store)
+    suppliers = {row.supplier for row in api.view_of(InventoryView).rows_of(Supplier)}
+    if told.supplier and told.supplier not in suppliers:
+        raise Problem(
+            "unknown",
+            f"There is no supplier {told.supplier!r}.",
+            cure=f"See /api/suppliers; PUT /api/suppliers/{quote(told.supplier, safe='')} makes it known.",
+        )
     asked = PlaceOrder(
         store=store,
         lines=[

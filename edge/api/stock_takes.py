@@ -194,7 +194,9 @@ async def begin_take(api: Api, call: Call[Query, Path]) -> Answer:
     if bool(told.zone) == bool(told.bin):
         raise Problem("invalid", "Name a zone or a bin.")
     if not view.known(told.zone, told.bin):
-        raise Problem("unknown", f"There is no {'zone' if told.zone else 'bin'} of that name.")
+        kind = "zone" if told.zone else "bin"
+        cure = "See /api/zones." if told.zone else "A bin is known by its first scan into it."
+        raise Problem("unknown", f"There is no {kind} {told.zone or told.bin!r}.", cure=cure)
     asked = BeginStockTake(
         store=store,
         zone=told.zone,

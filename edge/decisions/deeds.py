@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from edge.commands import Command, Done, Outcome, Propose, Refused, Told
+from edge.commands import Command, DecisionKind, Done, Outcome, Propose, Refused, Told
 from edge.decisions import gates
 from edge.decisions.budget import spend, spent_cents
 from edge.decisions.carry import carry_out, take_back
@@ -145,12 +145,23 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     return _told(decision)
 
 
+MORE_THAN_NOTHING: tuple[tuple[DecisionKind, str], ...] = (
+    ("restock", "units"),
+    ("pricing", "price_cents"),
+)
+"""(kind, field of its data): numbers that make no sense at nothing or below."""
+
+
 def _wrong(proposal: Propose) -> str:
     """What makes no sense in a proposal; empty: nothing."""
     if not 0.0 <= proposal.confidence <= 1.0:
         return f"confidence is {proposal.confidence}: it must lie between 0 and 1"
     if proposal.value_cents < 0:
         return f"value_cents is {proposal.value_cents}: it cannot be negative"
+    for kind, name in MORE_THAN_NOTHING:
+        told = proposal.data.get(name)
+        if proposal.kind == kind and isinstance(told, int | float) and not told > 0:
+            return f"data.{name} is {told}: it must be above 0"
     if not proposal.target or not proposal.period:
         return "target and period must not be empty"
     return ""

@@ -125,16 +125,16 @@ def known_since_ms(state: FeatureState, rows: Ints) -> Ints:
 
 
 def _base_rate(state: FeatureState, rows: Ints) -> Floats:
-    """float32[n, 3]: the whole shop's failures and repairs by item and day, for every item the same.
+    """float32[n, 3]: the whole shop's failures or repairs by item and day, for every item the same.
 
-    Of a large shop every so many-th item is looked at, so that nobody waits.
+    A failure and the repair that follows it are one event; many shops tell only one of the two. Of a large shop every so many-th item is looked at, so that nobody waits.
     """
     known = state.item.keys.live()
     known = known[:: len(known) // ITEMS_LOOKED_AT + 1]
     col = state.item.col
     begun_ms = known_since_ms(state, known)
     days = float(np.maximum(state.now_ms - begun_ms[begun_ms > 0], 0).sum()) / DAY_MS
-    events = int(col["failures_total"][known].sum() + col["repairs_total"][known].sum())
+    events = int(np.maximum(col["failures_total"][known], col["repairs_total"][known]).sum())
     rate = (events + PRIOR_EVENTS) / (days + PRIOR_ITEM_DAYS) if len(known) else math.nan
     chances = [1 - math.exp(-rate * d) for d in MAINTENANCE_DAYS]
     return np.tile(np.array(chances, np.float32), (len(rows), 1))
@@ -172,7 +172,7 @@ SERVICES: dict[Service, ServiceAtEdge] = {
         entity="item",
         columns_max=12,
         fallback=Fallback(
-            "the whole shop's rate of failures and repairs",
+            "the whole shop's rate of failures or repairs",
             tuple(
                 Column(name=f"p_event_{d}d", unit="1", horizon_days=d, lowest=0.0, highest=1.0)
                 for d in MAINTENANCE_DAYS

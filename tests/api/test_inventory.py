@@ -295,6 +295,10 @@ def test_orders_raise_the_position_until_their_goods_come(tmp_path: Path) -> Non
         assert "/api/catalogue/classes/ROPE" in wrong["cure"]
         await shop.ask("PUT", "/api/supply/ROPE", 404, json={"pack_units": 2})
         await shop.ask("PUT", "/api/catalogue/classes/ROPE", json={"name": "Rope"})
+        stranger = await shop.ask(
+            "POST", "/api/purchase-orders", 404, json=order | {"supplier": "nobody"}
+        )
+        assert "PUT /api/suppliers/nobody" in stranger["cure"]
         made = (await shop.ask("POST", "/api/purchase-orders", 201, json=order))["result"]
         assert (made["supplier"], made["value_cents"]) == ("S1", 65 * 120)
         after = await shop.get("/api/inventory/NAIL")
@@ -551,7 +555,13 @@ def test_repairs_to_come_are_told_even_by_the_simple_rule(tmp_path: Path) -> Non
                 {"type": "item_scan", "epc": f"E{n}", "scan_type": "Return", "sku": "TENT"}
             )
         clock.set(clock.now_ms() + 10 * DAY_MS)
-        await shop.events({"type": "maintenance", "epc": "E0", "kind": "repair"})
+        await shop.events({"type": "tag_read", "epc": "AA77", "source": "R1"})  # of nothing known
+        totals = []
+        for limit, kind in enumerate(("failure", "repair"), 10):  # one breakdown, told twice
+            await shop.events({"type": "maintenance", "epc": "E0", "kind": kind})
+            told = await shop.get("/api/inventory/repair-demand", limit=limit)
+            totals.append([week["expected"] for week in told["total"]])
+        assert totals[0] == totals[1]
         found = await shop.get("/api/inventory/repair-demand")
         assert found["items"] == 4
         assert [row["sku"] for row in found["classes"]] == ["TENT"]
