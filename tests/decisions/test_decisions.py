@@ -127,7 +127,10 @@ def test_what_is_being_carried_out_is_not_proposed_anew() -> None:
         ({"value_cents": -1}, "cannot be negative"),
         ({"target": ""}, "must not be empty"),
         ({"kind": "restock", "data": {"units": -5}}, "data.units is -5: it must be above 0"),
-        ({"kind": "pricing", "data": {"price_cents": 0}}, "data.price_cents is 0: it must be above 0"),
+        (
+            {"kind": "pricing", "data": {"price_cents": 0}},
+            "data.price_cents is 0: it must be above 0",
+        ),
     ],
 )
 def test_a_proposal_that_makes_no_sense_is_refused(changed: dict[str, Any], said: str) -> None:
