@@ -141,7 +141,7 @@ LIMITED: dict[Reason, tuple[Limits, tuple[str, ...]]] = {
     Reason.TOO_SLOW: (msgspec.structs.replace(LIMITS, row_p50_us=0.001), ()),
     Reason.OUT_OF_TIME: (
         msgspec.structs.replace(LIMITS, seconds=1.0),
-        ("d.CHECKS['graph'] = lambda case: [None for _ in iter(int, 1)]",),
+        ("d.CHECKS['graph'] = lambda case: any(iter(int, 1))",),
     ),
     Reason.CRASHED: (LIMITS, ("d.CHECKS['graph'] = lambda case: os.abort()",)),
     Reason.NO_CHECK: (LIMITS, ("os._exit(3)",)),
