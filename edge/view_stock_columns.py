@@ -84,7 +84,8 @@ class Coming:
             return np.zeros(len(rows))
         keys = state.cls.keys
         if len(rows) <= len(self._units):
-            return np.array([self._units.get(keys.key(row), 0.0) for row in rows.tolist()])
+            # A class may have gone between two slices: its row has no name any more.
+            return np.array([self._units.get(key, 0.0) for key in keys.keys_of(rows.tolist())])
         by_row = np.zeros(keys.high + 1)  # the last: of classes that nobody has met
         for key, units in self._units.items():
             by_row[keys.get(key)] = units

@@ -5,7 +5,7 @@ See ``planned`` for what an answer waits for.
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import structlog
 from msgspec import Meta
@@ -16,8 +16,6 @@ from edge.api.query import Text
 from edge.view_inventory import FEW, InventoryView
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 Cents = Annotated[int, Meta(ge=0, le=2**53)]
