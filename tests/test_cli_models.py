@@ -95,7 +95,7 @@ def test_models_are_listed_shown_promoted_and_rolled_back(
             assert "because v1 was rolled back by" in out
             assert "no tents" in out
 
-    run(told, within_s=60)
+    run(told)
 
 
 @pytest.mark.parametrize(

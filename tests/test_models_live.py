@@ -189,7 +189,7 @@ def test_a_published_model_goes_live_and_speaks_of_every_item(tmp_path: Path) ->
             assert stats["models"][f"{S}_active"] == 1
             assert stats["scored"][f"{S}_rows"] >= 20
 
-    run(main, within_s=60)
+    run(main)
 
 
 def test_promote_and_roll_back_come_through_the_corridor_and_survive_a_restart(
@@ -235,8 +235,8 @@ def test_promote_and_roll_back_come_through_the_corridor_and_survive_a_restart(
                 ("v1", "active"),
             ]
 
-    run(first, within_s=60)
-    run(second, within_s=60)
+    run(first)
+    run(second)
 
 
 def test_what_was_not_kept_when_the_power_went_comes_out_of_the_journal_again(
@@ -254,13 +254,13 @@ def test_what_was_not_kept_when_the_power_went_comes_out_of_the_journal_again(
         async with live(tmp_path) as shop:
             await shop.active("v2")
 
-    run(first, within_s=60)
+    run(first)
     shots = [path for path in tmp_path.iterdir() if path.name.startswith("snapshot")]
     assert shots
     for path in shots:
         path.unlink()
     (tmp_path / "models" / "history.jsonl").unlink()
-    run(second, within_s=60)
+    run(second)
 
 
 @pytest.mark.parametrize("content", [models.failing(5, 2), models.odd(5, 2)], ids=["fails", "nan"])
@@ -289,7 +289,7 @@ def test_a_new_model_that_fails_is_rolled_back_by_itself(tmp_path: Path, content
             assert (said["version"], said["fallback"]) == ("v1", "")
             assert shop.scoring.registry.versions[S]["v2"].who == "rfid3"
 
-    run(main, within_s=60)
+    run(main)
 
 
 def test_what_the_door_refuses_is_told_and_never_loaded(
@@ -308,7 +308,7 @@ def test_what_the_door_refuses_is_told_and_never_loaded(
             assert status == 409
             assert shop.slot().active is None
 
-    run(main, within_s=60)
+    run(main)
 
 
 def test_without_models_the_endpoints_say_so(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_without_models_the_endpoints_say_so(tmp_path: Path) -> None:
             assert answer.status == 404
             assert "models-off" in (await answer.json(content_type=None))["type"]
 
-    run(main, within_s=60)
+    run(main)
 
 
 def test_hot_swaps_under_load_drop_nothing_and_score_nothing_twice(
@@ -381,4 +381,4 @@ def test_hot_swaps_under_load_drop_nothing_and_score_nothing_twice(
             assert scored == taken
             assert by == {"v1", "v2", "v3"}
 
-    run(main, within_s=120)
+    run(main)

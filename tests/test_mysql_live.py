@@ -109,7 +109,7 @@ def test_with_mariadb_stopped_under_load_nothing_is_lost_or_doubled_and_readyz_t
             assert load.reads > stopped_reads + RATE * STOP_S / 4  # ingest went on meanwhile
             await until(lambda: daemon.pipeline.latency_ms and not daemon.pipeline.behind)
             await asyncio.to_thread(mariadb.start)
-            await until(lambda: copier.state.condition != "away", within_s=70)
+            await until(lambda: copier.state.condition != "away", within_s=180)
             load.stop()
             await loading
             await until(lambda: source.acknowledged >= load.reads)

@@ -152,7 +152,7 @@ def test_at_the_least_limit_ingest_goes_on_and_a_restart_knows_all(
         async with corridor(tmp_path, shop, SetClock(START_MS)) as again:
             assert reads_total(again.core) == sent
 
-    run(main, within_s=60)
+    run(main)
 
 
 def test_a_busy_lock_gives_up_no_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_busy_lock_gives_up_no_history(tmp_path: Path, monkeypatch: pytest.Mon
             assert not tried
             assert live.journal.reader.oldest_seq() == oldest
 
-    run(main, within_s=30)
+    run(main)
 
 
 def test_a_busy_lock_has_a_cure_of_its_own() -> None:
@@ -241,7 +241,7 @@ def test_the_state_of_a_removed_journal_is_never_loaded(tmp_path: Path, grown: i
         assert len(left) == 1
         assert not list(tmp_path.glob("*.foreign"))
 
-    run(main, within_s=30)
+    run(main)
 
 
 def test_an_older_journal_put_back_sets_later_snapshots_aside(tmp_path: Path) -> None:
