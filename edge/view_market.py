@@ -16,7 +16,7 @@ from edge.inference.model import Loaded
 from edge.inference.scorer import Slot
 from edge.ledger import price_tests
 from edge.ledger.catalogue import CatalogueClass
-from edge.ledger.prices import CompetitorPrice, Price
+from edge.ledger.prices import CompetitorPrice, Price, jump, present_cents
 from edge.services.pricing import Market
 from edge.view_basis import Basis, Sources
 from edge.view_demand import DemandView
@@ -108,11 +108,24 @@ class MarketColumns:
             catalogued = (
                 float(told.price_cents) if told is not None and told.price_cents else np.nan
             )
-            people = listed[i] if listed[i] > 0 else catalogued
+            people = listed[i] if listed[i] > 0 and not jump(listed[i], catalogued) else catalogued
             price[i] = people if people > 0 else last[i]
             base[i] = people if people > 0 else mean[i] if mean[i] > 0 else last[i]
         price[~(price > 0)] = np.nan
         return price, np.where(base > 0, base, price)
+
+    def doubted(self, row: int, store: str, sku: str) -> str:
+        """Why the price that was told last is not taken over, in words; empty: it is."""
+        col, ledger = self._state.cls.col, self._sources.core.ledger
+        told, known = int(col["list_price_cents"][row]), ledger.get(Price, sku, store)
+        if known is not None and col["list_price_ms"][row] <= known.since_ms:
+            return ""
+        far = jump(told, present_cents(ledger, sku, store))
+        return (
+            f"a price was told that is not believed: {far}; set it with confirm if it is meant"
+            if far
+            else ""
+        )
 
     def competitors(self, sku: str, store: str) -> list[CompetitorPrice]:
         """Prices of competitors of a class that are not too old."""

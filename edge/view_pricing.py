@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.commands import Propose
 from edge.decisions.deeds import RecordImpact, safeguards
 from edge.decisions.rows import Decision
+from edge.features.business import class_key
 from edge.features.windows import DayRing
 from edge.ledger.price_tests import PriceTest
 from edge.ledger.prices import CompetitorPrice, Price
@@ -38,6 +39,8 @@ SLICE_ROWS = 32
 """Classes worked out without letting others work: about 3 ms."""
 KEEP_MS = 300_000
 """A recommendation is worked out anew after so long."""
+BEAT_MS = 2_000
+"""A price may bear a moment that is so much older than the state it changed."""
 IMPACT_WHY = "takings of 28 days after, against 28 before at the pace of the rest of the store"
 PROPOSED_A_WEEK = 50
 """Prices proposed within any seven days, the most valuable: what came of them is not known sooner."""
@@ -87,6 +90,7 @@ class PricingView:
         self._whose = np.zeros(size, np.uint64)
         self._by = np.zeros(size, np.int32)
         self._busy = False
+        self._ledger_version, self._priced_ms = -1, 0
         self._shown: dict[int, tuple[int, PriceRow]] = {}
         self._groups: dict[tuple[str, str, str, int], tuple[int, list[ElasticityGroup]]] = {}
 
@@ -117,6 +121,7 @@ class PricingView:
 
         While somebody else is at it, what was worked out before is good enough.
         """
+        self._repriced()
         due = rows if anew else rows[self._due(rows)]
         if not anew and self._busy:
             due = due[self._whose[due] != self._state.cls.keys.hashes[due]]
@@ -131,6 +136,18 @@ class PricingView:
         finally:
             if mine:
                 self._busy = False
+
+    def _repriced(self) -> None:
+        """What was worked out before its price changed is too old."""
+        ledger = self._sources.core.ledger
+        if ledger.version == self._ledger_version:
+            return
+        get, since_ms = self._state.cls.keys.get, self._priced_ms - BEAT_MS
+        self._ledger_version, self._priced_ms = ledger.version, self._sources.now_ms
+        for price in [one for one in ledger.rows(Price).values() if one.since_ms >= since_ms]:
+            row = get(class_key(price.store, price.sku))
+            if row >= 0 and self._at_ms[row] - BEAT_MS <= price.since_ms:
+                self._at_ms[row] = -KEEP_MS
 
     def _live(self, rows: Ints) -> Ints:
         """Those that were not forgotten while others worked."""
@@ -205,6 +222,7 @@ class PricingView:
         for i, (row, (store, sku)) in enumerate(
             zip(rows.tolist(), self.columns.keys(rows), strict=True)
         ):
+            doubt = self.columns.doubted(row, store, sku)
             numbers = {name: _number(values[i]) for name, values in shown.items()}
             known = {name: numbers.get(f"now_{name}") for name in STANDING}
             made.append(
@@ -222,7 +240,10 @@ class PricingView:
                     utilisation=known["utilisation"], grade=known["grade"],
                     market_cents=known["market_cents"],
                     competitors=len(self.columns.competitors(sku, store)),
-                    reasons=[text for flag, text in pricing.WORDS.items() if bits[i] & flag],
+                    reasons=[
+                        *(text for flag, text in pricing.WORDS.items() if bits[i] & flag),
+                        *([doubt] if doubt else []),
+                    ],
                     influences=Influences(**{n: _number(v[i]) for n, v in why.items()})
                     if why else None,
                 )

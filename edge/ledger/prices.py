@@ -2,16 +2,19 @@
 
 A *baseline* is the price that people set; guard rails count from it, so that many small steps of
 automation do not add up to what nobody wanted. A price that people tell of (``PriceObserved`` without a
-competitor) is a new baseline, unless it is the echo of a decision or of a running test.
+competitor) is a new baseline, unless it is the echo of a decision or of a running test. A price many times
+the present one, or a small part of it, is a slip of the pen far more often than a price: it is taken over
+only from somebody who confirms it.
 """
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from edge.commands import Command, Done, Outcome, Refused, Told
-from edge.decisions.rows import Decision
+from edge.decisions.rows import Decision, Safeguards
 from edge.events import Event, PriceObserved
 from edge.ledger import price_tests
+from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.ledger import Deed, Hook, Ledger, Table
 
 PRICES_MAX = 20_000
@@ -19,6 +22,12 @@ COMPETITORS_MAX = 50_000
 CENTS_MAX, NAME_MAX, WORDS_MAX = 10**12, 255, 2_000
 SAME = 0.005
 """Prices that differ by less than this share are the same one, rounded."""
+JUMP_MOST = 10.0
+"""A price so many times the present one, or such a part of it, is believed; beyond it must be confirmed."""
+
+
+EVEN_CENTS = 1.0
+"""Prices and baselines are rounded to cents before they are held against each other."""
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -108,6 +117,10 @@ class SetPrice(Command, tag="set_price", kw_only=True):
     """Store."""
     price_cents: int
     """Price of one unit, cents."""
+    present_cents: int = 0
+    """Price of a class whose price nobody set yet, as whoever asks sees it; 0: none is known."""
+    confirm: bool = False
+    """Whether it is meant, however far from the present price."""
 
 
 class DropCompetitorPrice(Command, tag="drop_competitor_price", kw_only=True):
@@ -130,9 +143,39 @@ def set_price(ledger: Ledger, command: SetPrice, told: Told) -> Outcome:
         )
     if len(command.store) > NAME_MAX:
         return Refused("invalid", f"store is longer than {NAME_MAX} characters")
+    present = present_cents(ledger, command.sku, command.store) or command.present_cents
+    far = jump(command.price_cents, present)
+    if far and not command.confirm:
+        return Refused("limit", f'{far}: if that is meant, send the same with "confirm": true')
     row = _by_people(ledger, command.sku, command.store, command.price_cents, told, told.at_ms,
                      command.by, command.why)  # fmt: skip
     return Done(row)
+
+
+def present_cents(ledger: Ledger, sku: str, store: str) -> int:
+    """The price that was decided or told, else the catalogue's; 0: neither is known."""
+    row = ledger.get(Price, sku, store)
+    if row is not None:
+        return row.price_cents
+    told = ledger.get(CatalogueClass, sku)
+    return told.price_cents if told is not None else 0
+
+
+def jump(cents: float, present: float) -> str:
+    """How far a price is from the present one (0: not known), in words; empty: it is believed.
+
+    >>> jump(138_000_000, 1_380)
+    '1,380,000.00 is 100,000 times the present price of 13.80'
+    >>> jump(100, 1_380)
+    '1.00 is less than a tenth of the present price of 13.80'
+    >>> jump(13_800, 1_380), jump(5, 0)
+    ('', '')
+    """
+    if not (cents > 0 and present > 0) or 1 / JUMP_MOST <= cents / present <= JUMP_MOST:
+        return ""
+    much = cents / present
+    how = f"{much:,.{0 if much >= 100 else 1}f} times" if much > 1 else "less than a tenth of"
+    return f"{cents / 100:,.2f} is {how} the present price of {present / 100:,.2f}"
 
 
 def _by_people(
@@ -167,6 +210,12 @@ def decide(
     if old is None and ledger.room(Price) <= 0:
         return f"{PRICES_MAX} prices are kept, its limit"
     base = old.baseline_cents if old else baseline_cents
+    most = (ledger.get(Safeguards, "decisions") or Safeguards()).price_change_max_ratio
+    if base and abs(cents - base) > most * base + EVEN_CENTS:
+        return (
+            f"{cents / 100:,.2f} is {cents / base - 1:+.1%} from the baseline of {base / 100:,.2f}, "
+            f"{most:.0%} is allowed: propose anew"
+        )
     before = old.price_cents if old else baseline_cents
     row = Price(sku=sku, store=store, price_cents=cents, baseline_cents=base or cents,
                 before_cents=before, since_ms=told.at_ms, decided=True, decision=decision)  # fmt: skip
@@ -229,6 +278,8 @@ def _saw_own(ledger: Ledger, event: PriceObserved, told: Told, at_ms: int) -> No
     cents = event.price_cents
     if old is not None and (old.since_ms > at_ms or _same(cents, old.price_cents)):
         return
+    if jump(cents, present_cents(ledger, event.sku, event.store)):
+        return  # whoever reads prices says so (edge.view_market)
     for test in price_tests.running(ledger, event.sku, event.store):
         if _same(cents, test.control_cents) or _same(cents, test.tested_cents):
             return

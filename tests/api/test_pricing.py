@@ -139,6 +139,38 @@ def test_recommendations_follow_elasticities_within_the_rails(tmp_path: Path) ->
     asyncio.run(with_weeks(tmp_path, case))
 
 
+def test_a_slip_of_the_pen_is_refused_with_its_figure_and_moves_no_rail(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Calendar) -> None:
+        await taught(shop)
+
+        async def listed() -> dict[str, Any]:
+            return by_sku(await shop.get(f"{BASE}/recommendations"))["TENT"]
+
+        assert (await listed())["price_cents"] == 9_000
+        slip = {"sku": "TENT", "price_cents": 900_000_000}
+        refused = await shop.ask("POST", f"{BASE}/prices", 422, json=slip)
+        assert refused["type"].endswith("limit")
+        assert "100,000 times the present price of 90.00" in refused["detail"]
+        row = await listed()
+        assert (row["price_cents"], row["baseline_cents"], row["recommended_cents"]) == (
+            9_000, 9_000, 10_800)  # fmt: skip
+        await shop.ask("POST", f"{BASE}/prices", json={"sku": "TENT", "price_cents": 9_500})
+        assert (await listed())["price_cents"] == 9_500  # at once, not minutes later
+        clock.set(clock.now_ms() + 60_000)
+        seen = {"type": "price_observed", "sku": "TENT", "at": clock.now_ms()}
+        await shop.events({**seen, "price_cents": 900_000_000})
+        (row,) = (await shop.get(f"{BASE}/recommendations", sku="TENT"))["recommendations"]
+        assert (row["price_cents"], row["baseline_cents"]) == (9_500, 9_500)
+        assert "9,000,000.00 is 94,737 times" in row["reasons"][-1]
+        clock.set(clock.now_ms() + 60_000)
+        await shop.ask("POST", f"{BASE}/prices", json={**slip, "confirm": True})
+        (row,) = (await shop.get(f"{BASE}/recommendations", sku="TENT"))["recommendations"]
+        assert row["baseline_cents"] == 900_000_000
+        assert not any("not believed" in reason for reason in row["reasons"])
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
 def test_competitors_hold_a_rise_back_and_are_listed(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Calendar) -> None:
         await taught(shop)

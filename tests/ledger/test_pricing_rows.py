@@ -13,6 +13,7 @@ from edge.decisions.deeds import Undo
 from edge.decisions.rows import Decision, Safeguards
 from edge.events import PriceObserved
 from edge.ledger import deeds
+from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.ledger import Ledger
 from edge.ledger.price_tests import (
     ObservePriceTest,
@@ -74,6 +75,58 @@ def test_a_price_that_people_set_is_the_new_baseline() -> None:
     assert (book.price().price_cents, book.price().baseline_cents) == (1_200, 1_200)
     assert book.price().before_cents == 1_000
     assert book.do(SetPrice(sku="TENT", store="main", price_cents=0))[0] == "invalid"
+
+
+def test_a_price_far_from_the_present_one_is_taken_from_whoever_confirms_it_alone() -> None:
+    book = Book()
+    book.do(SetPrice(sku="TENT", store="main", price_cents=1_000))
+    slip = SetPrice(sku="TENT", store="main", price_cents=100_000_000)
+    code, words = book.do(slip)
+    assert code == "limit"
+    assert words.startswith("1,000,000.00 is 100,000 times the present price of 10.00")
+    assert '"confirm": true' in words
+    assert book.do(SetPrice(sku="TENT", store="main", price_cents=99))[0] == "limit"
+    assert (book.price().price_cents, book.price().baseline_cents) == (1_000, 1_000)
+    assert book.do(SetPrice(sku="TENT", store="main", price_cents=10_000))[0] == "done"
+    meant = SetPrice(sku="TENT", store="main", price_cents=100_000_000, confirm=True)
+    assert book.do(meant)[0] == "done"
+    assert (book.price().price_cents, book.price().baseline_cents) == (100_000_000, 100_000_000)
+
+
+def test_a_price_that_is_told_moves_neither_price_nor_baseline_when_it_is_absurd() -> None:
+    book = Book()
+    book.do(SetPrice(sku="TENT", store="main", price_cents=1_000))
+    book.see(PriceObserved(sku="TENT", store="main", price_cents=100_000_000))
+    assert (book.price().price_cents, book.price().baseline_cents) == (1_000, 1_000)
+    book.see(PriceObserved(sku="TENT", store="main", price_cents=1_300))  # the next one counts
+    assert book.price().baseline_cents == 1_300
+
+
+def test_a_first_price_is_held_against_the_catalogue_and_what_was_seen_before() -> None:
+    book = Book()
+    first = SetPrice(sku="TENT", store="main", price_cents=50_000, present_cents=1_000)
+    assert book.do(first)[0] == "limit"
+    book.ledger.put(CatalogueClass(sku="TENT", price_cents=1_000))
+    book.see(PriceObserved(sku="TENT", store="main", price_cents=50_000))
+    assert book.ledger.get(Price, "TENT", "main") is None
+    book.see(
+        PriceObserved(sku="NEW", store="main", price_cents=50_000)
+    )  # nothing to hold it against
+    assert book.ledger.get(Price, "NEW", "main") is not None
+
+
+def test_a_decision_is_not_carried_out_beyond_the_rails_of_the_baseline_there_is() -> None:
+    book = Book()
+    book.do(SetPrice(sku="TENT", store="main", price_cents=1_000))
+    told = Propose(
+        kind="pricing", target="TENT", store="main", period="P", confidence=0.9, impact_cents=1,
+        change_ratio=0.1, data={"price_cents": 9_000, "baseline_cents": 9_000},
+    )  # fmt: skip
+    book.do(told)
+    (decision,) = book.ledger.rows(Decision).values()
+    assert decision.status == "failed"
+    assert "+800.0% from the baseline of 10.00, 20% is allowed" in decision.failure
+    assert book.price().price_cents == 1_000
 
 
 def test_decisions_move_the_price_and_never_the_baseline() -> None:
