@@ -237,6 +237,9 @@ def test_what_a_decided_price_brought_is_told_once_its_first_weeks_are_over(tmp_
             )  # fmt: skip
             shop.daemon.pipeline.tell(TOPIC, msgspec.json.encode(told))
             await shop.events(line("X", "MUG", 1, price_cents=700))
+            (row,) = (await shop.get("/api/decisions", kind="pricing"))["decisions"]
+            if row["status"] == "pending":
+                await shop.ask("POST", f"/api/decisions/{row['id']}/approve", json={"by": "eve"})
             (row,) = (await shop.get("/api/decisions?status=executed"))["decisions"]
             view, outcomes = shop.daemon.views.of(PricingView), shop.daemon.beside["price_outcomes"]
             assert isinstance(outcomes, PriceOutcomes)

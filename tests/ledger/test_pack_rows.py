@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from edge.commands import Command, Propose, Told
-from edge.decisions.deeds import Undo
+from edge.decisions.deeds import Approve, Undo
 from edge.decisions.rows import Decision, Safeguards
 from edge.ledger import deeds
 from edge.ledger.ledger import Ledger
@@ -25,6 +25,8 @@ def shop() -> Ledger:
 
 def do(ledger: Ledger, command: Command, at_ms: int = 5) -> tuple[str, Any]:
     code, detail = deeds.do(ledger, command, Told(at_ms, at_ms))
+    for waits in ledger.by(Decision, "status", "pending"):  # a person says yes
+        deeds.do(ledger, Approve(id=waits.id, by="eve"), Told(at_ms, at_ms))
     return code, msgspec.json.decode(detail) if code == "done" else detail
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge.commands import Command, Propose, Told
-from edge.decisions.deeds import Undo
+from edge.decisions.deeds import Approve, Undo
 from edge.decisions.rows import Decision, Safeguards
 from edge.events import PriceObserved
 from edge.ledger import deeds
@@ -95,6 +95,8 @@ class Prices(RuleBasedStateMachine):
                     impact_cents=1, change_ratio=price / from_ - 1,
                     data={"price_cents": price, "baseline_cents": from_})
         )  # fmt: skip
+        for waits in self.ledger.by(Decision, "status", "pending"):
+            self.tell(Approve(id=waits.id, by="eve"))
         if known is None:
             self.set.setdefault((sku, store), set()).add(from_)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.commands import Command, Propose, Told
-from edge.decisions.deeds import Undo
+from edge.decisions.deeds import Approve, Undo
 from edge.decisions.rows import Decision, Safeguards
 from edge.events import PriceObserved
 from edge.ledger import deeds
@@ -40,6 +40,8 @@ class Book:
     def do(self, command: Command) -> tuple[str, Any]:
         self.at += 1
         code, detail = deeds.do(self.ledger, command, Told(self.at * HOUR_MS, self.at))
+        for waits in self.ledger.by(Decision, "status", "pending"):  # a person says yes
+            deeds.do(self.ledger, Approve(id=waits.id, by="eve"), Told(self.at * HOUR_MS, self.at))
         return code, msgspec.json.decode(detail) if code == "done" else detail
 
     def see(self, price: PriceObserved) -> None:
@@ -54,7 +56,7 @@ class Book:
         return found
 
     def propose(self, cents: int, period: str = "2026-W47") -> Decision:
-        """A proposal that every gate lets through."""
+        """A proposal that every gate lets through, or a person."""
         told = Propose(
             kind="pricing", target="TENT", store="main", period=period, confidence=0.9,
             impact_cents=500, change_ratio=cents / 1_000 - 1, service="pricing",
