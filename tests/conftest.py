@@ -4,12 +4,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
 
+from edge.api.endpoint import Patience
 from edge.broker import Broker
 from edge.servers import MariaDb, Redis
 from tests.databases import Database
@@ -19,6 +22,13 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Daemons in the tests' own process wait for a commit however slow the machine: no 202 for that."""
+    with patch("edge.api.app.Patience", partial(Patience, beat_s=60.0, book_s=60.0)):
+        yield
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ LINK = b'{"type":"item_link","epc":"E2801160600000000001","sku":"S1"}'
 async def ended(config: Config, clock: SetClock) -> list[BaseException]:
     """Run until something ends the daemon; what it says."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async with running(config, clock) as daemon:
                 daemon.pipeline.inbox.put(Message("rfid3/main/events/office", LINK, START_MS))
                 await until(lambda: daemon.pipeline.applied_seq > 0)

@@ -158,13 +158,13 @@ def test_a_day_that_closed_just_before_a_restart_is_kept_once_the_models_are_bac
             model = scorer.slots["maintenance"].active
             scorer.use("maintenance", None)
             task = asyncio.create_task(record.run())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while record._closed < day:
                     await asyncio.sleep(0.01)
             assert await writer.read(tables.waiting) == []
             core.advance(core.now_ms + 60_000)
             scorer.use("maintenance", model)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await writer.read(tables.waiting):
                     await asyncio.sleep(0.01)
             task.cancel()
@@ -210,7 +210,7 @@ def test_the_record_follows_the_days_by_itself(tmp_path: Path) -> None:
         async with recorder(tmp_path, core) as (record, writer, _):
             pass_day(core)
             task = asyncio.create_task(record.run())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(await writer.read(tables.waiting)) < 2:
                     await asyncio.sleep(0.005)
             task.cancel()
@@ -400,12 +400,12 @@ def test_a_full_disk_makes_the_record_wait_and_lets_it_go_on(
 
             await writer.run(lambda journal: setattr(journal, "_free_bytes", full))
             task = asyncio.create_task(record.run())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(asked) < 3:
                     await asyncio.sleep(0.001)
             assert await writer.read(tables.waiting) == []
             await writer.run(lambda journal: setattr(journal, "_free_bytes", lambda _: 1 << 40))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while len(await writer.read(tables.waiting)) < 2:
                     await asyncio.sleep(0.001)
             assert not task.done()

@@ -20,9 +20,6 @@ from edge.api.problems import Problem
 T = TypeVar("T")
 B = TypeVar("B", covariant=True)
 
-PATIENCE_S = 5.0
-"""How long a book is waited for that nobody has made yet."""
-
 
 class Shelf(Protocol[B]):
     """A view that keeps books by a number, such as the days they look ahead."""
@@ -49,12 +46,14 @@ class Shelf(Protocol[B]):
 
 
 async def book_of(
-    api: Api, shelf: Shelf[T], number: int, kind: str, patience_s: float = PATIENCE_S
+    api: Api, shelf: Shelf[T], number: int, kind: str, patience_s: float | None = None
 ) -> T | Answer:
     """The book, made where there is none; else 202 with the job that makes it.
 
-    A book of today that has grown old is shown, and made anew behind it. Raises Problem.
+    A book of today that has grown old is shown, and made anew behind it. ``patience_s``: as everybody
+    has it, where not told. Raises Problem.
     """
+    patience_s = api.patience.book_s if patience_s is None else patience_s
     if not shelf.fresh(number):
         wait_s = 0.0 if shelf.of_today(number) else patience_s
         made = await shared(shelf, number, lambda: _started(api, shelf, number, kind), wait_s)

@@ -42,6 +42,8 @@ class Patience:
     """Between two tries at a full inbox."""
     beat_s: float = 0.25
     """A beat is never taken for shorter when two of them are waited for: a slow card commits so."""
+    book_s: float = 5.0
+    """For a book that nobody has made yet (``books.py``)."""
 
 
 V = TypeVar("V")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edge.api.body import Body
-from edge.api.books import PATIENCE_S, book_of, in_slices, places_of
+from edge.api.books import book_of, in_slices, places_of
 from edge.api.commands import (
     CREATED,
     KEY_HEADER,
@@ -203,7 +203,7 @@ SAID: Listing[MaintenanceFeedback] = Listing(
 # -- the plan -------------------------------------------------------------------------------------
 
 
-async def _book(api: Api, days: int, patience_s: float = PATIENCE_S) -> Book | Answer:
+async def _book(api: Api, days: int, patience_s: float | None = None) -> Book | Answer:
     """The plan for so many days."""
     view = api.view_of(MaintenanceView)
     return await book_of(api, view, days, f"maintenance schedule, {days} days", patience_s)

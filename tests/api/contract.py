@@ -25,7 +25,7 @@ def run(case: Case, open_client: OpenClient) -> None:
     """Run one case with a client of its own."""
 
     async def main() -> None:
-        async with open_client() as client, asyncio.timeout(30):
+        async with open_client() as client, asyncio.timeout(300):
             await case(client)
 
     asyncio.run(main())
@@ -48,8 +48,8 @@ async def post(client: Client, path: str, status: int = 200, **arguments: Any) -
 
 
 async def until(client: Client, path: str, wanted: Callable[[Any], bool], **params: Any) -> Any:
-    """Poll ``path`` until its JSON is as wanted; five seconds at most."""
-    async with asyncio.timeout(5):
+    """Poll ``path`` until its JSON is as wanted; a minute at most."""
+    async with asyncio.timeout(60):
         while True:
             found = await get(client, path, **params)
             if wanted(found):

@@ -348,12 +348,12 @@ async def fake_daemon(
     view: View = MemoryView(shop)
     tables: Tables = MemoryTables(shop)
     port: Corridor = corridor
-    quick = patience or Patience(progress_s=0.3, body_s=0.3, full_s=0.01)
+    patience = patience or Patience(progress_s=60.0, full_s=0.01)
     models: Models = MemoryModels()
     config = settings or Config()
     small = msgspec.structs.replace(config, limits=LIMITS)
     views = Views(Sources(Core(small), config))  # of a shop in which nothing happened yet
-    app = server(view, port, tables, config, SystemClock(), quick, models, views)
+    app = server(view, port, tables, config, SystemClock(), patience, models, views)
     async with (
         serving(app, "127.0.0.1:0") as bound,
         aiohttp.ClientSession(bound.url) as client,

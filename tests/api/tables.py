@@ -19,13 +19,14 @@ from tests.api.fakes import MemoryShop, MemoryTables, MemoryView
 
 @dataclass
 class ScriptedCorridor:
-    """Answers every message alike, as slowly as told; ``None`` never."""
+    """Answers every message alike, as slowly as told; ``None``: not before ``catch_up``."""
 
     outcome: tuple[str, str] = ("done", "{}")
     commit_s: float | None = 0.0
     apply_s: float | None = 0.0
     full: bool = False
     taken: list[Message] = field(default_factory=list)
+    untold: list[Receipt] = field(default_factory=list)
 
     def submit(self, entries: Sequence[tuple[Message, Receipt]]) -> None:
         if self.full:
@@ -37,6 +38,15 @@ class ScriptedCorridor:
                 loop.call_later(self.commit_s, receipt.committed)
             if self.apply_s is not None:
                 loop.call_later(self.apply_s, receipt.applied, [self.outcome])
+            else:
+                self.untold.append(receipt)
+
+    def catch_up(self) -> None:
+        """What nobody was told yet is told."""
+        while self.untold:
+            receipt = self.untold.pop()
+            receipt.committed()
+            receipt.applied([self.outcome])
 
     def health(self) -> list[Dependency]:
         return []

@@ -36,7 +36,7 @@ def test_a_day_is_told_while_it_lasts_and_kept_when_it_is_over(tmp_path: Path) -
             assert report["day"]["admitted"] == 3
             assert report["sources"] == {"till1": 3}
             clock.advance(DAY_MS)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     told = await shop.get("/api/data-quality")
                     if len(told["days"]) == 2 and told["days"][1]["closed"]:

@@ -34,7 +34,7 @@ def url_of(server: Server) -> str:
     return f"redis://{server.host}:{server.port}/0"
 
 
-async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
     """What ``ready`` gives once it is something."""
     end = time.monotonic() + seconds
     while not (found := await ready()):

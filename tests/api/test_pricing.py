@@ -263,7 +263,7 @@ def test_what_a_decided_price_brought_is_told_once_its_first_weeks_are_over(tmp_
 async def until(shop: Shop, id_: str, blocks: int) -> dict[str, Any]:
     """Tell every block that is over; the test afterwards."""
     view = shop.daemon.views.of(PriceTestsView)
-    for _ in range(60):
+    for _ in range(3_000):
         for one in view.due():
             shop.daemon.pipeline.tell(TOPIC, msgspec.json.encode(one))
         told = (await shop.get(f"{BASE}/price-tests/{id_}"))["test"]

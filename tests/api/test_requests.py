@@ -30,7 +30,7 @@ from tests.api.fakes import (
 
 def run(case: Callable[[Fake], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with fake_daemon() as fake, asyncio.timeout(30):
+        async with fake_daemon() as fake, asyncio.timeout(300):
             await case(fake)
 
     asyncio.run(main())

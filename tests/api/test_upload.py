@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from edge.api.endpoint import Patience
 from edge.api.upload import CHUNK_LINES, WINDOW_LINES
 from edge.config import Api, Config, Ingest
 from tests.api.contract import PROBLEM
@@ -21,9 +22,17 @@ def event(n: int) -> bytes:
     return b'{"type":"tag_read","epc":"%024X"}\n' % n
 
 
-def run(case: Callable[[Fake], Awaitable[None]], settings: Config | None = None) -> None:
+HURRIED = Patience(progress_s=0.5, body_s=0.5, full_s=0.01)
+"""For what is never answered in time."""
+
+
+def run(
+    case: Callable[[Fake], Awaitable[None]],
+    settings: Config | None = None,
+    patience: Patience | None = None,
+) -> None:
     async def main() -> None:
-        async with fake_daemon(settings) as fake, asyncio.timeout(30):
+        async with fake_daemon(settings, patience) as fake, asyncio.timeout(300):
             await case(fake)
 
     asyncio.run(main())
@@ -71,7 +80,7 @@ def test_a_corridor_that_stands_still_is_given_no_more_than_the_window() -> None
         assert len(fake.corridor.submitted) == WINDOW_LINES
         assert problem["resume_line"] == WINDOW_LINES + 1
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 def test_a_full_inbox_refuses_the_first_chunk_at_once() -> None:
@@ -118,7 +127,7 @@ def test_an_inbox_that_stays_full_says_where_to_resume() -> None:
         assert problem["resume_line"] == CHUNK_LINES + 1
         assert problem["report"]["accepted"] == CHUNK_LINES
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 def test_what_is_durable_but_not_applied_in_time_is_a_202() -> None:
@@ -127,7 +136,7 @@ def test_what_is_durable_but_not_applied_in_time_is_a_202() -> None:
         status, report = await send(fake, event(1) + event(2), LINES)
         assert (status, report["pending"], report["accepted"]) == (202, 2, 0)
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 async def buried(fake: Fake, many: int) -> list[str]:
@@ -156,7 +165,7 @@ def test_a_letter_on_its_way_into_the_journal_is_not_played_twice() -> None:
         assert (status, told["replayed"]) == (200, 0)
         assert len(fake.corridor.submitted) == before
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 def test_a_letter_that_did_not_get_in_may_be_played_again() -> None:
@@ -190,7 +199,7 @@ def test_what_is_not_durable_in_time_is_never_called_accepted() -> None:
         status, problem = await send(fake, event(1), LINES)
         assert (status, slug(problem)) == (503, "not-durable")
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_sent() -> None:
@@ -324,7 +333,7 @@ def test_a_sender_that_stops_is_told_how_far_he_came() -> None:
         assert (status, slug(problem)) == (408, "slow-body")
         assert (problem["resume_line"], problem["report"]["accepted"]) == (3, 2)
 
-    run(case)
+    run(case, patience=HURRIED)
 
 
 def test_the_loop_turns_while_a_large_upload_is_read() -> None:
