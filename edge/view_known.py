@@ -82,6 +82,12 @@ class KnownView:
         """Whether anything was told of a tag."""
         return epc in self._state.item.keys
 
+    def store_of_item(self, epc: str) -> str:
+        """Store of a tag; empty: not known."""
+        row = self._state.item.keys.get(epc)
+        of = int(self._state.item.col["store_row"][row]) if row >= 0 else -1
+        return self._state.store.keys.key(of) if of >= 0 else ""
+
     def zones(self) -> list[str]:
         """Zones that are configured, or that something was seen in, some of them where they are many."""
         return _some(self._zones())
@@ -121,6 +127,11 @@ class KnownView:
     def knows_pack(self, id_: str) -> bool:
         """Whether a pack is, or was, offered."""
         return self._ledger.get(Pack, id_) is not None
+
+    def store_of_pack(self, id_: str) -> str:
+        """Store that a pack is offered in; empty: all."""
+        pack = self._ledger.get(Pack, id_)
+        return pack.store if pack is not None else ""
 
     def alike(self, sku: str) -> list[str]:
         """Known classes that begin as this one does."""

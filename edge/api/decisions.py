@@ -17,10 +17,11 @@ from edge.api.commands import (
     obey,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.known import need_target
+from edge.api.known import need_target, place_of
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
 from edge.api.query import Text
+from edge.api.state import identity_of
 from edge.commands import Command, DecisionKind, Propose
 from edge.decisions.deeds import (
     Approve,
@@ -129,13 +130,13 @@ class NewProposal(Body):
     period: Annotated[str, Meta(min_length=1, max_length=64)]
     """Such as ``2026-W47``: within it the same is proposed once."""
     store: Annotated[str, Meta(max_length=255)] = ""
-    """Store; empty: all."""
+    """Store; empty: the one that knows it. Of a class that several stores know a restock must name one."""
     confidence: Share = 0.6
     """How sure the person is; 0.6 lets it wait for review."""
     impact_cents: int = 0
     """Expected gain, cents."""
     value_cents: Cents = 0
-    """Money it commits, cents."""
+    """Money it commits, cents; of a restock at least what its units cost, where that is known."""
     change_ratio: float = 0.0
     """For prices: new price over baseline less 1."""
     data: dict[str, str | int | float | bool | None] = field(default_factory=dict)
@@ -270,9 +271,9 @@ async def propose(api: Api, call: Call[Query, Path]) -> Answer:
     need_target(api, told.kind, told.target, told.store)
     asked = Propose(
         kind=told.kind,
-        target=told.target,
+        target=identity_of(told.target) if told.kind == "maintenance" else told.target,
         period=told.period,
-        store=told.store,
+        store=told.store or place_of(api, told.kind, told.target),
         confidence=told.confidence,
         impact_cents=told.impact_cents,
         value_cents=told.value_cents,

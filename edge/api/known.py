@@ -66,3 +66,25 @@ def need_target(api: Api, kind: DecisionKind, target: str, store: str) -> None:
             f"There is no pack {target!r}.",
             cure="See GET /api/predictive/packs/performance-analysis.",
         )
+
+
+def place_of(api: Api, kind: DecisionKind, target: str) -> str:
+    """The store of what a decision is about, as the services name it; empty: of all stores.
+
+    A proposal that names none is so the same as the service's own. Raises Problem ``invalid`` for a
+    restock of a class that several stores know: goods are sent to one.
+    """
+    view = api.view_of(KnownView)
+    if kind == "maintenance":
+        return view.store_of_item(identity_of(target))
+    if kind == "pack_dissolve":
+        return view.store_of_pack(target)
+    if kind not in OF_A_CLASS:
+        return ""
+    stores = view.stores_of(target) or [api.settings.shop.store]
+    if len(stores) == 1:
+        return stores[0]
+    if kind == "restock":
+        detail = f"{target!r} is known in {', '.join(stores)}: name the store to restock."
+        raise Problem("invalid", detail, cure='Send it as "store": "' + stores[0] + '".')
+    return ""

@@ -1,7 +1,7 @@
 """What commands do to decisions: propose, approve, reject, undo, retry, rate, deliver. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec.structs import replace
@@ -10,9 +10,10 @@ from edge.commands import Command, DecisionKind, Done, Outcome, Propose, Refused
 from edge.decisions import gates
 from edge.decisions.budget import spend, spent_cents
 from edge.decisions.carry import carry_out, take_back
-from edge.decisions.rows import DECISIONS_MAX, Decision, Delivery, OutboxLine, Safeguards
+from edge.decisions.rows import DECISIONS_MAX, Decision, OutboxLine, Safeguards
 from edge.decisions.transitions import OPEN, following, possible
 from edge.decisions.transitions import Deed as Step
+from edge.decisions.value import valued
 from edge.ledger.ledger import Deed, Key, Ledger, Wake
 
 HOUR_MS = 3_600_000
@@ -123,6 +124,7 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     wrong = _wrong(proposal)
     if wrong:
         return Refused("invalid", wrong)
+    proposal = valued(ledger, proposal)
     known = ledger.get(Decision, decision_id(proposal))
     if known is not None:
         return _told(known)
@@ -212,7 +214,9 @@ def approve(ledger: Ledger, command: Approve, told: Told) -> Outcome:
     limits = safeguards(ledger)
     if limits.killed:
         return Refused("conflict", KILLED)
-    barred = gates.barred(_as_proposal(decision), limits)
+    now = valued(ledger, _as_proposal(decision))  # its cost may have become known since
+    decision = replace(decision, value_cents=now.value_cents)
+    barred = gates.barred(now, limits)
     if barred:
         return Refused(
             "limit", f"{barred}; raise the limit (PUT /api/safeguards), then propose anew"
@@ -247,11 +251,15 @@ def _as_proposal(decision: Decision) -> Propose:
         impact_cents=decision.impact_cents,
         value_cents=decision.value_cents,
         change_ratio=decision.change_ratio,
+        data=decision.data,
     )
 
 
 def _approved(ledger: Ledger, decision: Decision, told: Told) -> Decision:
-    """Send an approved decision on its way; on paper, or with nobody to tell, it is done at once."""
+    """Send an approved decision on its way; on paper it is done at once.
+
+    So it is with nobody to tell: no gate lets that pass, so a person said yes, and sees to it.
+    """
     limits = safeguards(ledger)
     if limits.dry_run:
         return _ended(ledger, decision, told, dry_run=True)
@@ -268,7 +276,6 @@ def _approved(ledger: Ledger, decision: Decision, told: Told) -> Decision:
 
 
 def _lines(decision: Decision, deed: str, limits: Safeguards, told: Told) -> list[OutboxLine]:
-    places: Sequence[Delivery] = limits.deliveries
     return [
         OutboxLine(
             id=derived(decision.id, deed, str(decision.decided_ms), place.channel, place.target),
@@ -281,8 +288,7 @@ def _lines(decision: Decision, deed: str, limits: Safeguards, told: Told) -> lis
             created_ms=told.at_ms,
             changed_ms=told.at_ms,
         )
-        for place in places
-        if not place.kinds or decision.kind in place.kinds
+        for place in limits.places(decision.kind)
     ]
 
 
@@ -417,7 +423,9 @@ def _carried_out(ledger: Ledger, decision: Decision, told: Told) -> Decision:
 
 
 def _ended(ledger: Ledger, decision: Decision, told: Told, *, dry_run: bool) -> Decision:
-    gate = f"{decision.gate}; dry run: nothing was sent or changed" if dry_run else decision.gate
+    gate = decision.gate
+    if dry_run:
+        gate += f"; {gates.on_paper(decision.kind, decision.auto_approved, safeguards(ledger))}"
     executed = replace(
         decision,
         status="executed",

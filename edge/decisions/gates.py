@@ -2,13 +2,14 @@
 
 The gates stand in order; the first that closes speaks. Values and their defaults are those of the
 owner's architecture: restock at most 5,000 a decision, price within 20 % of its baseline, a person
-above 1,000, confidence above 0.8 alone, from 0.6 for review.
+above 1,000, confidence above 0.8 alone, from 0.6 for review. What nobody outside would hear of, and
+what an order of unknown cost would commit, is for a person as well.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge.commands import Propose
+from edge.commands import DecisionKind, Propose
 from edge.decisions.rows import Safeguards, Status
 
 
@@ -65,6 +66,16 @@ def _sure(asked: Asked) -> Verdict | None:
     return Verdict("proposed", f"confidence {asked.proposal.confidence:.2f}: a person decides")
 
 
+def _priced(asked: Asked) -> Verdict | None:
+    if asked.proposal.kind != "restock" or asked.proposal.value_cents > 0:
+        return None
+    return Verdict(
+        "pending",
+        "what it costs is not known, so no limit can be held against it: a person decides; cost_cents of "
+        "PUT /api/supply/{sku}, or of its data, lets the limits judge",
+    )
+
+
 def _surer(asked: Asked) -> Verdict | None:
     if asked.proposal.confidence > asked.safeguards.auto_approve_confidence:
         return None
@@ -91,15 +102,36 @@ def _affordable(asked: Asked) -> Verdict | None:
     return Verdict("pending", f"the budget of 24 hours has {money(max(left, 0))} left")
 
 
+def _heard(asked: Asked) -> Verdict | None:
+    if asked.safeguards.dry_run or asked.safeguards.places(asked.proposal.kind):
+        return None
+    return Verdict("pending", f"{unheard(asked.proposal.kind)}: a person decides, and sees to it")
+
+
+def unheard(kind: DecisionKind) -> str:
+    """That nobody outside would be told, and what to configure."""
+    return f"nobody would be told: no [[deliveries]] of the configuration takes {kind}"
+
+
+def on_paper(kind: DecisionKind, automatic: bool, safeguards: Safeguards) -> str:
+    """What a dry run left out."""
+    words = "dry run: nothing was sent or changed"
+    if not automatic or safeguards.places(kind):
+        return words
+    return f"{words}, and otherwise it would wait for a person: {unheard(kind)}"
+
+
 GATES: tuple[Gate, ...] = (
     _within_restock,
     _within_price,
     _running,
     _sure,
+    _priced,
     _surer,
     _cheap,
     _modelled,
     _affordable,
+    _heard,
 )
 
 

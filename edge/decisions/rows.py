@@ -58,6 +58,10 @@ class Safeguards(Struct, frozen=True, kw_only=True):
     changed_by: str = ""
     """By whom; empty: the configuration."""
 
+    def places(self, kind: DecisionKind) -> list[Delivery]:
+        """Where decisions of a kind go."""
+        return [place for place in self.deliveries if not place.kinds or kind in place.kinds]
+
 
 class Decision(Struct, frozen=True, kw_only=True):
     """One decision from proposal to its end."""
@@ -81,7 +85,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     impact_cents: int
     """Expected gain over not acting, cents."""
     value_cents: int
-    """Money it commits, cents."""
+    """Money it commits, cents; 0 of a restock: what it costs is not known."""
     change_ratio: float
     """For prices: new price over baseline less 1."""
     data: dict[str, Any]

@@ -24,7 +24,7 @@ RESTOCK = {
 }
 
 
-async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 20.0) -> Any:
+async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
     """What ``ready`` gives once it is something."""
     end = time.monotonic() + seconds
     while not (found := await ready()):
@@ -98,6 +98,43 @@ def test_a_proposal_about_what_nobody_knows_is_refused_with_similar_names(tmp_pa
             await proposed(
                 shop, target="lamp"
             )  # the catalogue knows it, though nothing happened yet
+
+    asyncio.run(main())
+
+
+def test_a_proposal_that_names_no_store_is_the_one_of_the_store_that_knows_its_class(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, decisions=LIVE) as shop:
+            one = await proposed(shop, confidence=0.7)
+            assert one["store"] == "main"
+            same = await proposed(shop, confidence=0.9, store="main")
+            assert same["id"] == one["id"]
+            (row,) = (await shop.get("/api/decisions"))["decisions"]
+            assert (row["store"], row["confidence"]) == ("main", 0.7)
+            await shop.events(
+                {"type": "stock_count", "sku": "chair", "store": "moon", "quantity": 1}
+            )
+            which = await shop.ask("POST", "/api/decisions", 422, json=RESTOCK)
+            assert "'chair' is known in main, moon: name the store" in which["detail"]
+            price = {"price_cents": 1_100, "baseline_cents": 1_000}
+            both = await proposed(shop, kind="pricing", data=price, value_cents=0)
+            assert both["store"] == ""
+
+    asyncio.run(main())
+
+
+def test_what_nobody_would_hear_of_waits_for_a_person(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, decisions=LIVE) as shop:
+            waiting = await proposed(shop)
+            assert (waiting["status"], waiting["can"]) == ("pending", ["approve", "reject"])
+            assert "no [[deliveries]] of the configuration takes restock" in waiting["gate"]
+            assert (await shop.get("/api/inventory/chair"))["item"]["on_order"] == 0
+            path = f"/api/decisions/{waiting['id']}/approve"
+            await shop.ask("POST", path, json={"by": "ann"})
+            assert (await shop.get("/api/inventory/chair"))["item"]["on_order"] == 12
 
     asyncio.run(main())
 

@@ -16,14 +16,20 @@ from edge.decisions.budget import HOUR_MS, spent_cents
 from edge.decisions.rows import Decision, Delivery, OutboxLine, Safeguards, Status
 from edge.decisions.transitions import FIRST, TRANSITIONS
 from edge.ledger import deeds
+from edge.ledger.catalogue import PutCatalogue
 from edge.ledger.ledger import Ledger
+from edge.ledger.orders import OrderLine
+from edge.ledger.suppliers import PutSupply
 from edge.ledger.tables import TABLES
 
 NOW = 1_700_000_000_000
 LIVE = Safeguards(dry_run=False)
 HOOK = Delivery("webhook", "http://127.0.0.1:1/x")
+HEARD = replace(LIVE, deliveries=[HOOK])
+"""Limits of a shop in which somebody is told."""
 
 
+PRICES = Delivery("mqtt", "shop/prices", ["pricing"])
 PRICE = {"price_cents": 1_200, "baseline_cents": 1_000}
 
 
@@ -68,8 +74,30 @@ def refused(ledger: Ledger, command: Command, at_ms: int = NOW) -> Refused:
 @pytest.mark.parametrize(
     ("changed", "limits", "status", "said"),
     [
-        ({}, LIVE, "executed", "within all limits"),
-        ({}, Safeguards(), "executed", "dry run: nothing was sent"),
+        ({}, HEARD, "approved", "within all limits"),
+        (
+            {},
+            LIVE,
+            "pending",
+            "nobody would be told: no [[deliveries]] of the configuration takes r",
+        ),
+        ({}, replace(LIVE, deliveries=[PRICES]), "pending", "takes restock"),
+        (
+            {},
+            Safeguards(),
+            "executed",
+            "otherwise it would wait for a person: nobody would be told",
+        ),
+        ({}, replace(HEARD, dry_run=True), "executed", "dry run: nothing was sent or changed"),
+        ({"value_cents": 0}, HEARD, "pending", "what it costs is not known"),
+        ({"value_cents": 0}, Safeguards(), "pending", "what it costs is not known"),
+        (
+            {"value_cents": 0, "data": {"units": 11, "cost_cents": 50_000}},
+            HEARD,
+            "rejected",
+            "5,500",
+        ),
+        ({"value_cents": 1, "data": {"units": 3, "cost_cents": 50_000}}, HEARD, "pending", "1,000"),
         ({"confidence": 0.8}, LIVE, "pending", "confidence 0.80: for review"),
         ({"confidence": 0.6}, LIVE, "pending", "confidence 0.60: for review"),
         ({"confidence": 0.59}, LIVE, "proposed", "confidence 0.59: a person decides"),
@@ -77,8 +105,8 @@ def refused(ledger: Ledger, command: Command, at_ms: int = NOW) -> Refused:
         ({"value_cents": 500_001}, LIVE, "rejected", "a restock may cost 5,000.00"),
         (
             {"kind": "pricing", "change_ratio": 0.2, "data": PRICE},
-            LIVE,
-            "executed",
+            HEARD,
+            "approved",
             "within all limits",
         ),
         ({"kind": "pricing", "change_ratio": -0.21}, LIVE, "rejected", "20% is allowed"),
@@ -113,7 +141,7 @@ def test_a_newer_proposal_takes_the_place_of_one_nobody_decided() -> None:
 
 
 def test_what_is_being_carried_out_is_not_proposed_anew() -> None:
-    ledger = shop(replace(LIVE, deliveries=[HOOK]))
+    ledger = shop(HEARD)
     old = do(ledger, proposal())
     assert old.status == "approved"
     assert do(ledger, proposal(period="2026-W48")).id == old.id
@@ -151,6 +179,30 @@ def test_a_person_may_exceed_the_budget_but_no_limit() -> None:
     assert "raise the limit" in refused(ledger, what.Approve(id=waiting.id, override=True)).detail
 
 
+def test_what_a_person_approves_is_on_order_though_nobody_is_told() -> None:
+    ledger = shop()
+    waiting = do(ledger, proposal())
+    assert (waiting.status, waiting.auto_approved) == ("pending", False)
+    assert ledger.rows(OrderLine) == {}
+    done = do(ledger, what.Approve(id=waiting.id, by="ann"))
+    assert done.status == "executed"
+    (line,) = ledger.rows(OrderLine).values()
+    assert (line.sku, line.coming) == ("chair", 12)
+
+
+def test_the_limits_hold_for_what_units_cost_whatever_a_proposal_says() -> None:
+    ledger = shop(HEARD)
+    do(ledger, PutSupply(sku="chair", fields={"cost_cents": 10_000}))
+    cheap_by_its_word = do(ledger, proposal(value_cents=0))
+    assert (cheap_by_its_word.status, cheap_by_its_word.value_cents) == ("pending", 120_000)
+    listed = do(ledger, proposal(value_cents=0, target="lamp"))
+    assert "not known" in listed.gate
+    row = {"sku": "lamp", "cost_cents": 50_000}
+    do(ledger, PutCatalogue(kind="class", rows=[row]))
+    too_much = refused(ledger, what.Approve(id=listed.id, override=True))
+    assert "costs 6,000.00, a restock may cost 5,000.00" in too_much.detail
+
+
 def test_the_kill_switch_stops_people_too_until_it_is_off() -> None:
     ledger = shop()
     waiting = do(ledger, proposal(confidence=0.7))
@@ -178,7 +230,7 @@ def test_nobody_deciding_is_a_no() -> None:
 
 
 def test_what_ended_long_ago_leaves_the_memory_and_not_the_store() -> None:
-    ledger = shop()
+    ledger = shop(Safeguards())
     done = do(ledger, proposal())
     ledger.into = {}
     at_ms = done.changed_ms + what.REMEMBERED_MS
@@ -222,7 +274,7 @@ def test_a_delivery_is_tried_again_later_and_later_until_it_is_too_late() -> Non
 
 
 def test_what_is_tried_again_takes_the_place_of_a_newer_proposal() -> None:
-    ledger = shop(replace(LIVE, deliveries=[HOOK]))
+    ledger = shop(HEARD)
     old = do(ledger, proposal())
     (line,) = ledger.by(OutboxLine, "decision", old.id)
     do(ledger, what.Delivered(line=line.id, ok=False, final=True))
@@ -232,7 +284,7 @@ def test_what_is_tried_again_takes_the_place_of_a_newer_proposal() -> None:
 
 
 def test_an_undone_decision_is_called_back_where_it_was_told() -> None:
-    ledger = shop(replace(LIVE, deliveries=[HOOK]))
+    ledger = shop(HEARD)
     decision = do(ledger, proposal())
     (line,) = ledger.by(OutboxLine, "decision", decision.id)
     do(ledger, what.Delivered(line=line.id, ok=True))
@@ -243,7 +295,7 @@ def test_an_undone_decision_is_called_back_where_it_was_told() -> None:
 
 
 def test_what_was_not_sent_yet_is_cancelled_by_an_undo() -> None:
-    ledger = shop(replace(LIVE, deliveries=[HOOK]))
+    ledger = shop(HEARD)
     decision = do(ledger, proposal())
     do(ledger, what.Undo(id=decision.id))
     assert ledger.by(OutboxLine, "decision", decision.id) == []
@@ -288,10 +340,11 @@ def test_the_gates_are_what_the_plain_words_say(
     confidence: float, value: int, change: float, spent: int, kind: Any, killed: bool
 ) -> None:
     told = proposal(kind=kind, confidence=confidence, value_cents=value, change_ratio=change)
-    limits = replace(LIVE, killed=killed)
+    limits = replace(HEARD, killed=killed)
     status = gates.judge(told, limits, spent).status
     over = (kind == "restock" and value > 500_000) or (kind == "pricing" and abs(change) > 0.2)
     alone = confidence > 0.8 and value <= 100_000 and spent + value <= 500_000 and not killed
+    alone &= value > 0 or kind != "restock"
     plain: Status = "rejected" if over else "approved" if alone else "pending"
     if plain == "pending" and confidence < 0.6 and not killed:
         plain = "proposed"
@@ -303,7 +356,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = shop(replace(LIVE, deliveries=[HOOK]))
+        self.ledger = shop(HEARD)
         self.at_ms = NOW
 
     def _any(self, number: int) -> Decision:
