@@ -21,7 +21,7 @@ from edge.errors import Rfid3Error
 
 LOOPBACK = "127.0.0.1"
 SEARCH_ALSO = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-START_WITHIN_S = 10.0
+START_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
 
 

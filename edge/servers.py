@@ -20,7 +20,7 @@ from edge.broker import LOOPBACK, free_port
 from edge.errors import Rfid3Error
 
 SEARCH_ALSO = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec")
-START_WITHIN_S = 60.0
+START_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
 
 

@@ -19,7 +19,7 @@ import pytest
 from edge.broker import Broker, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-WITHIN_S = 60
+WITHIN_S = 300
 
 
 def start(*args: str, **environment: str) -> subprocess.Popen[str]:
@@ -82,7 +82,7 @@ def test_a_demo_ends_by_itself_and_sums_up_every_event(tmp_path: Path) -> None:
 
 
 def asked(url: str, path: str) -> Any:
-    with urllib.request.urlopen(f"{url}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}{path}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -217,9 +217,10 @@ def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> No
     while not pid and time.monotonic() < deadline:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for child in children:
-            line = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"\0run\0" in line and (keep / "var").is_dir():
-                pid = int(child)
+            with suppress(OSError):  # it may be gone by now
+                line = Path(f"/proc/{child}/cmdline").read_bytes()
+                if b"\0run\0" in line and (keep / "var").is_dir():
+                    pid = int(child)
         time.sleep(0.02)
     assert pid  # 0 would be everybody here
     os.kill(pid, signal.SIGKILL)

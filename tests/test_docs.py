@@ -409,7 +409,7 @@ class Trial:
 
     async def settle(self) -> None:
         """Until everything that was published has been applied."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             stats = (await self.get("/api/stats"))["stats"]
             arrived = stats["mqtt"]["acknowledged"] >= len(self.topics)
@@ -426,7 +426,7 @@ async def _try(config: Config) -> Tried:
         publisher(config.mqtt, "docs") as client,
     ):
         assert daemon.source is not None
-        await daemon.source.wait_connected(10)
+        await daemon.source.wait_connected(60)
         trial = Trial(daemon, http)
         for page in TRIED:
             for words in commands(page):

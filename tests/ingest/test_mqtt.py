@@ -30,13 +30,13 @@ READ_AT_ONCE_BYTES = 262_144  # the most one read of the transport brings
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             await test()
 
     uvloop.run(limited())
 
 
-async def until(true: Callable[[], object], within_s: float = 8.0) -> None:
+async def until(true: Callable[[], object], within_s: float = 60.0) -> None:
     deadline = asyncio.get_running_loop().time() + within_s
     while not true():
         assert asyncio.get_running_loop().time() < deadline, "it did not become true in time"
@@ -176,7 +176,7 @@ def test_an_acknowledged_message_does_not_come_again_and_another_does_with_dup(
             assert not any(m.flags & DUP for m in messages)
             source.acknowledge(tokens[:1])
             await until(lambda: proxy.acked())
-            await asyncio.sleep(0.05)
+            await source.publish("nobody/listens", b"", qos=1)  # answered after what we said before
             proxy.cut()
             await until(lambda: source.received == 5)
             again, new_tokens = take(inbox)
@@ -355,6 +355,7 @@ def test_a_retained_message_says_so_and_comes_only_once(broker: Broker) -> None:
             assert message.flags & RETAIN
             source.acknowledge(tokens)
             await until(lambda: proxy.acked())
+            await source.publish("nobody/listens", b"", qos=1)  # answered after what we said before
             proxy.cut()
             await until(lambda: source.generation == 2)
             await say(broker, b"live")
@@ -462,10 +463,10 @@ def test_a_full_inbox_holds_the_broker_back_and_nothing_is_lost(broker: Broker, 
 def test_a_pause_longer_than_the_keep_alive_does_not_end_the_connection(broker: Broker) -> None:
     async def test() -> None:
         inbox = Inbox(1, 1 << 20)
-        async with started(to(broker, keep_alive_s=1), inbox) as source:
+        async with started(to(broker, keep_alive_s=3), inbox) as source:
             await say(broker, b"1", b"2")
             await until(lambda: source.paused)
-            await asyncio.sleep(2.6)
+            await asyncio.sleep(5)
             assert source.connected
             inbox.take(10)
             await until(lambda: not source.paused)
@@ -478,7 +479,7 @@ def test_a_pause_longer_than_the_keep_alive_does_not_end_the_connection(broker: 
 def test_a_full_inbox_is_not_filled_again_by_reconnecting(broker: Broker) -> None:
     async def test() -> None:
         inbox = Inbox(5, 1 << 20)
-        settings = to(broker, keep_alive_s=1)  # a held-back reader learns of a cut when it pings
+        settings = to(broker, keep_alive_s=3)  # a held-back reader learns of a cut when it pings
         async with (
             Proxy(broker).open() as proxy,
             started(msgspec.structs.replace(settings, port=proxy.port), inbox) as source,
@@ -522,7 +523,7 @@ def test_publishes_from_many_tasks_share_the_window(broker: Broker) -> None:
         async with started(to(broker)) as source, publisher(to(broker), "teller") as teller:
             work = [teller.publish("shop/a", b"%d" % n, qos=1) for n in range(3_000)]
             await asyncio.gather(*work)
-            await until(lambda: source.received == 1_000, 5)  # its receive maximum
+            await until(lambda: source.received == 1_000)  # its receive maximum
 
     run(test)
 
@@ -734,7 +735,7 @@ def _hostile_packets() -> list[bytes]:
 
 def _send_raw(broker: Broker, packet: bytes, number: int) -> None:
     connect = mqtt5.ConnectPacket(f"hostile-{number}", clean_start=True).write()
-    with socket.create_connection((broker.host, broker.port), timeout=5.0) as raw:
+    with socket.create_connection((broker.host, broker.port), timeout=60.0) as raw:
         raw.sendall(connect)
         raw.recv(1_000)
         try:

@@ -32,13 +32,13 @@ panics = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWar
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             await test()
 
     uvloop.run(limited())
 
 
-async def until(true: Callable[[], object], within_s: float = 8.0) -> None:
+async def until(true: Callable[[], object], within_s: float = 60.0) -> None:
     deadline = asyncio.get_running_loop().time() + within_s
     while not true():
         assert asyncio.get_running_loop().time() < deadline, "it did not become true in time"
@@ -280,7 +280,7 @@ def test_a_refused_subscription_is_named_and_the_others_live() -> None:
 def test_a_silent_broker_is_left() -> None:
     async def test() -> None:
         broker = FakeBroker(CONNACK, CONNACK)
-        async with broker.source(keep_alive_s=1) as (source, _):
+        async with broker.source(keep_alive_s=2) as (source, _):
             await until(lambda: len(broker.links) == 2)
             assert "silent" in source.last_error
             assert mqtt5.PingReqPacket in {type(p) for p in broker.packets(0)}
@@ -298,10 +298,10 @@ def test_the_brokers_own_keep_alive_counts() -> None:
 
 
 def test_a_broker_that_does_not_answer_connect_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.ingest.mqtt.CONNECT_WITHIN_S", 0.1)
+    monkeypatch.setattr("edge.ingest.mqtt.CONNECT_WITHIN_S", 0.5)
 
     async def test() -> None:
-        broker = FakeBroker(b"", CONNACK)
+        broker = FakeBroker(b"", *[CONNACK] * 50)  # on a slow machine more than one comes too late
         async with broker.source() as (source, _):
             await until(lambda: source.connected)
             assert "no answer to CONNECT" in source.last_error

@@ -31,7 +31,7 @@ STORES = (
     "REPLACE INTO catalogue_stores (store, name, city, country, opened_on, active, attributes,"
     " created_ms, updated_ms, changed) VALUES (?, ?, '', '', '', 1, '{}', 1, 2, ?)"
 )
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 
 
 def sale(journal: Journal, *rows: tuple[str, str, float]) -> None:

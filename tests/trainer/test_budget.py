@@ -27,7 +27,7 @@ def test_an_answer_comes_back_with_what_it_took(tmp_path: Path) -> None:
 print(json.dumps({"say": "half", "share": 0.5}), flush=True)
 print("a library that talks")
 kept = bytearray(os.urandom(1)) * 60_000_000
-time.sleep(0.4)
+time.sleep(1.5)
 answer(order.upper())
 """
     outcome = run(program(tmp_path, text), b"do it", Budget(), lambda *said: told.append(said))
@@ -35,7 +35,7 @@ answer(order.upper())
     assert msgspec.json.decode(outcome.answer) == "DO IT"
     assert told == [("half", 0.5)]
     assert outcome.spent.peak_mb > 60
-    assert outcome.spent.seconds >= 0.4
+    assert outcome.spent.seconds >= 1.5
 
 
 def test_what_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ while True:
 
 def test_memory_of_children_counts(tmp_path: Path) -> None:
     text = """
-child = "import time; kept = bytearray(b'x') * 150_000_000; time.sleep(60)"
+child = "import time; kept = bytearray(b'x') * 150_000_000; time.sleep(600)"
 subprocess.run([sys.executable, "-c", child])
 """
-    outcome = run(program(tmp_path, text), b"", Budget(memory_mb=100, seconds=30))
+    outcome = run(program(tmp_path, text), b"", Budget(memory_mb=100, seconds=300))
     assert outcome.ended is Ended.MEMORY
 
 
@@ -79,10 +79,14 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open({str(tmp_path / "child")!r}, "w").write(str(child.pid))
 time.sleep(600)
 """
-    outcome = run(program(tmp_path, text), b"", Budget(seconds=0.6))
-    assert outcome.ended is Ended.TIME
-    child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 10
+    child_file = tmp_path / "child"
+    for seconds in (0.6, 6.0, 60.0):  # a slow machine has not come as far as its child
+        outcome = run(program(tmp_path, text), b"", Budget(seconds=seconds))
+        assert outcome.ended is Ended.TIME
+        if child_file.exists() and child_file.read_text():
+            break
+    child = int(child_file.read_text())
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{child}/cmdline").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not Path(f"/proc/{child}/cmdline").exists()

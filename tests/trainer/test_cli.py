@@ -242,16 +242,16 @@ def test_a_fit_over_its_budget_is_ended_and_the_next_one_runs(tmp_path: Path) ->
         "import sys, json, time\n"
         "order = json.loads(sys.stdin.read())\n"
         "if order['service'] == 'demand':\n"
-        "    kept = [bytearray(b'x') * 200_000_000]; time.sleep(60)\n"
+        "    kept = [bytearray(b'x') * 200_000_000]; time.sleep(600)\n"
         "if order['service'] == 'quality':\n"
         "    raise ValueError('a broken library')\n"
         "print(json.dumps({'answer': {'service': order['service'], 'became': 'fitted'}}))\n"
     )
     orders = [
-        FitOrder(service=service, history=[], out="", budget=Budget(memory_mb=100, seconds=30))
+        FitOrder(service=service, history=[], out="", budget=Budget(memory_mb=100, seconds=300))
         for service in ("demand", "quality", "maintenance")
     ]
-    made = fitting.fit_all(orders, 60.0, program=[str(program)])
+    made = fitting.fit_all(orders, 600.0, program=[str(program)])
     assert [fit.became for fit in made.fits] == ["over_memory", "failed", "fitted"]
     assert [fit.service for fit in made.broken] == ["demand", "quality"]
     assert "a broken library" in made.fits[1].detail

@@ -74,7 +74,7 @@ async def rated(shop: Shop, rating: int) -> None:
     )  # fmt: skip
     known = set(shop.daemon.pipeline.core.ledger.rows(Decision))
     shop.daemon.pipeline.tell("$rfid3/do", msgspec.json.encode(proposal))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (new := set(shop.daemon.pipeline.core.ledger.rows(Decision)) - known):
         assert time.monotonic() < deadline, "no decision was made of the proposal"
         await asyncio.sleep(0.01)
