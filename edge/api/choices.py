@@ -1,7 +1,7 @@
 """Which words a field may be, for the answer to one that it may not be. Not the check itself.
 
-msgspec says ``Invalid enum value 'maybe'`` and not what it would have taken; the reader of a refusal
-wants the list.
+msgspec says ``Invalid enum value 'maybe'`` and not what it would have taken, and a pattern as a machine
+reads it; the reader of a refusal wants the list, or an example.
 """
 
 import re
@@ -10,6 +10,16 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 _UNKNOWN = re.compile(r"Invalid enum value '(?P<word>.*)'", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex '(?P<pattern>.*)'", re.DOTALL)
+DAY = r"^\d{4}-\d{2}-\d{2}$"
+"""Pattern of a local day; that there is such a day is asked of the calendar."""
+A_DAY = "a day as 2026-02-28 is expected"
+PATTERNS = {
+    DAY: A_DAY,
+    "^[^/+#]*$": "a name without / + # is expected",
+    "^[0-9]{1,18}([.][0-9]{1,9})?$": "a number as in 17 or 17.2 is expected",
+}
+"""Pattern of a field -> what it wants, for people."""
 _INDEX = re.compile(r"\[.*?\]")
 
 
@@ -22,10 +32,17 @@ def told(words: str, wanted: Any, path: str) -> str:
     "'maybe' is none of right, wrong"
     >>> told("Expected `int` <= 5", Verdict, "said")
     'Expected `int` <= 5'
+    >>> told("Expected `str` matching regex '^[^/+#]*$'", Verdict, "said")
+    'a name without / + # is expected'
     """
+    if found := _PATTERN.fullmatch(words):
+        return _WANTED.get(found["pattern"], words)
     unknown = _UNKNOWN.fullmatch(words)
     known = choices(wanted, path) if unknown else []
     return f"{unknown['word']!r} is none of {', '.join(known)}" if unknown and known else words
+
+
+_WANTED = {repr(pattern)[1:-1]: words for pattern, words in PATTERNS.items()}
 
 
 def choices(wanted: Any, path: str) -> list[str]:

@@ -1,14 +1,13 @@
 """``/api/data-quality``: what each day's data were like, by day and in detail. No rules."""
 
 from datetime import date
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
-from edge.api.query import Text
+from edge.api.query import Day, Text
 from edge.ledger.data_quality import DataQualityDay
 from edge.view_basis import Basis
 from edge.view_data_quality import EPOCH, DataQualityReport, DataQualityRow, DataQualityView
@@ -16,13 +15,11 @@ from edge.view_data_quality import EPOCH, DataQualityReport, DataQualityRow, Dat
 DAYS_MAX = 400
 """Most closed days that are looked at, the newest."""
 
-DayText = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-
 
 class DataQualityQuery(ListQuery):
     """Which days."""
 
-    day: DayText | None = None
+    day: Day | None = None
     """Only this day, ``YYYY-MM-DD``."""
 
 

@@ -17,7 +17,7 @@ from edge.api.commands import (
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
-from edge.api.query import Text
+from edge.api.query import Day, Text
 from edge.api.state import identity_of
 from edge.api.workshop import (
     ClassesQuery,
@@ -77,7 +77,7 @@ class ScheduleQuery(ClassesQuery):
 
     days: Days = DAYS
     """Days that are planned, the first is tomorrow."""
-    day: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    day: Day | None = None
     """Only this day, ``YYYY-MM-DD``."""
     crew: Text | None = None
     """Only this crew's."""

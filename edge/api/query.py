@@ -5,11 +5,12 @@ The types of the fields, and the limits in their annotations, are what ``/openap
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 from multidict import MultiMapping
 
 from edge.api import choices
@@ -22,6 +23,8 @@ P = TypeVar("P", bound=Path)
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 Cursor = Annotated[str, Meta(min_length=1, max_length=64)]
+Day = Annotated[str, Meta(pattern=choices.DAY)]
+"""A local day such as ``2026-02-28``: one that the calendar does not have is refused like any other text."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FIELD = re.compile(r" - at `\$\.(\w+)")
@@ -40,13 +43,47 @@ def read_query(wanted: type[Q], given: MultiMapping[str]) -> Q:
         if name not in given:
             detail = f"{name} is needed, as in ?{name}=…"
             raise Problem("bad-parameter", detail, parameter=name)
+    found, name, words = _converted(wanted, given)
+    if found is None:
+        detail = f"{name}={given.get(name, '')!r}: {words}."
+        raise Problem("bad-parameter", detail, parameter=name)
+    return found
+
+
+R = TypeVar("R", bound=Struct)
+
+
+def _converted(wanted: type[R], given: Mapping[str, str]) -> tuple[R | None, str, str]:
+    """(the record, "", ""), or (None, the field that cannot be used, why)."""
+    for name in _days(wanted):
+        if name in given and not _is_day(given[name]):
+            return None, name, choices.A_DAY
     try:
-        return msgspec.convert(dict(given), wanted, strict=False)
+        return msgspec.convert(dict(given), wanted, strict=False), "", ""
     except msgspec.ValidationError as error:
         name = _field_of(error)
-        words = choices.told(_sentence(error).removesuffix("."), wanted, name)
-        detail = f"{name}={given.get(name, '')!r}: {words}."
-        raise Problem("bad-parameter", detail, parameter=name) from None
+        return None, name, choices.told(_sentence(error).removesuffix("."), wanted, name)
+
+
+@cache
+def _days(wanted: type[Struct]) -> tuple[str, ...]:
+    """Names of the fields that hold a day."""
+    fields = msgspec.structs.fields(wanted)
+    return tuple(f.encode_name for f in fields if choices.DAY in patterns(f.type))
+
+
+def patterns(kind: object) -> list[str]:
+    """Patterns in a type, also inside a union."""
+    metas = [meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, Meta)]
+    own = [meta.pattern for meta in metas if meta.pattern is not None]
+    return own + [pattern for part in get_args(kind) for pattern in patterns(part)]
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 @cache
@@ -60,10 +97,10 @@ def read_path(wanted: type[P], given: Mapping[str, str]) -> P:
     for name, value in given.items():
         if _CONTROL.search(value):
             raise Problem("bad-path", f"{name} has control characters.", part=name)
-    try:
-        return msgspec.convert(dict(given), wanted, strict=False)
-    except msgspec.ValidationError as error:
-        raise Problem("bad-path", _sentence(error), part=_field_of(error)) from None
+    found, name, words = _converted(wanted, given)
+    if found is None:
+        raise Problem("bad-path", f"{name} {given.get(name, '')!r}: {words}.", part=name)
+    return found
 
 
 def _unknown(wanted: type[Query], name: str) -> Problem:
