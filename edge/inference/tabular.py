@@ -63,7 +63,8 @@ def one(state: FeatureState, row: int, model: Loaded) -> Trouble | bool:
     values = model.unpack(model.told)
     for value, (low, high) in zip(values, model.bounds, strict=True):
         if not low <= value <= high:
-            answers = zip(values, model.bounds, strict=True)
-            model.pack(model.told, 0, *[min(max(v, low), high) for v, (low, high) in answers])
-            return all(map(math.isfinite, values))
+            pairs = zip(values, model.bounds, strict=True)
+            answers = [min(max(v, low), high) for v, (low, high) in pairs]
+            model.pack(model.told, 0, *answers)
+            return all(map(math.isfinite, answers))
     return math.isfinite(sum(values))

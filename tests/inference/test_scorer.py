@@ -5,6 +5,7 @@ import dataclasses
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -112,6 +113,28 @@ def test_one_row_is_answered_as_in_a_batch() -> None:
         want = expected(core, np.array([row]))[0]
         np.testing.assert_allclose(slot.shown.values[row, :2], want, rtol=1e-5)
         assert slot.shown.holds(row)
+
+
+@pytest.mark.parametrize("o", [2, 12], ids=["few columns", "many columns"])
+@pytest.mark.parametrize("answer", [0.5, 7.0, -3.0, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("highest", [1.0, None], ids=["bounded", "half open"])
+def test_bounds_and_what_is_no_number_count_alike_for_one_row_and_for_many(
+    o: int, answer: float, highest: float | None
+) -> None:
+    core, _, _ = a_core()
+    row = int(core.state.item.keys.live()[0])
+    columns = [msgspec.structs.replace(column, highest=highest) for column in models.chances(o)]
+    bias = np.full(o, 0.25, np.float32)
+    bias[-1] = answer
+    content = models.linear(models.weights(len(ITEM_FEATURES), o) * 0, bias)
+    model = models.loaded(core.state, content=content, columns=columns)
+    tabular.prepare(core.state, np.array([row, row]), model)
+    assert model.session.run(2) is None
+    many = tabular.interpret(model, 2)[1].copy()
+    model.output[:] = -1
+    assert tabular.one(core.state, row, model) is bool(np.isfinite(many).all())
+    if np.isfinite(many).all():
+        np.testing.assert_array_equal(model.first, many)
 
 
 def test_only_what_was_touched_since_the_last_beat_is_scored_again() -> None:
