@@ -6,7 +6,6 @@ once a day) and, where a model answers, told by it, too. What is best is ``edge.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,22 @@ from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.packs import Pack, PackPart, pack_id
 from edge.services import packs
 from edge.services.co_demand import Table
-from edge.services.packs import Advice, Effect, Life, Offers, Stage
+from edge.services.packs import Advice, Life, Offers, Stage
 from edge.view_basis import Basis, Sources
 from edge.view_known import KnownView
 from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
 from edge.view_packs_found import PAIRS_LOOKED_AT, Found, from_extra, from_history, parts_of
 from edge.view_packs_types import Candidate, PackRow, PairRow, PartRow
-from edge.view_pricing_types import Range
+from edge.view_packs_words import (
+    NOT_COUNTED,
+    effect_range,
+    rounded,
+    sum_or_none,
+    to_create,
+    to_dissolve,
+    why_kept,
+    why_so,
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -230,7 +238,7 @@ class PacksView:
 
     def _asked(self, saving_cents: float, store: str | None) -> tuple[Any, ...]:
         rows = self._sources.core.ledger.rows(Pack).values()
-        offered = tuple([(row.id, row.changed_ms) for row in rows])
+        offered = tuple([(row.id, row.changed_ms, row.status) for row in rows])
         return saving_cents, store, self._table_ms, self._columns.model_number, offered
 
     def _groups(self, found: Found, store: str | None) -> list[tuple[int, ...]]:
@@ -265,8 +273,8 @@ class PacksView:
         made = []
         for i, group in enumerate(groups):
             weakest = min(group, key=lambda k: found.lift[k][1])
-            separate = _sum_or_none(offers.price_cents[i, : len(parts[i])])
-            discount = _number(best.discount[i])
+            separate = sum_or_none(offers.price_cents[i, : len(parts[i])])
+            discount = rounded(best.discount[i])
             price = None if separate is None or discount is None else separate * (1 - discount)
             create = bool(best.create[i])
             made.append(
@@ -278,11 +286,13 @@ class PacksView:
                     lift=found.lift[weakest][0], lift_low=found.lift[weakest][1],
                     lift_high=found.lift[weakest][2], confidence_ab=found.confidence[group[0]][0],
                     confidence_ba=found.confidence[group[0]][1], q=max(found.q[k] for k in group),
-                    separate_cents=_number(separate, 2), price_cents=_number(price, 0),
-                    discount=discount, effect_cents=_range(best.effect, i),
-                    chance=_number(best.effect.chance[i]), units_28d=_number(best.effect.units[i]),
-                    extra_units_28d=_number(best.effect.extra_units[i]), source=found.source,
-                    reasons=_why(found, group, best.effect, i, create),
+                    separate_cents=rounded(separate, 2), price_cents=rounded(price, 0),
+                    discount=discount, effect_cents=effect_range(best.effect, i),
+                    chance=rounded(best.effect.chance[i]), units_28d=rounded(best.effect.units[i]),
+                    extra_units_28d=rounded(best.effect.extra_units[i]), source=found.source,
+                    together_28d_cents=rounded(
+                        None if separate is None else separate * seen[i] * HORIZON_DAYS / found.days, 0),
+                    reasons=why_so(found, group, best.effect, i, create),
                 )
             )  # fmt: skip
         return made
@@ -292,7 +302,7 @@ class PacksView:
         return [
             PartRow(
                 sku=part.sku, units=part.units, name=texts.get(get(class_key(store, part.sku)), ""),
-                price_cents=_number(price[i] / part.units, 2),
+                price_cents=rounded(price[i] / part.units, 2),
             )
             for i, part in enumerate(parts)
         ]  # fmt: skip
@@ -376,17 +386,34 @@ class PacksView:
         known = self._known.get(self._same(self._packs(store, status), saving_cents))
         return known[1] if known is not None else []
 
+    def to_take_apart(self, store: str | None, saving_cents: float) -> list[PackRow]:
+        """Packs that had better be taken apart, the costliest first; after ``weighing`` those offered."""
+        rows = [
+            one for one in self.packs(store, "offered", saving_cents) if one.advice == "dissolve"
+        ]
+        return sorted(rows, key=lambda one: (one.effect_cents.value or 0.0, one.id))
+
     def _packs(self, store: str | None, status: str | None) -> list[Pack]:
         return [pack for pack in self._sources.core.ledger.rows(Pack).values()
                 if (store is None or pack.store == store)
                 and (status is None or pack.status == status)]  # fmt: skip
 
     def _same(self, told: list[Pack], saving_cents: float) -> tuple[Any, ...]:
-        return saving_cents, self._state.today, tuple([(pack.id, pack.changed_ms) for pack in told])
+        return (
+            saving_cents,
+            self._state.today,
+            tuple([(pack.id, pack.changed_ms, pack.status) for pack in told]),
+        )
 
     def _rows(self, told: list[Pack]) -> Ints:
         get = self._state.cls.keys.get
         return np.array([get(class_key(pack.store, pack.sku)) for pack in told], np.int64)
+
+    def separate_cents(self, store: str, parts: Sequence[PackPart]) -> int:
+        """What these parts cost apart now; 0: a price is not known."""
+        nothing = np.zeros(1)
+        offers = self._offers([store], [parts], nothing, nothing, nothing)
+        return round(sum_or_none(offers.price_cents[0]) or 0)
 
     def pack(self, id_: str) -> Pack | None:
         """One pack."""
@@ -403,14 +430,14 @@ class PacksView:
             np.full(len(told), np.nan),
         )  # fmt: skip
         separate = np.array([
-            value if (value := _sum_or_none(offers.price_cents[i, : len(pack.parts)])) else np.nan
+            value if (value := sum_or_none(offers.price_cents[i, : len(pack.parts)])) else np.nan
             for i, pack in enumerate(told)
         ])  # fmt: skip
         price = np.array([pack.price_cents for pack in told], np.float64)
         discount = 1 - price / separate
         off = np.where(np.isfinite(discount), np.maximum(discount, 0.0), np.nan)
         effect = packs.effects(offers, off, HORIZON_DAYS, saving_cents, is_pack=True)
-        advice = packs.dissolve(life, effect)
+        advice = packs.dissolve(life, effect, np.asarray(price > separate))
         busy, within = self._utilisation(rows), self._shares(told, daily)
         made = []
         for i, pack in enumerate(told):
@@ -420,20 +447,20 @@ class PacksView:
                 PackRow(
                     id=pack.id, name=pack.name, sku=pack.sku, store=pack.store, status=pack.status,
                     parts=self._part_rows(pack.store, pack.parts, offers.price_cents[i]),
-                    price_cents=pack.price_cents, separate_cents=_number(separate[i], 2),
-                    discount=_number(discount[i]), stage=STAGES[Stage(int(life.stage[i]))],
-                    growth_per_week=_number(life.growth[i]),
-                    growth_q=_number(life.q[i]) if np.isfinite(life.growth[i]) else None,
+                    price_cents=pack.price_cents, separate_cents=rounded(separate[i], 2),
+                    discount=rounded(discount[i]), stage=STAGES[Stage(int(life.stage[i]))],
+                    growth_per_week=rounded(life.growth[i]),
+                    growth_q=rounded(life.q[i]) if np.isfinite(life.growth[i]) else None,
                     units_28d=round(float(units), 3),
                     units_before_28d=round(float(daily[i, -56:-28].sum()), 3),
                     units_total=round(float(daily[i].sum()), 3),
                     revenue_28d_cents=round(float(revenue[i, -HORIZON_DAYS:].sum())),
-                    utilisation=_number(busy[i]), share_of_parts=within[i],
-                    contribution_28d_cents=_number(
+                    utilisation=rounded(busy[i]), share_of_parts=within[i],
+                    contribution_28d_cents=rounded(
                         float(revenue[i, -HORIZON_DAYS:].sum() - units * cost), 2),
-                    effect_cents=_range(effect, i), chance=_number(effect.chance[i]),
-                    advice=ADVICE[Advice(int(advice[i]))] if pack.status == "offered" else "keep",
-                    reasons=_words(life.stage[i], effect, i, discount[i]),
+                    effect_cents=effect_range(effect, i), chance=rounded(effect.chance[i]),
+                    advice=ADVICE[Advice(int(advice[i]))] if pack.status == "offered" else "",
+                    reasons=why_kept(life.stage[i], effect, i, price[i] - separate[i]),
                 )
             )  # fmt: skip
         return made
@@ -513,85 +540,9 @@ class PacksView:
         found = self.candidates(0.0)
         worth = [one for one in found if one.action == "create"]
         worth.sort(key=lambda one: (-(one.effect_cents.value or 0.0) * (one.chance or 0.0), one.id))
-        yield from (_to_create(one, period, basis) for one in worth[: self._room()])
+        yield from (to_create(one, period, basis) for one in worth[: self._room()])
         for _ in self.weighing(None, "offered", 0.0):
             yield None
-        for row in self.packs(None, "offered", 0.0):
-            if row.advice == "dissolve":
-                yield _to_dissolve(row, period)
+        for row in self.to_take_apart(None, 0.0):
+            yield to_dissolve(row, period)
         yield None
-
-
-# -- rows of answers and proposals ---------------------------------------------------------------------
-
-
-NOT_COUNTED = (
-    "What goes together is counted once a day, a minute after the start at the earliest: not yet."
-    " POST /api/correlations/look counts now."
-)
-
-
-def _to_create(one: Candidate, period: str, basis: Basis) -> Propose:
-    name = " + ".join(part.name or part.sku for part in one.parts)[:200]
-    return Propose(
-        kind="pack_create", target=one.id, store=one.store, period=period,
-        confidence=one.chance or 0.0, impact_cents=round(one.effect_cents.value or 0.0),
-        data={"name": name, "parts": [{"sku": p.sku, "units": p.units} for p in one.parts],
-              "price_cents": round(one.price_cents or 0), "separate_cents": round(one.separate_cents or 0)},
-        reasons=one.reasons, service="packs", version=basis.version,
-    )  # fmt: skip
-
-
-def _to_dissolve(row: PackRow, period: str) -> Propose:
-    worth = row.effect_cents.value or 0.0
-    sure = 0.9 if row.stage == "idle" else 1 - (row.chance or 0.0)
-    return Propose(
-        kind="pack_dissolve", target=row.id, store=row.store, period=period, confidence=sure,
-        impact_cents=round(-worth), data={"name": row.name}, reasons=row.reasons, service="packs",
-    )  # fmt: skip
-
-
-def _why(found: Found, group: Sequence[int], effect: Effect, i: int, create: bool) -> list[str]:
-    lift, low, high = min((found.lift[k] for k in group), key=lambda told: told[1])
-    made = [f"go out together {lift:.1f} times as often as chance says ({low:.1f} to {high:.1f})"]
-    if not np.isfinite(effect.mean_cents[i]):
-        made.append("what a pack would bring is not known: a price or an elasticity is missing")
-    elif create:
-        made.append(f"{effect.mean_cents[i] / 100:,.2f} more are expected in {HORIZON_DAYS} days "
-                    f"({effect.low_cents[i] / 100:,.2f} to {effect.high_cents[i] / 100:,.2f})")  # fmt: skip
-    else:
-        made.append("no discount is likely enough to be worth it")
-    if len(group) > 1:
-        made.append("only pairs are counted: three go out together at most so often")
-    return made
-
-
-def _words(stage: int, effect: Effect, i: int, discount: float) -> list[str]:
-    made = [{
-        Stage.UNKNOWN: "nothing is known of its units", Stage.LAUNCH: "offered for less than 8 weeks",
-        Stage.GROWTH: "grows against the shop", Stage.STEADY: "holds its place in the shop",
-        Stage.DECLINE: "declines against the shop", Stage.IDLE: "nobody took it for 8 weeks",
-    }[Stage(int(stage))]]  # fmt: skip
-    if np.isfinite(discount) and discount < 0:
-        made.append("it costs more than its parts")
-    if not np.isfinite(effect.mean_cents[i]):
-        made.append("what it is worth is not known: a price or an elasticity is missing")
-    elif effect.mean_cents[i]:
-        made.append(f"worth {effect.mean_cents[i] / 100:,.2f} in {HORIZON_DAYS} days "
-                    f"({effect.low_cents[i] / 100:,.2f} to {effect.high_cents[i] / 100:,.2f})")  # fmt: skip
-    return made
-
-
-def _range(effect: Effect, i: int) -> Range:
-    parts = (effect.mean_cents[i], effect.low_cents[i], effect.high_cents[i])
-    value, low, high = (_number(part, 2) for part in parts)
-    return Range(value=value, low=low, high=high)
-
-
-def _sum_or_none(values: Floats) -> float | None:
-    return float(values.sum()) if len(values) and np.isfinite(values).all() else None
-
-
-def _number(value: float | None, digits: int = 4) -> float | None:
-    """A finite number, rounded, or nothing."""
-    return None if value is None or not isfinite(value) else round(float(value), digits)

@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from edge.view_pricing_types import Range
 
+UNKNOWN_CENTS = -1e15
+"""Below every effect that is known."""
+
 
 class PartRow(Struct, kw_only=True, gc=False):
     """One class of a pack."""
@@ -64,7 +67,7 @@ class PackRow(Struct, kw_only=True):
     chance: float | None
     """That it is worth something."""
     advice: str
-    """``keep``, ``watch`` or ``dissolve``."""
+    """``keep``, ``watch`` or ``dissolve``; empty: it is not offered any more."""
     reasons: list[str]
     """Why, for people."""
 
@@ -111,10 +114,20 @@ class Candidate(Struct, kw_only=True):
     """Packs expected to go out in 28 days."""
     extra_units_28d: float | None
     """Of them, those that would not have gone out together."""
+    together_28d_cents: float | None
+    """What all of it costs apart, times how often it goes out together in 28 days: the money it is about;
+    null: a price is not known."""
     source: str
     """``history`` or ``model``: who found the pair."""
     reasons: list[str]
     """Why, for people."""
+
+    @property
+    def effect(self) -> float:
+        """To sort by: the expected effect, cents; those of which it is not known behind, by the money
+        they are about."""
+        known = self.effect_cents.value
+        return known if known is not None else UNKNOWN_CENTS + (self.together_28d_cents or 0.0)
 
 
 class PairRow(Struct, kw_only=True, gc=False):

@@ -1,9 +1,11 @@
 """``/api/predictive/packs``: how packs do, which to make or take apart, and what goes together. No rules."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
+from msgspec.structs import asdict
 
 from edge.api.body import Body
 from edge.api.commands import CREATED, KEY_HEADER, PROBLEMS, STATUSES, CommandAnswer, command
@@ -121,7 +123,10 @@ class NewPack(Body, kw_only=True):
     sku: Annotated[str, Meta(max_length=255)] = ""
     """SKU under which it is handed out; empty: ``PACK-`` and its id."""
     separate_cents: Annotated[int, Meta(ge=0, le=10**12)] = 0
-    """What its parts cost apart, for the record; 0: not told."""
+    """What its parts cost apart, for the record; 0: as their prices are now."""
+    confirm: bool = False
+    """``true``: the price is meant, though more than ten times what its parts cost apart, or less than a
+    tenth of it."""
     by: Annotated[str, Meta(max_length=200)] = ""
     """Who makes it."""
     why: Annotated[str, Meta(max_length=2_000)] = ""
@@ -149,6 +154,8 @@ class PackAnswer(CommandAnswer, kw_only=True):
 
     result: Pack | None = None
     """The pack; null while it is not decided."""
+    notes: list[str] = field(default_factory=list)
+    """What is odd about it, for people; empty: nothing."""
 
 
 PACKS: Listing[PackRow] = Listing(
@@ -162,8 +169,8 @@ PACKS: Listing[PackRow] = Listing(
 CANDIDATES: Listing[Candidate] = Listing(
     "pack-candidates",
     key=("id",),
-    sorts=("chance", "lift_low", "documents", "q", "units_28d"),
-    sort="chance",
+    sorts=("effect", "chance", "lift_low", "documents", "q", "units_28d", "together_28d_cents"),
+    sort="effect",
     order="desc",
     filters={"action": "action", "store": "store"},
 )
@@ -198,11 +205,10 @@ async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRe
     page = CANDIDATES.page(query, found)
     for _ in view.weighing(query.store, "offered", query.saving_cents):
         await asyncio.sleep(0)
-    rows = view.packs(query.store, "offered", query.saving_cents)
     return PackRecommendations(
         basis=view.candidates_basis(), horizon_days=28, counted_ms=view.counted_ms,
         counted_days=view.counted_days, tests=view.tests, create=page.rows,
-        dissolve=[row for row in rows if row.advice == "dissolve"], next_cursor=page.next_cursor,
+        dissolve=view.to_take_apart(query.store, query.saving_cents), next_cursor=page.next_cursor,
         why_empty="" if page.rows else why_empty(page.rows, *view.why_no_candidates()),
     )  # fmt: skip
 
@@ -226,13 +232,28 @@ async def create(api: Api, call: Call[Query, Path]) -> Answer:
     store = asked.store or api.settings.shop.store
     for part in asked.parts:
         need_class(api, part.sku, store)
+    parts = [PackPart(part.sku, part.units) for part in asked.parts]
+    apart = asked.separate_cents or api.view_of(PacksView).separate_cents(store, parts)
     pack = Pack(
-        name=asked.name, sku=asked.sku, store=store,
-        parts=[PackPart(part.sku, part.units) for part in asked.parts],
-        price_cents=asked.price_cents, separate_cents=asked.separate_cents,
+        name=asked.name, sku=asked.sku, store=store, parts=parts,
+        price_cents=asked.price_cents, separate_cents=apart,
     )  # fmt: skip
-    told = CreatePack(pack=pack, by=asked.by, why=asked.why)
-    return await command(api, call, told, created=True)
+    told = CreatePack(pack=pack, by=asked.by, why=asked.why, confirm=asked.confirm)
+    made = await command(api, call, told, created=True)
+    return replace(made, body=PackAnswer(**asdict(made.body), notes=_notes(pack)))
+
+
+def _notes(pack: Pack) -> list[str]:
+    """What is odd about a pack that is made."""
+    apart, more = pack.separate_cents, pack.price_cents - pack.separate_cents
+    if not apart:
+        return ["What its parts cost apart is not known: whether it is a bargain cannot be told."]
+    if more <= 0:
+        return []
+    return [
+        f"It costs {more / 100:,.2f} more than its parts apart ({apart / 100:,.2f}): who reckons takes "
+        "them apart. Offer it for less, or dissolve it."
+    ]
 
 
 async def dissolve(api: Api, call: Call[DissolveQuery, PackPath]) -> Answer:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from edge.commands import Command, Done, Outcome, Refused, Told
 from edge.decisions.rows import Decision
 from edge.ledger.ledger import Deed, Ledger, Table
+from edge.ledger.prices import jump
 
 PACKS_MAX = 5_000
 CENTS_MAX, NAME_MAX, WORDS_MAX = 10**12, 255, 2_000
@@ -75,6 +76,8 @@ class CreatePack(Command, tag="create_pack", kw_only=True):
 
     pack: Pack
     """What it is; id, moments and status are set here."""
+    confirm: bool = False
+    """Whether its price is meant, however far from what its parts cost apart."""
 
 
 class DissolvePack(Command, tag="dissolve_pack", kw_only=True):
@@ -100,6 +103,9 @@ def create(ledger: Ledger, command: CreatePack, told: Told) -> Outcome:
     row = made(ledger, command.pack, told, by=command.by, why=command.why)
     if isinstance(row, Refused):
         return row
+    far = jump(row.price_cents, row.separate_cents, "what its parts cost apart,")
+    if far and not command.confirm:
+        return Refused("limit", f'{far}: if that is meant, send the same with "confirm": true')
     _make_room(ledger, row)
     ledger.put(row)
     return Done(row)

@@ -161,8 +161,8 @@ def present_cents(ledger: Ledger, sku: str, store: str) -> int:
     return told.price_cents if told is not None else 0
 
 
-def jump(cents: float, present: float) -> str:
-    """How far a price is from the present one (0: not known), in words; empty: it is believed.
+def jump(cents: float, present: float, of: str = "the present price of") -> str:
+    """How far a price is from another (0: not known), in words; empty: it is believed.
 
     >>> jump(138_000_000, 1_380)
     '1,380,000.00 is 100,000 times the present price of 13.80'
@@ -175,7 +175,7 @@ def jump(cents: float, present: float) -> str:
         return ""
     much = cents / present
     how = f"{much:,.{0 if much >= 100 else 1}f} times" if much > 1 else "less than a tenth of"
-    return f"{cents / 100:,.2f} is {how} the present price of {present / 100:,.2f}"
+    return f"{cents / 100:,.2f} is {how} {of} {present / 100:,.2f}"
 
 
 def _by_people(

@@ -385,19 +385,21 @@ class Advice(IntEnum):
 
     KEEP = 0
     WATCH = 1
-    """It declines, or a loss is more likely than not."""
+    """It declines, a loss is more likely than not, or it is dearer than its parts apart."""
     DISSOLVE = 2
 
 
-def dissolve(life: Life, effect: Effect) -> Ints:
-    """int64[n]: :class:`Advice`; ``effect`` is that of having each pack.
+def dissolve(life: Life, effect: Effect, dearer: Bools) -> Ints:
+    """int64[n]: :class:`Advice`; ``effect`` is that of having each pack, ``dearer``: bool[n], whether it
+    costs more than its parts apart.
 
     Taken apart when having it is a loss with the chance :data:`CHANCE_ACT`, or when nobody takes it.
-    What is just launched is let be.
+    What is just launched is let be, but for a price that makes no sense from the first day.
     """
     loss = np.nan_to_num(effect.loss)
     made = np.full(len(life.stage), int(Advice.KEEP))
     made[(life.stage == Stage.DECLINE) | (loss > 0.5)] = Advice.WATCH
     made[(loss >= CHANCE_ACT) | (life.stage == Stage.IDLE)] = Advice.DISSOLVE
     made[life.stage == Stage.LAUNCH] = Advice.KEEP
+    made[dearer & (made == Advice.KEEP)] = Advice.WATCH
     return made

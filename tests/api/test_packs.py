@@ -153,6 +153,8 @@ def test_a_pack_is_made_handed_out_judged_and_taken_apart(tmp_path: Path) -> Non
             assert "/api/catalogue/classes/S11" in wrong["cure"]
             made = await shop.ask("POST", f"{BASE}/create-pack", 201, json=wish)
             id_ = made["result"]["id"]
+            assert made["notes"] == []
+            assert made["result"]["separate_cents"] == PRICE["S1"] + 2 * PRICE["S2"]
             await shop.ask("POST", f"{BASE}/create-pack", 409, json=wish)
             wrong = await shop.ask("POST", f"{BASE}/create-pack", 422, json={**wish, "prize": 1})
             assert "prize" in wrong["detail"]
@@ -177,6 +179,71 @@ def test_a_pack_is_made_handed_out_judged_and_taken_apart(tmp_path: Path) -> Non
             await shop.ask("DELETE", f"{BASE}/dissolve-pack/{id_}", 409)
             await shop.ask("DELETE", f"{BASE}/dissolve-pack/nobody", 404)
             assert (await shop.get(f"{BASE}/performance-analysis?status=offered"))["packs"] == []
+
+    asyncio.run(main())
+
+
+def test_a_pack_dearer_than_its_parts_is_called_so_from_the_first_day(tmp_path: Path) -> None:
+    dear = {"name": "Dear", "parts": [{"sku": "S1"}, {"sku": "S3"}], "price_cents": 3_000}
+
+    async def main() -> None:
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await lived(shop, clock, range(2), day_of)
+            slip = {**dear, "price_cents": 300_000}
+            refused = await shop.ask("POST", f"{BASE}/create-pack", 422, json=slip)
+            assert "3,000.00 is 125 times what its parts cost apart, 24.00" in refused["detail"]
+            made = await shop.ask("POST", f"{BASE}/create-pack", 201, json=dear)
+            (note,) = made["notes"]
+            assert note.startswith("It costs 6.00 more than its parts apart (24.00)")
+            (row,) = (await shop.get(f"{BASE}/performance-analysis"))["packs"]
+            assert (row["stage"], row["advice"]) == ("launch", "watch")
+            assert "it costs 6.00 more than its parts apart: offer it for less" in row["reasons"]
+            await shop.ask("DELETE", f"{BASE}/dissolve-pack/{made['result']['id']}")
+            (row,) = (await shop.get(f"{BASE}/performance-analysis"))["packs"]
+            assert row["advice"] == ""  # nothing is to be done about what is gone
+
+    asyncio.run(main())
+
+
+def test_packs_that_could_be_come_by_what_they_would_bring(tmp_path: Path) -> None:
+    days = 20
+
+    def pairs(day: int) -> Iterator[dict[str, Any]]:
+        """Beside S1 and S2 three pairs more, each rarer and dearer than the one before."""
+        yield from day_of(day)
+        for name, pair, many in (
+            ("Q", ("S3", "S4"), 3),
+            ("P", ("S0", "S5"), 2),
+            ("N", ("S6", "S7"), 2),
+        ):
+            for number in range(int(np.random.default_rng([day, many]).poisson(many))):
+                for at, sku in enumerate(pair):
+                    yield line(f"{name}{day}-{number}", sku, 1, line=at, price_cents=PRICE[sku])
+
+    async def main() -> None:
+        async with calendar_shop(tmp_path) as (shop, clock):
+            await lived(shop, clock, range(days), pairs)
+            await settled(shop, clock, days)
+            await insights(shop).round()
+            silent = (await shop.get(f"{BASE}/recommendations"))["create"]
+            money = [one["together_28d_cents"] for one in silent]
+            assert [one["effect_cents"]["value"] for one in silent] == [None] * len(silent)
+            assert len(silent) > 3
+            assert money == sorted(money, reverse=True)
+            for one in silent:
+                apart = one["documents"] * 28 / days * one["separate_cents"]
+                assert one["together_28d_cents"] == pytest.approx(apart, abs=1)
+            await taught(shop)
+            told = (await shop.get(f"{BASE}/recommendations"))["create"]
+            worth = [one["effect_cents"]["value"] for one in told]
+            assert worth == sorted(worth, reverse=True)
+            paged: list[str] = []
+            cursor: dict[str, str] = {}
+            while len(paged) < len(told):
+                page = await shop.get(f"{BASE}/recommendations", limit=1, **cursor)
+                paged += [one["id"] for one in page["create"]]
+                cursor = {"cursor": page["next_cursor"] or ""}
+            assert paged == [one["id"] for one in told]
 
     asyncio.run(main())
 

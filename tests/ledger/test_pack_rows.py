@@ -79,6 +79,16 @@ def test_a_pack_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     assert ledger.count(Pack) == 0
 
 
+def test_a_price_far_from_that_of_the_parts_is_taken_from_whoever_confirms_it_alone() -> None:
+    ledger = shop()
+    slip = pack(price_cents=9_000_000, separate_cents=9_000)
+    code, words = do(ledger, CreatePack(pack=slip))
+    assert code == "limit"
+    assert words.startswith("90,000.00 is 1,000 times what its parts cost apart, 90.00")
+    assert ledger.count(Pack) == 0
+    assert do(ledger, CreatePack(pack=slip, confirm=True))[0] == "done"
+
+
 def test_two_packs_are_not_handed_out_under_one_sku() -> None:
     ledger = shop()
     do(ledger, CreatePack(pack=pack(sku="P1")))

@@ -203,7 +203,7 @@ def test_a_pack_that_takes_nothing_off_and_saves_nothing_is_neither_gain_nor_los
     found = effects(offers(), np.array([0.0]), 28.0)
     assert (found.mean_cents[0], found.chance[0], found.loss[0]) == (0.0, 0.0, 0.0)
     life = Life(np.array([int(Stage.STEADY)]), *(np.zeros(1) for _ in range(4)))
-    assert dissolve(life, found).tolist() == [Advice.KEEP]
+    assert dissolve(life, found, np.zeros(1, np.bool_)).tolist() == [Advice.KEEP]
 
 
 def test_no_packs_at_all_are_no_trouble() -> None:
@@ -257,7 +257,12 @@ def test_a_pack_is_taken_apart_for_a_likely_loss_or_for_want_of_takers() -> None
     none = np.full(6, np.nan)
     life = Life(stages.astype(np.int64), none, none, none, none)
     chance = np.array([0.9, 0.1, 0.9, 0.9, 0.0, np.nan])
-    said = dissolve(life, Effect(none, none, none, chance, 1 - chance, none, none))
+    effect = Effect(none, none, none, chance, 1 - chance, none, none)
+    said = dissolve(life, effect, np.zeros(6, np.bool_))
     assert said.tolist() == [
         Advice.KEEP, Advice.DISSOLVE, Advice.WATCH, Advice.DISSOLVE, Advice.KEEP, Advice.KEEP,
+    ]  # fmt: skip
+    dearer = dissolve(life, effect, np.ones(6, np.bool_))
+    assert dearer.tolist() == [
+        Advice.WATCH, Advice.DISSOLVE, Advice.WATCH, Advice.DISSOLVE, Advice.WATCH, Advice.WATCH,
     ]  # fmt: skip
