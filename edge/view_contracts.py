@@ -5,6 +5,7 @@ storage: rows that left memory are handed in.
 """
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
@@ -155,6 +156,7 @@ class ContractsView:
         self._ledger = sources.core.ledger
         self._state = sources.core.state
         self._settings: Contracts = sources.config.contracts
+        self.in_order = partial(self._ledger.in_order, Contract)
 
     def rows(self) -> Collection[Contract]:
         """Contracts in memory: those not closed, and those closed lately."""

@@ -5,6 +5,7 @@ Sums over the days' rings are worked out once a minute of the state; what is cou
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -306,12 +307,10 @@ class KpisView:
         late &= col["rented_at_ms"][:high] > 0
         if store:
             late &= col["store_row"][:high] == state.store.keys.get(store)
-        due = [
-            row
-            for row in self._ledger.rows(Contract).values()
-            if 0 < row.due_ms < now_ms and row.state == "open"
-        ]
-        contracts = len([row for row in due if not store or row.store == store])
+        contracts = self._ledger.between(Contract, "owed_ms", 1, now_ms)
+        if store:
+            owed = self._ledger.in_order(Contract, "owed_ms", (1,)) or ()
+            contracts = sum(row.store == store for row in islice(owed, contracts))
         return [
             _kpi(
                 "overdue_items", "Items overdue", "items", "now", float(late.sum()), None, "down",

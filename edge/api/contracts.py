@@ -1,6 +1,6 @@
 """``/api/contracts``: what went out, what came back, what is missing or damaged, and its charges. No rules."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -95,13 +95,19 @@ async def list_contracts(api: Api, call: Call[ContractsQuery, Path]) -> Contract
             Contract, {"state": "closed"}, order="-opened_ms", limit=CLOSED_MAX
         )
     rows: Collection[Contract] = view.rows()
-    if closed:  # one that was closed a moment ago may stand in both
-        rows = {row.contract: row for row in (*closed, *rows)}.values()
     wanted, state = call.query.overdue, call.query.state
-    found = list(rows) if state else [row for row in rows if row.state != "closed"]
+    also: list[Callable[[Contract], bool]] = []
+    if not state:
+        also.append(lambda row: row.state != "closed")
     if wanted is not None:
-        found = [row for row in found if view.overdue(row) == wanted]
-    page = await CONTRACTS.page_of_many(call.query, found)
+        also.append(lambda row: view.overdue(row) == wanted)
+    page = None if closed else CONTRACTS.page_in_order(call.query, view.in_order, *also)
+    found = rows
+    if page is None:
+        if closed:  # one that was closed a moment ago may stand in both
+            rows = {row.contract: row for row in (*closed, *rows)}.values()
+        found = [row for row in rows if all(passes(row) for passes in also)]
+        page = await CONTRACTS.page_of_many(call.query, found)
     shown = [view.row(contract) for contract in page.rows]
     empty = why_empty(page.rows, (not rows, _NO_CONTRACT), (not found, _NONE_OPEN))
     return ContractList(

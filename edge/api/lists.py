@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from edge.api.query import Limit, Text
 from edge.view_basis import Rows
 
 R = TypeVar("R", bound=Struct)
+R_co = TypeVar("R_co", bound=Struct, covariant=True)
 Ints = NDArray[np.int64]
 
 ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
@@ -65,6 +66,15 @@ class Page(NamedTuple, Generic[R]):
 Extract = Callable[[Any], Any]
 
 
+class Walk(Protocol[R_co]):
+    """Rows by a field, ties by key, from an end on or from beyond ``(value, *key)``; ``None``: not so."""
+
+    def __call__(
+        self, field: str, beyond: tuple[Any, ...] | None = None, *, falling: bool = False
+    ) -> Iterator[R_co] | None:
+        """See ``edge.ledger.ledger.Ledger.in_order``."""
+
+
 @dataclass(frozen=True)
 class Listing(Generic[R]):
     """How the rows of one endpoint are filtered and sorted; declared once, beside its query.
@@ -101,6 +111,37 @@ class Listing(Generic[R]):
             page = so_far
             await asyncio.sleep(0)
         return page
+
+    def page_in_order(
+        self, query: ListQuery, walk: Walk[R], *also: Callable[[R], bool]
+    ) -> Page[R] | None:
+        """The same of rows that are kept in order, however many: the first that pass fill the page.
+
+        They must pass ``also``, too. ``None``: they are not kept in the order asked for, too few of
+        the first ``SLICE_ROWS`` pass, or none does; then all of them have to be looked at.
+        Raises Problem ``bad-parameter`` or ``bad-cursor``.
+        """
+        sort, falling = self.arrangement(query)
+        after = _after(query, self.name)
+        start = None if after is None else _checked(after, 2 + len(self.key))
+        if start is not None and start[0] != falling:  # beyond all that have a value
+            return None
+        try:
+            waiting = walk(sort, None if start is None else start[1:], falling=falling)
+        except TypeError:  # a cursor of no row of ours: judged where all rows are looked at
+            return None
+        if waiting is None:
+            return None
+        passing = [*also, *self._passing(query)]
+        near = islice(waiting, SLICE_ROWS)
+        found = (row for row in near if all(passes(row) for passes in passing))
+        picked = list(islice(found, query.limit + 1))
+        more = len(picked) > query.limit
+        if not more and (not picked or next(waiting, None) is not None):
+            return None
+        shown = Rows(picked[: query.limit])
+        place = _place(attrgetter(sort), _key_of(self.key), falling)
+        return Page(shown, _cursor(query, self.name, list(place(shown[-1]))) if more else None)
 
     def _paged(self, query: ListQuery, given: Iterable[R]) -> Iterator[Page[R]]:
         """The page as of the rows looked at so far, slice by slice; at least once."""

@@ -60,6 +60,11 @@ class Contract(Struct, frozen=True, kw_only=True):
     note: str = ""
     """Words of whoever closed it."""
 
+    @property
+    def owed_ms(self) -> int:
+        """When what is out of it is due back; 0: nothing is, or nobody told."""
+        return self.due_ms if self.state == "open" else 0
+
 
 class ContractItem(Struct, frozen=True, kw_only=True):
     """One item under a contract."""
@@ -149,6 +154,7 @@ TABLES = (
         Contract,
         ("contract",),
         50_000,
+        ordered=("opened_ms", "owed_ms"),
     ),
     Table(
         "contract_items",

@@ -5,6 +5,7 @@ is not disturbed. Tables and their limits stand in ``tables.py``.
 """
 
 import heapq
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -50,6 +51,9 @@ class Table:
     """For ``open``: whether a row stays in memory."""
     index: tuple[str, ...] = ()
     """Fields by which rows are looked up."""
+    ordered: tuple[str, ...] = ()
+    """Fields (or properties) by which rows are kept in order, so that a page of many costs no more than
+    a page: numbers or texts that are never ``None``, and best such as seldom change."""
 
     def key_of(self, row: Struct) -> Key:
         """What tells a row from the others."""
@@ -68,6 +72,9 @@ class Ledger:
         self._rows: dict[str, dict[Key, Struct]] = {name: {} for name in self.tables}
         self._index: dict[tuple[str, str], dict[Any, dict[Key, None]]] = {
             (t.name, f): {} for t in self.tables.values() for f in t.index
+        }
+        self._order: dict[str, dict[str, list[Key]]] = {
+            t.name: {field: [] for field in t.ordered} for t in self.tables.values()
         }
         self._wakes: list[tuple[int, str, Key]] = []
 
@@ -88,6 +95,31 @@ class Ledger:
         name = self._table(row).name
         rows = self._rows[name]
         return [rows[key] for key in self._index[name, field].get(value, ())]  # type: ignore[misc]
+
+    def in_order(
+        self, row: type[R], field: str, beyond: Key | None = None, *, falling: bool = False
+    ) -> Iterator[R] | None:
+        """Rows in memory by ``field``, ties by key, from one end on or from beyond a place.
+
+        A place is the field's value and the key: ``(value, *key)``; ``(value,)`` lies before all of
+        that value. Where ``falling``, beyond is below. Nothing may be changed before the last of them was taken. ``None``: they are not kept
+        in order by that field. Raises TypeError for a place of another kind.
+        """
+        table = self._table(row)
+        order = self._order[table.name].get(field)
+        if order is None:
+            return None
+        rows: dict[Key, R] = self._rows[table.name]  # type: ignore[assignment]
+        if falling:
+            end = len(order) if beyond is None else bisect_left(order, beyond)
+            return (rows[order[i][1:]] for i in range(end - 1, -1, -1))
+        start = 0 if beyond is None else bisect_right(order, beyond)
+        return (rows[order[i][1:]] for i in range(start, len(order)))
+
+    def between(self, row: type[Struct], field: str, low: int, high: int) -> int:
+        """Of how many rows an ordered ``field`` is at least ``low`` and below ``high``."""
+        order = self._order[self._table(row).name][field]
+        return max(0, bisect_left(order, (high,)) - bisect_left(order, (low,)))
 
     def count(self, row: type[Struct]) -> int:
         """How many rows are in memory."""
@@ -110,6 +142,7 @@ class Ledger:
         stays = table.kept == "all" or (table.kept == "open" and table.is_open(row))
         if stays and before is None and len(rows) >= table.limit:
             raise LedgerFullError(table.name, table.limit)
+        self._place(table, key, before, row if stays else None)
         if before is not None:
             self._forget(table, key, before)
         if stays:
@@ -125,6 +158,7 @@ class Ledger:
         before = self._rows[table.name].pop(key, None)
         if before is None:
             return False
+        self._place(table, key, before, None)
         self._forget(table, key, before)
         self._tell(table.name, key, None)
         return True
@@ -139,6 +173,7 @@ class Ledger:
         table = self._table(row)
         before = self._rows[table.name].pop(key, None)
         if before is not None:
+            self._place(table, key, before, None)
             self._forget(table, key, before)
             self.version += 1
 
@@ -160,6 +195,18 @@ class Ledger:
             del keys[key]
             if not keys:
                 del of[getattr(row, name)]
+
+    def _place(self, table: Table, key: Key, before: Struct | None, after: Struct | None) -> None:
+        """Where a row stands in each order, if it stands elsewhere now."""
+        for name, order in self._order[table.name].items():
+            was = None if before is None else (getattr(before, name), *key)
+            now = None if after is None else (getattr(after, name), *key)
+            if was == now:
+                continue
+            if was is not None:
+                del order[bisect_left(order, was)]
+            if now is not None:
+                insort(order, now)
 
     # -- what falls due -------------------------------------------------------------------------
 
@@ -203,6 +250,8 @@ class Ledger:
                 key = table.key_of(row)
                 self._rows[name][key] = row
                 self._remember(table, key, row)
+            for field, order in self._order[name].items():
+                order[:] = sorted((getattr(row, field), *table.key_of(row)) for row in rows)
         self.answered = dict(saved.answered)
         self._wakes = [(at_ms, kind, tuple(key)) for at_ms, kind, key in saved.wakes]
         heapq.heapify(self._wakes)

@@ -1,6 +1,7 @@
 """Pages of lists: nothing that stays is missed or shown twice, however they are sorted."""
 
 import asyncio
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from msgspec import Struct
 from edge.api import lists
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
+from edge.ledger.ledger import Ledger, Table
 from edge.view_basis import NONE_PASSES, why_empty
 
 
@@ -129,6 +131,74 @@ def test_many_rows_are_paged_alike_slice_by_slice(monkeypatch: pytest.MonkeyPatc
         assert shown == [r.id for r in sorted(rows, key=lambda r: (r.value, r.id), reverse=True)]
 
     asyncio.run(main())
+
+
+class Crate(Struct, frozen=True):
+    id: str
+    value: int
+    kind: str = "a"
+
+
+CRATES: Listing[Crate] = Listing(
+    "crates", key=("id",), sorts=("id", "value", "kind"), sort="value", filters={"kind": "kind"}
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from("ab")), max_size=30),
+    st.integers(1, 7),
+    st.sampled_from(["asc", "desc"]),
+    st.sampled_from(["value", "kind", "id"]),
+    st.sampled_from([None, "a", "c"]),
+)
+def test_pages_of_rows_in_order_are_those_of_all_rows(
+    found: list[tuple[int, str]],
+    limit: int,
+    order: Literal["asc", "desc"],
+    sort: str,
+    kind: str | None,
+) -> None:
+    """An oracle: the page that looks at every row. Where nothing is shown, that one is asked."""
+    ledger = Ledger((Table("crate", Crate, ("id",), limit=99, ordered=("value", "kind")),))
+    rows = [Crate(f"r{i:02}", value, kind) for i, (value, kind) in enumerate(found)]
+    for row in rows:
+        ledger.put(row)
+    in_order = partial(ledger.in_order, Crate)
+    odd = [row for row in rows if row.id not in ("r03", "r04")]
+    query = RowsQuery(limit=limit, order=order, sort=sort, kind=kind)
+    seen = 0
+    while True:
+        whole = CRATES.page(query, odd)
+        page = CRATES.page_in_order(query, in_order, lambda row: row.id not in ("r03", "r04"))
+        if sort == "id" or not whole.rows:
+            assert page is None
+        else:
+            assert page == whole
+        seen += len(whole.rows)
+        query.cursor = whole.next_cursor
+        if whole.next_cursor is None:
+            break
+    assert seen == sum(kind in (None, row.kind) for row in odd)
+
+
+def test_a_page_of_which_the_first_rows_are_no_more_than_some_is_left_to_who_looks_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lists, "SLICE_ROWS", 3)
+    ledger = Ledger((Table("crate", Crate, ("id",), limit=99, ordered=("value",)),))
+    for i in range(9):
+        ledger.put(Crate(f"r{i}", i, "ab"[i % 2]))
+    in_order = partial(ledger.in_order, Crate)
+    full = CRATES.page_in_order(RowsQuery(limit=1, kind="a"), in_order)
+    assert full is not None
+    assert [row.id for row in full.rows] == ["r0"]
+    assert CRATES.page_in_order(RowsQuery(limit=2, kind="a"), in_order) is None
+    cursor = CRATES.page(RowsQuery(limit=6), list(ledger.rows(Crate).values())).next_cursor
+    last = CRATES.page_in_order(RowsQuery(limit=6, cursor=cursor), in_order)
+    assert last is not None
+    assert ([row.id for row in last.rows], last.next_cursor) == (["r6", "r7", "r8"], None)
+    strange = RowsQuery(cursor=lists._cursor(RowsQuery(), "crates", [False, "word", "r1"]))
+    assert CRATES.page_in_order(strange, in_order) is None
 
 
 def test_an_empty_page_names_the_filter_that_no_row_passes_and_what_there_is() -> None:

@@ -19,8 +19,16 @@ class Crate(Struct, frozen=True):
     open: bool = True
 
 
-ALL = Table("crate", Crate, ("id",), limit=3, index=("store",))
-OPEN = Table("crate", Crate, ("id",), limit=3, kept="open", is_open=lambda c: c.open)
+ALL = Table("crate", Crate, ("id",), limit=3, index=("store",), ordered=("units", "store"))
+OPEN = Table(
+    "crate",
+    Crate,
+    ("id",),
+    limit=3,
+    kept="open",
+    is_open=lambda c: c.open,
+    ordered=("units",),
+)
 NONE = Table("crate", Crate, ("id",), limit=0, kept="none")
 
 
@@ -114,6 +122,44 @@ def test_rows_and_index_are_what_a_plain_dict_says(told: list[Step]) -> None:
         assert sorted(row.id for row in ledger.by(Crate, "store", store)) == sorted(
             row.id for row in plain.values() if row.store == store
         )
+
+
+def check_orders(ledger: Ledger, table: Table, plain: dict[str, Crate]) -> None:
+    """Every order, both ways, from both ends and from beyond every place there could be."""
+    for field in table.ordered:
+        rows = sorted(plain.values(), key=lambda row: (getattr(row, field), row.id))
+        places = [(getattr(row, field), row.id) for row in rows]
+        assert list(ledger.in_order(Crate, field) or ()) == rows
+        assert list(ledger.in_order(Crate, field, falling=True) or ()) == rows[::-1]
+        for low, high in ((0, 1), (1, 3), (2, 1)) if field == "units" else ():
+            mine = [row for row in rows if low <= row.units < high]
+            assert ledger.between(Crate, field, low, high) == len(mine)
+            assert list(ledger.in_order(Crate, field, (low,)) or ())[: len(mine)] == mine
+        for value in {place[0] for place in places} | {1 if field == "units" else "w"}:
+            for name in "abcde":
+                place = (value, name)
+                beyond = [row for row, own in zip(rows, places, strict=True) if own > place]
+                below = [row for row, own in zip(rows, places, strict=True) if own < place]
+                assert list(ledger.in_order(Crate, field, place) or ()) == beyond
+                assert list(ledger.in_order(Crate, field, place, falling=True) or ()) == below[::-1]
+
+
+@given(steps, st.sampled_from([ALL, OPEN]))
+def test_rows_stand_in_every_order_as_a_sort_of_all_puts_them(
+    told: list[Step], table: Table
+) -> None:
+    ledger, plain, _ = applied(table, told)
+    check_orders(ledger, table, plain)
+    again = ledger_of(table)
+    again.load(ledger.save())
+    check_orders(again, table, plain)
+    for name in list(plain):
+        again.release(Crate, name)
+    check_orders(again, table, {})
+
+
+def test_rows_are_in_no_order_that_their_table_does_not_name() -> None:
+    assert ledger_of(OPEN).in_order(Crate, "store") is None
 
 
 @given(steps)
