@@ -1,6 +1,7 @@
 """The catalogue as readers see it: what people say of classes, categories and stores. Rows only."""
 
 from collections.abc import Collection
+from functools import partial
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ class CatalogueView:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._ledger = sources.core.ledger
+        self.in_order = partial(self._ledger.in_order, CatalogueClass)
 
     def classes(self) -> Collection[CatalogueClass]:
         """Every class."""

@@ -1,6 +1,7 @@
 """Decisions as readers see them: rows of the ledger, what can be done with each, how they fared."""
 
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -78,6 +79,7 @@ class DecisionsView:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._ledger = sources.core.ledger
+        self.in_order = partial(self._ledger.in_order, Decision)
 
     def basis(self) -> Basis:
         """How fresh what is read now is."""

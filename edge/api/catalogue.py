@@ -105,7 +105,8 @@ _NO_STORE = _PUT_THERE.format(kind="store", plural="stores", key="store")
 async def list_classes(api: Api, call: Call[ClassesQuery, Path]) -> ClassList:
     """One page of classes."""
     view = api.view_of(CatalogueView)
-    page = await CLASSES.page_of_many(call.query, list(view.classes()))
+    page = CLASSES.page_in_order(call.query, view.in_order)
+    page = page or await CLASSES.page_of_many(call.query, list(view.classes()))
     return ClassList(
         basis=view.counted(),
         classes=page.rows,

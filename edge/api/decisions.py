@@ -228,7 +228,8 @@ async def _decide(
 async def list_decisions(api: Api, call: Call[DecisionsQuery, Path]) -> Decisions:
     """A page of what is remembered."""
     view = api.view_of(DecisionsView)
-    page = await DECISIONS.page_of_many(call.query, list(view.decisions()))
+    page = DECISIONS.page_in_order(call.query, view.in_order)
+    page = page or await DECISIONS.page_of_many(call.query, list(view.decisions()))
     shown = view.shown(page.rows)
     empty = why_empty(page.rows, (not view.decisions(), _none_yet(api)))
     return Decisions(

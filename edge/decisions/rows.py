@@ -166,7 +166,14 @@ OUTBOX_MAX = 10_000
 
 TABLES = (
     Table("safeguards", Safeguards, ("name",), limit=1),
-    Table("decision", Decision, ("id",), limit=DECISIONS_MAX, index=("status", "target")),
+    Table(
+        "decision",
+        Decision,
+        ("id",),
+        limit=DECISIONS_MAX,
+        index=("status", "target"),
+        ordered=("changed_ms",),
+    ),
     Table(
         "outbox",
         OutboxLine,

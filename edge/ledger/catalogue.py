@@ -118,7 +118,14 @@ OWN = frozenset({"created_ms", "updated_ms"})
 """Fields that nobody can put."""
 
 TABLES = (
-    Table("catalogue_classes", CatalogueClass, ("sku",), 20_000, index=("category",)),
+    Table(
+        "catalogue_classes",
+        CatalogueClass,
+        ("sku",),
+        20_000,
+        index=("category",),
+        ordered=("sku",),
+    ),
     Table("catalogue_categories", CatalogueCategory, ("name",), 2_000),
     Table("catalogue_stores", CatalogueStore, ("store",), 1_000),
 )
