@@ -23,6 +23,7 @@ from edge.api.encode import encode, pack
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Patience
 from edge.api.etag import matches
 from edge.api.jobs import Jobs, Publish
+from edge.api.known import need_store
 from edge.api.near import Near
 from edge.api.openapi import document
 from edge.api.ports import Corridor, Models, Tables, View
@@ -107,6 +108,7 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
     # who has a tag is asked for it anyway; who waits asks somebody else
     lasting = not (waits or endpoint.tag or endpoint.area in MOMENTARY)
     near = Near(api.clock) if lasting and endpoint.method == "GET" else None
+    stored = "unknown-store" in endpoint.problems  # its figures are no list that could be empty
 
     async def respond(request: web.Request) -> web.StreamResponse:
         query = read_query(endpoint.query, request.query)
@@ -128,9 +130,11 @@ def _respond(api: Api, endpoint: Endpoint) -> Respond:
             api.layers["l1_hit"] += 1
             made = known
         else:
+            if stored:
+                need_store(api, getattr(query, "store", None))
             made = endpoint.handler(api, call)
             made = await made if waits else made
-            if endpoint.rows:
+            if endpoint.method == "GET":
                 made = explained(api, endpoint.rows, query, made)
             if near is not None:
                 api.layers["l1_miss"] += 1

@@ -16,8 +16,13 @@ ALL = "all"
 
 
 def explained(api: Api, field: str, query: Query, made: Any) -> Any:
-    """The same answer; if its list ``field`` is empty, with ``why_empty`` naming what nobody knows."""
-    if not isinstance(made, Struct) or not hasattr(made, "why_empty") or getattr(made, field):
+    """The same answer; if its list ``field`` is empty, with ``why_empty`` naming what nobody knows.
+
+    Without a ``field`` the answer itself says by its ``why_empty`` that it is empty.
+    """
+    if not isinstance(made, Struct) or not hasattr(made, "why_empty"):
+        return made
+    if getattr(made, field) if field else not made.why_empty:
         return made
     why = strange(api, query)
     return msgspec.structs.replace(made, why_empty=why) if why else made
@@ -29,9 +34,8 @@ def strange(api: Api, query: Query) -> str:
         return ""
     view = api.view_of(KnownView)
     store, category, sku = (getattr(query, name, None) for name in ("store", "category", "sku"))
-    store = None if store is None or store.lower() == ALL else store
-    if store and not view.knows_store(store):
-        return f"No store is called {store!r}; there are {', '.join(view.stores())}."
+    if why := strange_store(api, store):
+        return why
     if category and not view.knows_category(category):
         known = ", ".join(view.categories()) or "none yet: name them in the catalogue"
         return f"No class is of category {category!r}; there are {known}."
@@ -40,6 +44,16 @@ def strange(api: Api, query: Query) -> str:
         alike = f"; similar ones are {near}" if near else ""
         return f"Nothing is known about class {sku!r}{alike}. See /api/classes."
     return ""
+
+
+def strange_store(api: Api, store: str | None) -> str:
+    """A store that nobody knows, in words; empty: it is known, or none is named."""
+    if api.views is None or not store or store.lower() == ALL:
+        return ""
+    view = api.view_of(KnownView)
+    if view.knows_store(store):
+        return ""
+    return f"No store is called {store!r}; there are {', '.join(view.stores())}."
 
 
 def strange_place(api: Api, zone: str | None, status: str | None) -> str:

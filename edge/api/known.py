@@ -7,6 +7,7 @@ catalogue. What nobody knows is a slip of the pen far more often than a new clas
 from difflib import get_close_matches
 from urllib.parse import quote
 
+from edge.api.empty import strange_store
 from edge.api.endpoint import Api
 from edge.api.problems import Problem
 from edge.api.state import identity_of
@@ -26,6 +27,13 @@ def need_class(api: Api, sku: str, *stores: str) -> None:
     for store in stores or ("",):
         if not view.knows_class(sku, store):
             raise unknown_class(api, sku, store)
+
+
+def need_store(api: Api, store: str | None) -> None:
+    """Raises Problem ``unknown-store``, unless none is named."""
+    why = strange_store(api, store)
+    if why:
+        raise Problem("unknown-store", why)
 
 
 def unknown_class(api: Api, sku: str, store: str = "") -> Problem:

@@ -371,7 +371,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=ScheduleQuery,
         rows="services",
         statuses=_PLANNED,
-        problems=("bad-cursor", *_JOB),
+        problems=("bad-cursor", "unknown-store", *_JOB),
     ),
     Endpoint(
         "GET",
@@ -470,6 +470,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         query=ReturnsQuery,
         rows="classes",
         statuses=_PLANNED,
-        problems=("bad-cursor", *_JOB),
+        problems=("bad-cursor", "unknown-store", *_JOB),
     ),
 )

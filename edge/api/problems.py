@@ -101,6 +101,12 @@ KINDS: dict[str, Kind] = {
         "Look it up in /api/classes, and name its store, as in ?store=main; a new class is made known by "
         "PUT /api/catalogue/classes/{sku}, or by its first sale, rental or count.",
     ),
+    "unknown-store": Kind(
+        404,
+        "No such store",
+        "Name one that the detail has, or leave it out; a store is made known by PUT "
+        "/api/catalogue/stores/{store}, or by its first event.",
+    ),
     "unknown-service": Kind(404, "No such service", "The list of services is at /api/models."),
     "models-off": Kind(
         404,

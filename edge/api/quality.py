@@ -333,7 +333,7 @@ _MADE = {
     200: "As it is kept; it is made anew every hour and every day.",
     202: "Nobody has made it yet, and it takes longer: see ``Location``.",
 }
-_LIST = ("bad-cursor", "too-many-jobs", "invalid")
+_LIST = ("bad-cursor", "unknown-store", "too-many-jobs", "invalid")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(

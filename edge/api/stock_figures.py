@@ -546,6 +546,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         RepairDemand,
         area="inventory",
         query=RepairsQuery,
+        problems=("unknown-store",),
     ),
     Endpoint(
         "GET",

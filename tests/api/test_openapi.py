@@ -33,6 +33,7 @@ DOCS = "\n### \n".join(
 IN_COMMON = {
     *ListQuery.__struct_fields__,
     "bad-cursor",
+    "unknown-store",
     IDEMPOTENCY_KEY,
     *commands.PROBLEMS,
     *jobs.PROBLEMS,
