@@ -60,8 +60,8 @@ class Notify(Body):
     """MQTT topic that gets one message."""
 
 
-class JobRow(Struct, kw_only=True):
-    """A job."""
+class JobListed(Struct, kw_only=True):
+    """A job without what it found."""
 
     job: str
     """Its id."""
@@ -85,8 +85,15 @@ class JobRow(Struct, kw_only=True):
     """What became of the notification: ``told``, or what went wrong; empty: nobody is told (yet)."""
     place: str
     """Where to look for it."""
+    result_at: str
+    """Where to read what it found; empty: it found nothing, or is not done."""
+
+
+class JobRow(JobListed, kw_only=True):
+    """A job."""
+
     result: Any = None
-    """What it found; null while it is not done, and in lists."""
+    """What it found; null while it is not done, or where it was cancelled or failed."""
 
 
 class JobRows(Struct):
@@ -94,8 +101,8 @@ class JobRows(Struct):
 
     as_of_ms: int
     """The moment the state stands for."""
-    jobs: list[JobRow]
-    """The rows, the newest first, without results."""
+    jobs: list[JobListed]
+    """The rows, the newest first, without results: see ``result_at``."""
     why_empty: str = ""
     """Why there is no row, and what is needed for one; empty: there are rows."""
 
@@ -135,12 +142,19 @@ class Job:
         if self.cancelled.is_set():
             raise JobCancelled
 
-    def row(self, result: bool = True) -> JobRow:
+    def row(self) -> JobRow:
         """What people see of it."""
-        told = Raw(self.result) if result and self.state == "done" else None
+        told = Raw(self.result) if self.state == "done" else None
+        return JobRow(result=told, **self._told())
+
+    def listed(self) -> JobListed:
+        """The same without its result, which may be large."""
+        return JobListed(**self._told())
+
+    def _told(self) -> dict[str, Any]:
         names = ("kind", "state", "progress", "note", "asked_ms", "started_ms", "ended_ms")
         rest = {name: getattr(self, name) for name in (*names, "error", "notified", "place")}
-        return JobRow(job=self.id, result=told, **rest)
+        return rest | {"job": self.id, "result_at": self.place if self.state == "done" else ""}
 
 
 Work = Callable[[Job], Any]
@@ -271,7 +285,7 @@ class Jobs:
                 raise Problem("invalid", f"notify.url: {error}.") from None
 
     async def _tell(self, job: Job, notify: Notify) -> None:
-        body = encode(job.row(result=False))
+        body = encode(job.listed())
         wrong = ""
         if notify.url is not None:
             url = guarded.checked_url(notify.url, self._hosts, self._own_port)
@@ -315,7 +329,7 @@ def _job(api: Api, id_: str) -> Job:
 def list_jobs(api: Api, call: Call[Query, Path]) -> JobRows:
     """Every job that is remembered."""
     jobs: Jobs = api.jobs
-    rows = [job.row(result=False) for job in reversed(jobs.known.values())]
+    rows = [job.listed() for job in reversed(jobs.known.values())]
     return JobRows(api.view.now_ms, rows, why_empty(rows, (True, _NO_JOB)))
 
 
@@ -330,7 +344,7 @@ def get_job(api: Api, call: Call[Query, JobPath]) -> JobRow:
     return _job(api, call.path.id).row()
 
 
-def cancel_job(api: Api, call: Call[Query, JobPath]) -> JobRow:
+def cancel_job(api: Api, call: Call[Query, JobPath]) -> JobListed:
     """Cancel a job; one that has finished is forgotten."""
     job = _job(api, call.path.id)
     jobs: Jobs = api.jobs
@@ -338,7 +352,9 @@ def cancel_job(api: Api, call: Call[Query, JobPath]) -> JobRow:
         del jobs.known[job.id]
     else:
         jobs.cancel(job)
-    return job.row(result=False)
+    told = job.listed()
+    told.result_at = ""
+    return told
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -369,7 +385,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "cancel_job",
         "Cancel a job, or forget one that has finished.",
         cancel_job,
-        JobRow,
+        JobListed,
         area="jobs",
         parts=JobPath,
         problems=("unknown-job",),
