@@ -97,7 +97,7 @@ class Mirroring:
     async def round(self) -> None:
         """Write what changed, and what would soon die. Raises MirrorAwayError."""
         found = await self._mirror.get(SELF)
-        if found is None or msgspec.json.decode(found[0]).get("daemon") != self._me:
+        if found is None or _daemon(found[0]) != self._me:
             self._forecasts.clear()  # it is empty, or somebody else wrote here
             await self._forget_alerts()
         await self._write_forecasts()
@@ -125,12 +125,15 @@ class Mirroring:
             return
         table = self._core.state.cls
         rows = table.keys.live().tolist()
+        seen: set[str] = set()
         for start in range(0, len(rows), SLICE):
-            await self._put(self._forecasts_of(rows[start : start + SLICE]))
+            await self._put(self._forecasts_of(rows[start : start + SLICE], seen))
             await asyncio.sleep(0)
+        if len(self._forecasts) > len(seen):  # classes that are forgotten
+            self._forecasts = {key: self._forecasts[key] for key in self._forecasts.keys() & seen}
 
-    def _forecasts_of(self, rows: list[int]) -> list[Entry]:
-        """Those that were made anew since they were written, or would soon die."""
+    def _forecasts_of(self, rows: list[int], seen: set[str]) -> list[Entry]:
+        """Those that were made anew since they were written, or would soon die; all keys into ``seen``."""
         assert self._models is not None
         assert self._scorer is not None
         shown = self._scorer.slots["demand"].shown
@@ -143,6 +146,7 @@ class Mirroring:
             store, _, sku = keys.key(row).partition("\x1f")
             made = (int(shown.at_ms[row]), int(shown.by[row])) if shown is not None else (0, 0)
             key = f"forecast:{sku}:{store}"
+            seen.add(key)
             before = self._forecasts.get(key)
             if before is not None and before[:2] == made and now_s < before[2]:
                 continue
@@ -171,6 +175,18 @@ class Mirroring:
         old = [key for key, _ in await self._mirror.found("alert:active:*", 10_000)]
         await self._mirror.delete(old)
         self._alerts = set()
+
+
+class _Mark(msgspec.Struct):
+    daemon: str
+
+
+def _daemon(mark: bytes) -> str:
+    """Who wrote a mark; empty: none of ours."""
+    try:
+        return msgspec.json.decode(mark, type=_Mark).daemon
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _bytes(record: Any) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
@@ -53,12 +54,18 @@ async def told(api: Api, table: tuple[Endpoint, ...]) -> Told:
 
 
 async def _body(api: Api, endpoint: Endpoint) -> bytes | None:
-    """What the endpoint answers without parameters; ``None``: a problem, such as models switched off."""
+    """What the endpoint answers without parameters.
+
+    ``None``: a problem, such as models switched off, or no more than a promise (202).
+    """
     call: Call[Any, Any] = Call(None, endpoint.query(), endpoint.parts())  # type: ignore[arg-type]
     try:
         made = endpoint.handler(api, call)
         made = await made if inspect.isawaitable(made) else made
     except Problem:
         return None
-    made = made.body if isinstance(made, Answer) else made
+    if isinstance(made, Answer):
+        if made.status != HTTPStatus.OK:
+            return None
+        made = made.body
     return made if isinstance(made, bytes) else encode(made)

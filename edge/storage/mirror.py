@@ -4,6 +4,7 @@ Nothing of the shop depends on it: what cannot be written is written later, or n
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import redis.asyncio as client
@@ -59,11 +60,15 @@ class Mirror:
         return None if value is None else (bytes(value), left_ms / 1000)
 
     async def found(self, pattern: str, limit: int) -> list[tuple[str, bytes]]:
-        """(key, value) of keys that match a glob, sorted. Raises MirrorAwayError."""
-        keys: list[bytes] = []
+        """(key, value) of keys that match a glob, sorted. Raises MirrorAwayError.
+
+        Keys that are no UTF-8 are not ours.
+        """
+        keys: list[str] = []
         try:
             async for key in self._client.scan_iter(match=pattern, count=1_000):
-                keys.append(key)
+                with suppress(UnicodeDecodeError):
+                    keys.append(key.decode())
                 if len(keys) >= limit:
                     break
         except (RedisError, OSError) as error:
@@ -71,7 +76,7 @@ class Mirror:
         keys.sort()
         values = await self._tried(self._client.mget(keys)) if keys else []
         pairs = zip(keys, values, strict=True)
-        return [(key.decode(), bytes(value)) for key, value in pairs if value is not None]
+        return [(key, bytes(value)) for key, value in pairs if value is not None]
 
     async def close(self) -> None:
         """Let the connections go."""
