@@ -15,7 +15,7 @@ from tests.hostile.attacks import ATTACKS, choose
 from tests.hostile.draft import Draft, contents
 from tests.hostile.originals import published
 
-LIMITS = Limits(memory_mb=256, seconds=6.0, model_max_bytes=4_000_000, folder_max_bytes=8_000_000)
+LIMITS = Limits(memory_mb=256, seconds=60.0, model_max_bytes=4_000_000, folder_max_bytes=8_000_000)
 BATCH = 100
 CONTROL_EVERY = 50
 """One of so many folders is the untouched original, which must be let in."""
