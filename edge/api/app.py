@@ -192,7 +192,7 @@ def _guard(api: Api) -> Any:
             response = problems.response(Problem("internal", type(error).__name__), request.path)
         name = _endpoint_of(request)
         api.answers[name, response.status] += 1
-        api.seconds.labels(name).observe((api.clock.monotonic_ms() - started_ms) / 1e3)
+        api.seconds.observe(name, (api.clock.monotonic_ms() - started_ms) / 1e3)
         return response
 
     return guard

@@ -10,9 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from edge.api.encode import JSON
+from edge.api.exposition import Seconds
 from edge.api.ports import Corridor, DeadLetterKey, Models, Tables, View
 from edge.clock import Clock
 from edge.config import Config
@@ -62,7 +63,7 @@ class Api:
     """Tells this run of the daemon from every other, in entity tags."""
     registry: CollectorRegistry
     """Prometheus metrics of the process and of the API itself."""
-    seconds: Histogram
+    seconds: Seconds
     """Time to answer, by endpoint."""
     documents: Mapping[str, bytes]
     """Bodies made once, at the start: the index and the OpenAPI document."""
