@@ -33,7 +33,7 @@ from edge.view_fleet import (
     items,
     name_of,
 )
-from edge.view_maintenance_inputs import plan_inputs
+from edge.view_maintenance_inputs import MARGIN, plan_inputs
 from edge.view_maintenance_returns import (
     ItemCents,
     Returned,
@@ -106,6 +106,8 @@ class Book:
     parts: list[PartsRow]
     feed: bytes
     """The plan as an iCalendar feed."""
+    nearest: str
+    """Why nothing more is planned: what the best further service would save, beside what it must, in words."""
 
     @property
     def waiting(self) -> int:
@@ -203,6 +205,7 @@ class MaintenanceView:
             returned=sums,
             parts=self._parts_by_week(gathered.ages, plan),
             feed=self._feed(plan, services, _served_days(found, rows), found.now_ms),
+            nearest=_nearest(gathered.inputs, plan),
         )
 
     def _basis(self, found: Items, fallback: bool) -> Basis:
@@ -312,9 +315,7 @@ class MaintenanceView:
                 DayChance(days=int(day), probability=round(float(p), 6) if known else None)
                 for day, p in zip(at, by_day, strict=True)
             ],
-            days_to_event_p50=told.get("days_to_event_p50", told.get("days_to_event"))
-            if heard.share[0] >= 1.0
-            else None,
+            days_to_event_p50=_half_failed(rates, heard, told) if known else None,
             known_days=round(float(heard.watched_days[0]), 2),
             founded=bool(heard.founded[0]),
             advice=self._advice(row, chances) if known else None,
@@ -484,23 +485,42 @@ NO_PARTS = (
 
 def _no_service(book: Book) -> tuple[tuple[bool, str], ...]:
     """Why a plan has no service."""
-    held, plan = book.voice, book.plan
-    known = int(held.founded.sum())
     return (
         (not book.items, NO_ITEMS),
         (
-            not any(w.capacity_hours for w in plan.weeks),
-            f"No crew has hours within the {plan.days} days.",
+            not any(w.capacity_hours for w in book.plan.weeks),
+            f"No crew has hours within the {book.plan.days} days.",
         ),
-        (
-            not book.services and not known,
-            f"No service is worth its cost as far as is known, which is little: {held.needed_days} days of "
-            f"an item's own history are needed, the longest known is {held.longest_days:.1f}.",
-        ),
-        (
-            not book.services,
-            f"No service of the {book.items} items is expected to save enough to be worth its cost.",
-        ),
+        (not book.services, f"{book.nearest}{_little_known(book)}"),
+    )
+
+
+def _nearest(inputs: Inputs, plan: Plan) -> str:
+    """See ``Book.nearest``."""
+    free = np.where(plan.day >= 0, -np.inf, plan.best)
+    if not np.isfinite(free).any():
+        return f"No item is there to be served within the {plan.days} days."
+    if (plan.wanted[plan.day < 0] > 0).any():
+        many = int((plan.wanted[plan.day < 0] > 0).sum())
+        return f"{many} items are worth a service, and no crew that may do it has hours while they are there."
+    i = int(np.argmax(free - inputs.margin_cents))
+    saved, asked = free[i] / 100, inputs.margin_cents[i] / 100
+    told = "saves {:.2f}" if saved >= 0 else "costs {:.2f} more than it saves"
+    return (
+        f"No service of the {len(free)} items is worth its cost: the one that comes nearest "
+        f"{told.format(abs(saved))} over {inputs.costs.window_days} days, its cost taken off, and "
+        f"{asked:.2f} ({MARGIN:.0%} of that cost) must be saved to outweigh mere luck."
+    )
+
+
+def _little_known(book: Book) -> str:
+    """Whether more might be said once more is known; a reason beside the first, never in its place."""
+    held, known = book.voice, int(book.voice.founded.sum())
+    if known == book.items:
+        return ""
+    return (
+        f" {known} of them are known well: {held.needed_days} days of an item's own history are needed to "
+        f"tell it from the others, the longest known is {held.longest_days:.1f}."
     )
 
 
@@ -520,6 +540,17 @@ def _served_days(found: Items, rows: Ints) -> list[int]:
     newest = np.maximum(found.col["last_maintenance_ms"], found.col["last_repair_ms"])
     days: list[int] = (newest[rows] // DAY_MS).tolist()
     return days
+
+
+def _half_failed(rates: Floats, heard: Voice, told: dict[str, float | None]) -> float | None:
+    """Where the curve of one item passes one half; behind its end as a model tells it that is fully believed."""
+    within = float(maintenance.half_failed(rates, HORIZONS)[0])
+    if not np.isnan(within):
+        return round(within, 2)
+    later = told.get("days_to_event_p50", told.get("days_to_event"))
+    if later is None or heard.share[0] < 1.0:
+        return None
+    return max(later, float(HORIZONS[-1]))
 
 
 def _class_of(key: str) -> tuple[str, str]:

@@ -165,8 +165,8 @@ class Probability(Struct, kw_only=True):
     curve: list[DayChance]
     """Chance by day."""
     days_to_event_p50: float | None
-    """Days until half of the items like this one would have had it; null: not told, as by a starter of an
-    item of which too little is known."""
+    """Days until half of the items like this one would have had it: where ``curve`` passes 0.5, later as
+    the model tells it; null: not within the curve, and no model tells more that is believed in full."""
     advice: Advice | None
     """What a service would be worth; null: the item is not in the shop, or of no class."""
     components: list[ComponentRow]

@@ -1,5 +1,6 @@
 """A shop of a few days with the models that come along: they are held back, say so, and propose nothing."""
 
+import re
 from typing import Any, cast
 
 import numpy as np
@@ -13,10 +14,12 @@ from edge.inference.manifest import Manifest
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Scorer
 from edge.simulate.days import DaysSettings, ShopDays
+from edge.view_answers import Answer
 from edge.view_basis import Basis, Sources
 from edge.view_fleet import chances_of, drained, items, told
 from edge.view_maintenance import DAYS, MaintenanceView
-from edge.view_models import LiveModels
+from edge.view_maintenance_rows import Probability
+from edge.view_models import LiveModels, Prediction
 from edge.view_quality import BOOK, QualityView
 from edge.view_voice import NEEDED_DAYS_MOST, RULE_DAYS, needed_days, voice
 from tests.test_view_fleet import scored
@@ -128,13 +131,34 @@ def test_of_a_fresh_shop_nothing_is_proposed_and_the_answers_say_why(fresh: Sour
     assert got.basis.held
 
 
-def test_an_empty_plan_of_a_fresh_shop_says_what_is_needed(fresh: Sources) -> None:
-    config = replace(fresh.core.config, maintenance=Maintenance(failure_cents=0, effect=0.0))
-    view, _ = planned(Sources(fresh.core, config, fresh.models, fresh.scorer))
+def why_none(sources: Sources, worth: Maintenance) -> str:
+    """Why a plan under these settings has no service."""
+    config = replace(sources.core.config, maintenance=worth)
+    view, _ = planned(Sources(sources.core, config, sources.models, sources.scorer))
     book = view.book(DAYS)
     assert book is not None
     assert book.services == []
-    assert "90 days of an item's own history are needed" in view.schedule(book, [], None).why_empty
+    return view.schedule(book, [], None).why_empty
+
+
+def test_an_empty_plan_says_what_its_best_service_lacks(fresh: Sources) -> None:
+    useless = why_none(fresh, Maintenance(failure_cents=0, effect=0.0))
+    assert (
+        "No service of the 64 items is worth its cost: the one that comes nearest costs" in useless
+    )
+    assert "more than it saves over 180 days" in useless
+    close = why_none(fresh, Maintenance(failure_cents=32_000, effect=0.6))
+    assert re.search(r"nearest saves \d+\.\d\d over 180 days, .* and \d+\.\d\d \(25%", close), close
+
+
+def test_an_empty_plan_says_that_little_is_known_where_it_is_and_never_in_place_of_the_cost(
+    fresh: Sources, grown: Sources
+) -> None:
+    dear = Maintenance(service_parts_cents=10_000_000)
+    for sources, little in ((fresh, True), (grown, False)):
+        why = why_none(sources, dear)
+        assert why.startswith("No service of the 64 items is worth its cost")
+        assert (" 0 of them are known well: 90 days of an item's own history" in why) == little
 
 
 def test_once_its_windows_have_filled_a_starter_speaks_in_full(grown: Sources) -> None:
@@ -151,3 +175,38 @@ def test_once_its_windows_have_filled_a_starter_speaks_in_full(grown: Sources) -
     assert {one.target for one in proposed} <= known
     heard = voice(grown, "maintenance", found.rows[:1])
     assert chances_of(grown, found.rows[:1], heard)[1].all()
+
+
+def said_of(sources: Sources, *chances: float, p50: float) -> tuple[Probability, float]:
+    """What is told of the first item where a model says this of it, and how far it is believed."""
+    rows = items(sources).rows[:1]
+    names = ("p_event_7d", "p_event_14d", "p_event_30d", "days_to_event_p50")
+    told_so = [
+        Answer(name=name, unit="", horizon_days=0.0, value=value)
+        for name, value in zip(names, (*chances, p50), strict=True)
+    ]
+    made = Prediction(
+        service="maintenance", entity="item", key="", store="", version="v", kind="k", canary=False,
+        predicted_ms=0, stale=False, fallback="", rule="", confidence=None, answers=told_so,
+    )  # fmt: skip
+    epc = sources.core.state.item.keys.key(int(rows[0]))
+    found = MaintenanceView(sources).probability(epc, made)
+    assert found is not None
+    return found, float(voice(sources, "maintenance", rows).share[0])
+
+
+def test_half_of_such_items_have_failed_where_the_curve_that_is_told_says_so(
+    fresh: Sources, grown: Sources
+) -> None:
+    now, share = said_of(grown, 0.3, 0.7, 0.9, p50=25.0)
+    assert share == 1.0
+    days = now.days_to_event_p50
+    assert days is not None
+    assert 7 < days < 14  # not the 25 days that contradict the curve
+    later, _ = said_of(grown, 0.1, 0.2, 0.4, p50=25.0)
+    assert later.days_to_event_p50 == 30.0  # behind the curve, and so not before its end
+    assert said_of(grown, 0.1, 0.2, 0.4, p50=55.0)[0].days_to_event_p50 == 55.0
+    held, share = said_of(fresh, 0.999, 0.999, 0.999, p50=1.0)
+    assert share < 0.1
+    assert held.days_to_event_p50 is None  # held towards the rule, the curve stays below one half
+    assert max(row.probability or 0.0 for row in held.curve) < 0.5

@@ -148,6 +148,25 @@ def cumulated(rates: Floats, horizons: Floats, at_days: Floats) -> Floats:
     return np.asarray(rates @ within, np.float64)
 
 
+def half_failed(rates: Floats, horizons: Floats) -> Floats:
+    """float64[n]: days until half of such items have failed, of rates as ``hazards`` gives them; NaN: later
+    than the last horizon, where rates are not told any more.
+
+    >>> told, until = np.array([[0.5, 0.75], [0.1, 0.5], [0.1, 0.2]]), np.array([7.0, 14.0])
+    >>> half_failed(hazards(told, until), until).round(2).tolist()
+    [7.0, 14.0, nan]
+    """
+    ends = np.concatenate([[0.0], horizons])
+    risen = cumulated(rates, horizons, ends)
+    found = np.full(len(rates), np.nan)
+    for k in range(len(horizons)):
+        left = np.log(2.0) - risen[:, k]
+        here = np.isnan(found) & (left >= 0) & (risen[:, k + 1] >= np.log(2.0) - 1e-9)
+        days = left / np.maximum(rates[:, k], 1e-12)
+        found[here] = np.minimum(ends[k] + days[here], ends[k + 1])
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What each choice is expected to cost over the window, cents, and how likely failures are.

@@ -84,6 +84,8 @@ class Plan:
     done where the item fails before. 0 without one."""
     wanted: Floats
     """float64[n]: cents that the best day would save if there were hours enough; 0: never worth it."""
+    best: Floats
+    """float64[n]: the same, worth it or not; -inf: the item is not there on any of the days."""
     avoided: Floats
     """float64[n]: failures that the planned service is expected to avoid; 0 without one."""
     beats: Floats
@@ -108,7 +110,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     """The plan; yields how much of the work is done, 0 to 1."""
     n, days = len(told.hours), told.days
     gain = np.full((days, n), -np.inf)
-    failing = np.zeros(n)
+    failing, best_saved = np.zeros(n), np.full(n, -np.inf)
     there = np.arange(days)[:, None]
     yield 0.0
     for part, found in maintenance.outlooks(
@@ -120,6 +122,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         promised = told.pinned_day[None, part] == there
         gain[:, part] = np.where(late | (small & ~promised), -np.inf, saved)
         failing[part] = found.failing
+        best_saved[part] = np.where(late, -np.inf, saved).max(axis=0, initial=-np.inf)
         yield 0.3 * min(part.stop / max(n, 1), 1.0)
     for item, first, end in told.barred:
         gain[max(first, 0) : max(end, 0), item] = -np.inf
@@ -163,6 +166,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
         saves=saves,
         spends=spends,
         wanted=np.maximum(gain.max(axis=0, initial=-np.inf), 0.0),
+        best=best_saved,
         avoided=avoided,
         beats=beats,
         failing=failing,

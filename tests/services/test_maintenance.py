@@ -15,6 +15,7 @@ from edge.services.maintenance import (
     beats,
     compared,
     cumulated,
+    half_failed,
     hazards,
     lessened,
     outlook,
@@ -174,6 +175,23 @@ def test_failures_and_the_chance_to_do_better_are_those_of_items_that_live_by_di
         chance = beats(rates, HORIZONS, fresh, of, np.array([day]))[0]
         assert chance == pytest.approx((money > 0).mean(), abs=0.02)
         assert found.gain[0, day] == pytest.approx(money.mean() * still, abs=0.03 * 3_500)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_half_have_failed_where_their_curve_passes_one_half_and_nowhere_behind_it(
+    seed: int,
+) -> None:
+    told = np.sort(np.random.default_rng(seed).beta(1.0, 1.0, (20, 3)), axis=1)
+    told[0] = [0.5, 0.5, 0.5]
+    rates = hazards(told, HORIZONS)
+    found = half_failed(rates, HORIZONS)
+    for i in range(len(told)):
+        if told[i, -1] < 0.5 - 1e-9:
+            assert math.isnan(found[i])
+        else:
+            at = 1 - math.exp(-cumulated(rates[i : i + 1], HORIZONS, found[i : i + 1])[0, 0])
+            assert at == pytest.approx(0.5, abs=1e-9)
 
 
 def test_a_memoryless_item_fails_at_its_rate_however_often_it_is_renewed() -> None:
