@@ -13,7 +13,7 @@ from msgspec import Struct
 from edge.config import Config
 from edge.core import Core
 from edge.inference.answering import Origin, origin_of
-from edge.inference.manifest import Service
+from edge.inference.manifest import Manifest, Service
 from edge.inference.scorer import Scorer
 from edge.view_models import LiveModels, Prediction
 
@@ -92,6 +92,12 @@ def why_empty(rows: Sized, *reasons: tuple[bool, str]) -> str:
     return own or next((words for holds, words in reasons if holds), NONE_PASSES)
 
 
+def speaker(scorer: Scorer | None, service: Service) -> Manifest | None:
+    """What is told of the model that answers for a service; ``None``: none does."""
+    slot = scorer.slots.get(service) if scorer is not None else None
+    return slot.active.manifest if slot is not None and slot.active is not None else None
+
+
 @dataclass(frozen=True)
 class Sources:
     """What a view may read: never to be changed, never held across an await."""
@@ -141,8 +147,7 @@ class Sources:
         if self.models is None:
             return self.computed("models are switched off: simple rules speak").as_rule(service)
         basis = Basis(as_of_ms=self.now_ms, revision=self.revision, service=service)
-        slot = self.scorer.slots.get(service) if self.scorer is not None else None
-        told = slot.active.manifest if slot is not None and slot.active is not None else None
+        told = speaker(self.scorer, service)
         if told is None:
             return basis.as_rule(service, self.models.row(service).rule)
         basis.version, basis.kind, basis.origin = told.version, told.kind, origin_of(told)

@@ -5,7 +5,7 @@ changed (``due``), by whoever asks next. What is likely or best is ``edge.servic
 """
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -120,8 +120,7 @@ class Plans:
         self._checked_ms = -CHECK_MS
         self._speakers = ("", "")
         self._version = -1
-        self._drift = lead_time.DRIFT
-        self._moved, self._moved_classes = 0.0, 0
+        self._drift, self._drift_day = lead_time.DRIFT, -1
         self._reached: dict[tuple[str, str], bytes] = {}
         self.busy = False
         """Whether somebody is planning."""
@@ -132,7 +131,7 @@ class Plans:
         self.asked_ms = 0
         """When plans were last asked for; kept by who asks."""
 
-    def due(self) -> tuple[int, Iterator[None]] | None:
+    def due(self) -> tuple[int, Generator[None, None, None]] | None:
         """(classes, slices of work) that bring the plans up to date; ``None``: they are, or somebody
         is at it."""
         if self.busy:
@@ -183,7 +182,9 @@ class Plans:
             if row >= 0:
                 self._dirty.add(row)
 
-    def planning(self, rows: Ints, whole: bool = False, moved: Ints = NO_ROWS) -> Iterator[None]:
+    def planning(
+        self, rows: Ints, whole: bool = False, moved: Ints = NO_ROWS
+    ) -> Generator[None, None, None]:
         """Plan ``rows`` anew, some at a time; the state may go on between two slices.
 
         ``whole``: they were all there were. ``moved``: rows whose plan holds; their stock is held
@@ -194,7 +195,7 @@ class Plans:
             begun_ms = self._sources.now_ms
             if whole:
                 self._all_dirty = False
-                self._moved, self._moved_classes = 0.0, 0
+                yield from self._measure_drift(rows)
             for start in range(0, len(rows), SLICE_ROWS):
                 yield from self._slice(rows[start : start + SLICE_ROWS])
             for start in range(0, len(moved), SLICE_ROWS):
@@ -202,11 +203,25 @@ class Plans:
             yield from self._reach_minimums()
             if whole:
                 self._full_ms, self.ready = begun_ms, True
-                self._drift = lead_time.drift_of(self._moved, self._moved_classes)
             if len(rows):
                 self._rank()  # among all, whoever of them was planned
         finally:
             self.busy = False
+
+    def _measure_drift(self, rows: Ints) -> Generator[None, None, None]:
+        """How much the means of all classes change, before any is planned with it; once a day, for it is
+        made of days that closed."""
+        today = self._state.today
+        if self._drift_day == today:
+            return
+        moved, classes = 0.0, 0
+        for start in range(0, len(rows), SLICE_ROWS):
+            days = days_of(self._state, rows[start : start + SLICE_ROWS])
+            yield
+            seen, many = lead_time.drift_seen(days.moved)
+            moved, classes = moved + seen, classes + many
+            yield
+        self._drift, self._drift_day = lead_time.drift_of(moved, classes), today
 
     def _slice(self, rows: Ints) -> Generator[None, None, None]:
         state, made = self._state, self.columns
@@ -222,9 +237,6 @@ class Plans:
         yield
         asked = wanted(state, self._sources.scorer, rows, days, self._drift)
         yield
-        moved, classes = lead_time.drift_seen(days.moved)
-        self._moved += moved
-        self._moved_classes += classes
         use, owned = use_of(state, rows, days, rental, terms.turn_days)
         yield
         plan = yield from inventory.planning(

@@ -30,6 +30,7 @@ from edge.services.counts import Floats
 from edge.services.inventory import Terms, Use
 from edge.services.lead_time import HISTORY, MODEL, SIMPLE, UNKNOWN, Curve
 from edge.services.stock_position import Position
+from edge.view_basis import speaker
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -355,7 +356,9 @@ def wanted(
         by_model = lead_time.from_model(week, fortnight, _ahead(scorer, rows))
         # a model reckons four weeks back: of a class that is younger it would say too little
         old = np.isfinite(days.moved).sum(axis=0) >= lead_time.KNOWN_DAYS_MIN
-        if _is_starter(scorer):  # it never saw this shop: a class's own weeks say more
+        if (
+            origin_of(speaker(scorer, "inventory")) == "starter"
+        ):  # it never saw this shop: a class's own weeks say more
             old &= ~enough
         evidence = np.where(spoken & old & np.isfinite(week).all(axis=1), MODEL, evidence)
         mine = evidence == MODEL
@@ -367,12 +370,6 @@ def wanted(
         ]
     curve = lead_time.mixed(evidence, (simple, history, by_model))
     return Wanted(curve, evidence.astype(np.int64), *letters)
-
-
-def _is_starter(scorer: Scorer | None) -> bool:
-    slot = scorer.slots["inventory"] if scorer is not None else None
-    told = slot.active.manifest if slot is not None and slot.active is not None else None
-    return origin_of(told) == "starter"
 
 
 def _letters(days: Days) -> list[Ints]:

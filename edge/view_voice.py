@@ -13,7 +13,7 @@ from edge.features.catalog import BY_ENTITY
 from edge.inference.answering import Origin, origin_of
 from edge.inference.manifest import Manifest, Service
 from edge.inference.predict import MAINTENANCE_DAYS, known_since_ms
-from edge.view_basis import Basis, Sources
+from edge.view_basis import Basis, Sources, speaker
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -71,8 +71,7 @@ class Voice:
 
 def voice(sources: Sources, service: Service, rows: Ints) -> Voice:
     """Of these items: their rows in the state."""
-    slot = sources.scorer.slots.get(service) if sources.scorer is not None else None
-    told = slot.active.manifest if slot is not None and slot.active is not None else None
+    told = speaker(sources.scorer, service)
     return Voice(origin_of(told), needed_days(told), watched_days(sources, rows))
 
 

@@ -253,7 +253,9 @@ def test_an_order_beyond_what_a_decision_may_commit_is_proposed_in_part(shop: Sh
     shop.do(SetSafeguards(safeguards=msgspec.structs.replace(limits, dry_run=False)))
     shop.do(one)
     (decided,) = shop.core.ledger.rows(Decision).values()
-    assert "nobody would be told" in decided.gate  # sure and small, yet no supplier would hear of it
+    assert (
+        "nobody would be told" in decided.gate
+    )  # sure and small, yet no supplier would hear of it
     shop.do(Approve(id=decided.id))
     (rest,) = [one for one in shop.view.proposals() if one is not None]
     assert rest.period == f"{one.period}/2"
@@ -434,3 +436,21 @@ def test_what_changed_in_the_terms_is_told_once(shop: Shop) -> None:
     assert watch.changed(ledger) == set()
     shop.do(PutSupply(sku="*", fields={"pack_units": 5}))
     assert watch.changed(ledger) is None
+
+
+def test_the_first_plan_after_a_start_knows_how_means_drift_here_like_any_later_one() -> None:
+    shop = Shop()
+    shop.days(70)
+    shop.days(60, ["NAIL"] * 4)  # four times as much
+    shop.plan()
+    first = shop.row("NAIL")
+    assert first.evidence == "history"
+    shop.wait(PLAN_MS)
+    assert shop.plan() == 1
+    assert shop.row("NAIL").reorder_point == first.reorder_point
+    other = Shop()
+    other.core = shop.core
+    other.view = InventoryView(Sources(shop.core, Config()))
+    other.view._drift_day = shop.core.state.today  # as if nobody had measured it
+    other.plan()
+    assert other.row("NAIL").reorder_point != first.reorder_point

@@ -119,15 +119,15 @@ def _heard(task: "asyncio.Task[Any]") -> None:
         task.exception()
 
 
-async def in_slices(work: Generator[Any, None, T]) -> T:
-    """What a generator returns; between two of its slices everybody else has a turn."""
+async def in_slices(work: Generator[Any, None, T], rest_s: float = 0.0) -> T:
+    """What a generator returns; between two of its slices everybody else has a turn, and ``rest_s``."""
     while True:
         try:
             next(work)
         except StopIteration as end:
             found: T = end.value
             return found
-        await asyncio.sleep(0)
+        await asyncio.sleep(rest_s)
 
 
 # -- pages out of columns --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from edge.api.body import Body
+from edge.api.books import in_slices
 from edge.api.commands import (
     CREATED,
     KEY_HEADER,
@@ -22,7 +23,7 @@ from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.report import Report
-from edge.api.stock_plans import Cents, StockPath, planned, row_of, walked
+from edge.api.stock_plans import Cents, StockPath, planned, row_of
 from edge.api.upload import idempotency_key
 from edge.commands import Command, Propose
 from edge.decisions.deeds import Approve
@@ -225,7 +226,7 @@ async def _change(
     view = await planned(api)
     row = view.row(sku, store)
     if row >= 0 and not durable:
-        await walked(view.planning(np.array([row], np.int64)))
+        await in_slices(view.planning(np.array([row], np.int64)))
     item = view.told(np.array([row], np.int64))[0] if row >= 0 else None
     body = StockChange(
         state="durable" if durable else "done",

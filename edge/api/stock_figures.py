@@ -12,7 +12,7 @@ from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Limit, Text
-from edge.api.stock_plans import planned, walked
+from edge.api.stock_plans import planned
 from edge.services import stock_performance
 from edge.view_availability import Availability, AvailabilityView
 from edge.view_basis import Listed, why_empty
@@ -413,7 +413,7 @@ async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> Performan
     """Turns, fill rate, stock-outs and utilisation."""
     view, query = api.view_of(StockHistoryView), call.query
     while (standing := view.standing(query.days)) is None:
-        await walked(view.measuring(query.days))
+        await in_slices(view.measuring(query.days))
     rows, found = standing
     inventory = api.view_of(InventoryView)
     at = np.flatnonzero(np.isin(rows, inventory.known(query.store, query.category)))

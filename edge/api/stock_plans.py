@@ -4,12 +4,13 @@ See ``planned`` for what an answer waits for.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Annotated
 
 import structlog
 from msgspec import Meta
 
+from edge.api.books import in_slices
 from edge.api.endpoint import Api, Path
 from edge.api.problems import Problem
 from edge.api.query import Text
@@ -43,13 +44,13 @@ async def planned(api: Api) -> InventoryView:
         classes, slices = work
         waits = classes <= FEW and (quiet or view.by_command)
         if waits or not view.ready:
-            await walked(slices)
+            await in_slices(slices)
         else:
             _beside(slices)
     while not view.ready:  # somebody else makes the first plan
         await asyncio.sleep(0.005)
         if not view.busy and (work := view.due()) is not None:
-            await walked(work[1])
+            await in_slices(work[1])
     return view
 
 
@@ -57,10 +58,10 @@ QUIET_MS = 2_000
 """Without a question for so long, the next one may wait a little, milliseconds."""
 
 
-def _beside(slices: Iterator[None]) -> None:
+def _beside(slices: Generator[None, None, None]) -> None:
     """Let the plans be made while answers go on with those that stand."""
     next(slices, None)  # from now on it is known that somebody is at it
-    task = asyncio.create_task(walked(slices, REST_S), name="inventory plans")
+    task = asyncio.create_task(in_slices(slices, REST_S), name="inventory plans")
     _TASKS.add(task)
     task.add_done_callback(_ended)
 
@@ -74,12 +75,6 @@ def _ended(task: asyncio.Task[None]) -> None:
 
 
 _TASKS: set[asyncio.Task[None]] = set()
-
-
-async def walked(slices: Iterator[None], rest_s: float = 0.0) -> None:
-    """Do work in slices, everybody else's turn between two of them."""
-    for _ in slices:
-        await asyncio.sleep(rest_s)
 
 
 REST_S = 0.002
