@@ -32,6 +32,7 @@ from bench import (
     restart,
     scoring,
     shops,
+    stall,
     swaps,
     train_time,
 )
@@ -104,6 +105,7 @@ BENCHES = (
     Bench("latency", latency.TITLE, latency.measure, 40),
     Bench("api", api_load.TITLE, api_load.measure, 40),
     Bench("api_every", api_every.TITLE, api_every.measure, 220),
+    Bench("stall", stall.TITLE, stall.measure, 40),
     Bench("memory", memory.TITLE, memory.measure, 60),
     Bench("restart", restart.TITLE, restart.measure, 40),
     Bench("disk_bytes", disk_bytes.TITLE, disk_bytes.measure, 120),

@@ -22,7 +22,7 @@ from bench.harness import Context, Figure, Result, Row, result
 from bench.workload import SAID, Workload, arriving, shop, uniform
 from edge.app import GC_THRESHOLDS
 from edge.core import Core
-from edge.pipeline import Pipeline
+from edge.pipeline_pace import Pace
 from edge.records import Message
 
 TITLE = "Decode, admit, features: no network"
@@ -54,30 +54,25 @@ class Feeder:
         self.core = core
         self.ordinal = 0
         self.events = 0
-        self._slice = 128  # the corridor's rules read and write it under this name
-
-    @property
-    def slice(self) -> int:
-        """Messages a call that the corridor's rules have settled at."""
-        return self._slice
+        self.slice = 0
+        """Messages of the last whole call, as the corridor's rules cut it."""
+        self._pace = Pace()
 
     def feed(self, messages: list[Message], fixed: int = 0) -> tuple[float, float]:
         """Let the core take all; wall and processor time, seconds. ``fixed``: messages a call."""
         began, began_cpu = time.perf_counter(), time.process_time()
         start = 0
         while start < len(messages):
-            stop = start + fixed if fixed else self._end(messages, start)
+            stop = start + fixed if fixed else self._pace.end(messages, start, len(messages))
             part = messages[start:stop]
             before = time.thread_time()
             self.events += self.core.step(part, self.ordinal).events
-            was_full = stop < len(messages)
-            Pipeline._pace(self, time.thread_time() - before, was_full)  # type: ignore[arg-type]
+            if not fixed:
+                self._pace.took(time.thread_time() - before)
+                self.slice = len(part) if stop < len(messages) else self.slice
             self.ordinal += len(part)
             start += len(part)
         return time.perf_counter() - began, time.process_time() - began_cpu
-
-    def _end(self, messages: list[Message], start: int) -> int:
-        return Pipeline._slice_end(self, messages, start)  # type: ignore[arg-type]
 
 
 def known(items: int) -> Feeder:

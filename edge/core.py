@@ -8,7 +8,7 @@ day, a reader falling silent), and between two such moments order does not matte
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -59,6 +59,9 @@ _FAR = 1 << 62
 _POISON = "applying it failed twice"
 
 _ACCOUNTED = ("events_", "dead_", "messages")
+
+CROWD = 2_048
+"""So many items that depart at one moment are told at a time."""
 
 _MAY_MATTER = frozenset({ItemScan, ItemLink, ReaderStatus})
 _ARRIVAL_MS = attrgetter("arrival_ms")
@@ -160,14 +163,20 @@ class Core:
         return out
 
     def pieces(
-        self, message: Message, ordinal: int, decoded: Decoded, events: int
+        self, message: Message, ordinal: int, decoded: Decoded, events: Callable[[int], int]
     ) -> Iterator[Step]:
-        """``step`` of one large message, decoded beforehand, some ``events`` at a time."""
+        """``step`` of one large message, decoded beforehand, in pieces.
+
+        ``events``: how many at a time, asked before each piece with how many are left.
+        """
         out = Step()
         self._advance(message.arrival_ms, out)  # what it holds belongs to its day's account
         arrived = self._open([message], ordinal, out, decoded)
-        for start in range(0, len(arrived), events):
-            self._apply(arrived[start : start + events], out)
+        start = 0
+        while start < len(arrived):
+            stop = start + events(len(arrived) - start)
+            self._apply(arrived[start:stop], out)
+            start = stop
             self.revision += 1
             yield out
             out = Step()
@@ -199,8 +208,8 @@ class Core:
     def passing(self, now_ms: int, out: Step) -> Iterator[None]:
         """``advance`` in slices: others may work after each, but nobody may step or advance.
 
-        Only a day's end takes more than one slice: what it leaves behind is read while the state
-        stands at the day's last moment.
+        A day's end takes several slices, as what it leaves behind is read while the state stands at
+        the day's last moment; and so does a crowd that departs at once.
         """
         yield from self._passing(now_ms, out)
 
@@ -648,16 +657,16 @@ class Core:
             if day_ms <= min(silent_ms, wake_ms):
                 yield from self._end_day(day_ms, out)
             elif wake_ms <= silent_ms:
-                self._wake(wake_ms, out)
+                yield from self._wake(wake_ms, out)
             else:
-                self._pass(silent_ms, out)
+                yield from self._pass(silent_ms, out)
                 self.outages.fall_silent(silent_ms, self.presence, out.effects)
         if now_ms > self.now_ms:
-            self._pass(now_ms, out)
+            yield from self._pass(now_ms, out)
 
-    def _wake(self, at_ms: int, out: Step) -> None:
+    def _wake(self, at_ms: int, out: Step) -> Iterator[None]:
         """Reach a moment at which something of the ledger falls due."""
-        self._pass(max(at_ms, self.now_ms), out)
+        yield from self._pass(max(at_ms, self.now_ms), out)
         self.ledger.into = out.effects.rows
         for due_ms, kind, key in self.ledger.due(at_ms):
             deeds.WAKES[kind](self.ledger, key, Told(due_ms, self.next_ordinal))
@@ -675,7 +684,7 @@ class Core:
     def _end_day(self, end_ms: int, out: Step) -> Iterator[None]:
         """Reach a day's last moment, read what the day leaves behind, then let it end."""
         if end_ms - 1 > self.now_ms:
-            self._pass(end_ms - 1, out)
+            yield from self._pass(end_ms - 1, out)
             yield
         self.state.unseen = not looked(self.state, *self._dark_ms)
         for rows in day_rows(self.state) if self.tells_history else ():
@@ -683,7 +692,7 @@ class Core:
                 out.effects.history.append(rows)
             yield
         self._close_account(out)
-        self._pass(end_ms, out)
+        yield from self._pass(end_ms, out)
         self.state.unseen = False
 
     def _close_account(self, out: Step) -> None:
@@ -697,11 +706,14 @@ class Core:
         """What a day's account is made of, as it stands now."""
         return {name: n for name, n in self.state.counters.items() if name.startswith(_ACCOUNTED)}
 
-    def _pass(self, to_ms: int, out: Step) -> None:
+    def _pass(self, to_ms: int, out: Step) -> Iterator[None]:
         moved = self.presence.advance(to_ms)
         if len(moved.item):
             self.state.roll(to_ms)  # windows reach the moment, but nothing is forgotten yet
-            self._told(moved, out)
+            for start in range(0, len(moved.item), CROWD):
+                if start:
+                    yield
+                self._told(moved.part(slice(start, start + CROWD)), out)
         self._let_go(to_ms)
         self.now_ms = max(self.now_ms, to_ms)
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,7 @@ from edge.errors import InboxFull, JournalBusy, JournalFull
 from edge.ingest.inbox import Inbox, Token
 from edge.ingest.source import Source
 from edge.ingest.times import TIME_MIN_MS
+from edge.pipeline_pace import LARGE_BYTES, Pace
 from edge.records import Batch, Effects, HistoryRows, Message, Receipt, TimelineEntry
 from edge.recovery import Recovered, header_of, merge_effects
 from edge.storage.history import pack
@@ -35,16 +37,8 @@ from edge.storage.writer import JournalWriter
 
 log = structlog.get_logger(__name__)
 
-SLICE_TARGET_S = 0.003
-"""A slice of applying aims to hold the loop so long."""
-SLICE_MIN, SLICE_MAX = 16, 320
-"""Events of a slice, as far as their number can be guessed from outside."""
-SINGLE_BYTES = 256
-"""A payload no longer than this counts as one event."""
 PASS_MS = 100
 """Time that has passed is let pass in pieces of this where things fall due: a crowd may depart."""
-LARGE_BYTES = 16_384
-"""A payload beyond this may hold so many events that it is decoded in a thread."""
 LULL_S = 0.003
 """Nothing new for so long while senders may be waiting for us: commit now."""
 LULL_MESSAGES = 16
@@ -118,7 +112,7 @@ class Pipeline:
         self._on_its_way: Effects | None = None
         self._effects_at = 0.0
         self._effects_lock = asyncio.Lock()  # stored in the order in which they are taken
-        self._slice = 128
+        self._pace = Pace()
         # a quarter of what the broker may have in flight: it goes on sending while we commit
         window = config.mqtt.receive_maximum // 4
         self._enough = max(LULL_MESSAGES, min(config.ingest.batch_max, window))
@@ -371,13 +365,13 @@ class Pipeline:
                 await self._apply_large(message, batch.first + start, whole)
                 start += 1
                 continue
-            stop = self._slice_end(messages, start)
-            end_ms = self.core.day_end_ms()
-            if messages[stop - 1].arrival_ms >= end_ms:
-                stop = bisect_left(messages, end_ms, start, stop, key=_ARRIVAL_MS)
+            end_ms, of_day = self.core.day_end_ms(), len(messages)
+            if messages[-1].arrival_ms >= end_ms:
+                of_day = bisect_left(messages, end_ms, start, key=_ARRIVAL_MS)
+            stop = self._pace.end(messages, start, of_day)
             began = time.thread_time()
             _join(whole, self.core.step(messages[start:stop], batch.first + start))
-            self._pace(time.thread_time() - began, stop < len(messages))
+            self._pace.took(time.thread_time() - began)
             start = stop
             if start < len(messages):
                 await asyncio.sleep(0)
@@ -387,9 +381,13 @@ class Pipeline:
     async def _apply_large(self, message: Message, ordinal: int, whole: Step) -> None:
         """A payload of many events: decoded in a thread, applied some events at a time."""
         decoded = await asyncio.to_thread(self.core.decoder.decode, message)
-        for step in self.core.pieces(message, ordinal, decoded, self._slice):
+        began = time.thread_time()
+        room = partial(self._pace.events, message.topic)
+        for step in self.core.pieces(message, ordinal, decoded, room):
             _join(whole, step)
+            self._pace.took(time.thread_time() - began)
             await asyncio.sleep(0)
+            began = time.thread_time()
 
     async def _pass_time(self, until_ms: int, whole: Step) -> None:
         """Let time reach a moment, piece by piece; the pieces give the same bits as the whole."""
@@ -411,22 +409,6 @@ class Pipeline:
             else:
                 await asyncio.sleep(0)
 
-    def _slice_end(self, messages: list[Message], start: int) -> int:
-        """Where the next slice ends: so many events, before a large message."""
-        part = messages[start : start + self._slice]
-        if max([len(message.payload) for message in part]) <= SINGLE_BYTES:
-            return start + len(part)
-        stop, room = start, self._slice
-        limit = len(messages)
-        while stop < limit:
-            payload = messages[stop].payload
-            size = len(payload)
-            room -= 1 if size <= SINGLE_BYTES else _guess_events(payload)
-            if size > LARGE_BYTES or (room < 0 and stop > start):
-                break
-            stop += 1
-        return stop
-
     def _done(self, batch: Batch, whole: Step, tokens: list[Token]) -> None:
         """A batch is applied: its effects wait for the tables, its senders are told."""
         merge_effects(self._effects, whole)  # whole batches only: they are stored by position
@@ -438,13 +420,6 @@ class Pipeline:
             self.latency_ms.append(self._clock.now_ms() - batch.messages[0].arrival_ms)
         self.on_applied()
         self._settle_receipts(whole.outcomes, batch.first, tokens)
-
-    def _pace(self, took_s: float, was_full: bool) -> None:
-        """Choose the next slice so that it takes about the target."""
-        if took_s > SLICE_TARGET_S:
-            self._slice = max(SLICE_MIN, self._slice * 3 // 4)
-        elif was_full and took_s < SLICE_TARGET_S * 0.7:
-            self._slice = min(SLICE_MAX, self._slice * 5 // 4)
 
     @staticmethod
     def _settle_receipts(
@@ -574,11 +549,6 @@ def _join(whole: Step, step: Step) -> None:
 
 def _is_large(message: Message) -> bool:
     return len(message.payload) > LARGE_BYTES
-
-
-def _guess_events(payload: bytes) -> int:
-    """No fewer events than a payload is likely to hold: JSON objects, or MessagePack's bytes."""
-    return max(payload.count(b"{"), len(payload) // 100)
 
 
 def _rows(effects: Effects) -> int:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge import core as core_module
 from edge import events as e
 from edge.config import Config, Epc, Limits
-from edge.core import Core
+from edge.core import Core, Step
 from edge.features.catalog import BY_ENTITY, FEATURES, matrix, values
 from edge.features.keys import key_hash
 from edge.features.state import FeatureState
@@ -513,6 +514,22 @@ def statuses(*told: tuple[int, str]) -> list[Message]:
 def test_a_reader_falls_silent_at_the_same_moment_however_messages_are_cut() -> None:
     minutes = statuses(*((i * 10 * 60 * SECOND, "heartbeat") for i in range(3)))
     told = [run(Core(config()), minutes, size).shown() for size in (1, 2, 7)]
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_crowd_departs_in_slices_and_gives_the_same_bits_as_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = [message("tag_read", START_MS, epc=epc(i), source="r1") for i in range(50)]
+    told = []
+    for crowd in (1, 7, 1_000):
+        monkeypatch.setattr(core_module, "CROWD", crowd)
+        core, out = Core(config()), Step()
+        core.step(reads, 0)
+        slices = len(list(core.passing(START_MS + 500 * SECOND, out)))
+        assert slices >= 49 // crowd
+        assert (core.state.item.col["zone_row"][:50] < 0).all()
+        told.append((core.digest(), [(t.epc, t.index, t.kind) for t in out.effects.timeline]))
     assert told[0] == told[1] == told[2]
 
 
