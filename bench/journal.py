@@ -29,7 +29,7 @@ import uvloop
 from edge.config import Storage
 from edge.records import Batch, Effects, Message, TimelineEntry
 from edge.storage import journal as journal_module
-from edge.storage import packing
+from edge.storage import journal_file, packing
 from edge.storage.journal import Journal
 from edge.storage.snapshots import SnapshotHeader, read_snapshot, write_snapshot
 from edge.storage.writer import JournalWriter
@@ -156,14 +156,15 @@ def page_sizes(directory: Path, count: int) -> list[Row]:
         (4096, "NONE"),
     ):
         every = tuple(
-            f"wal_autocheckpoint = {journal_module.WAL_MAX_BYTES // page}" if "auto" in p else p
-            for p in journal_module._EVERY_TIME
+            f"wal_autocheckpoint = {journal_file.WAL_MAX_BYTES // page}" if "auto" in p else p
+            for p in journal_file.EVERY_TIME
         )
         creation = (f"page_size = {page}", f"auto_vacuum = {vacuum}")
         with (
             patch.object(journal_module, "PAGE_BYTES", page),
-            patch.object(journal_module, "_BEFORE_CREATION", creation),
-            patch.object(journal_module, "_EVERY_TIME", every),
+            patch.object(journal_file, "PAGE_BYTES", page),
+            patch.object(journal_file, "BEFORE_CREATION", creation),
+            patch.object(journal_file, "EVERY_TIME", every),
         ):
             found = commits(directory, count, 5)
         rows.append({"page": page, "vacuum": vacuum, **found})

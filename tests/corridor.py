@@ -18,7 +18,9 @@ from edge.ingest.inbox import Inbox, Token
 from edge.pipeline import Pipeline
 from edge.records import Effects, Message
 from edge.recovery import apply_batch, recover
-from edge.storage.journal import Journal, JournalReader, free_bytes_of
+from edge.storage.journal import Journal
+from edge.storage.journal_file import free_bytes_of
+from edge.storage.journal_reader import JournalReader
 from edge.storage.writer import JournalWriter
 
 

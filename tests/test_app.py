@@ -27,7 +27,8 @@ from edge.errors import ConfigError, JournalBusy, JournalFull
 from edge.ingest.mqtt import publisher
 from edge.ingest.mqtt_publish import Outgoing
 from edge.sdnotify import Notifier
-from edge.storage.journal import Journal, JournalReader
+from edge.storage.journal import Journal
+from edge.storage.journal_reader import JournalReader
 from tests.corridor import SetClock, replay, run, until
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,8 @@ from edge.errors import JournalBroken
 from edge.pipeline_field import FieldRecord
 from edge.pipeline_scoring import Scoring
 from edge.records import Message
-from edge.storage.journal import Journal, JournalReader
+from edge.storage.journal import Journal
+from edge.storage.journal_reader import JournalReader
 from tests.corridor import SetClock, run, until
 from tests.test_stall import START_MS, shop
 

@@ -10,7 +10,7 @@ from random import Random
 import msgspec
 
 from edge.config import Storage
-from edge.storage.journal import JournalReader
+from edge.storage.journal_reader import JournalReader
 from tests.corridor import replay
 from tests.streams import DAY, HOUR, MINUTE, Streams, config
 from tests.test_day_rows import kept, stored

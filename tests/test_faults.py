@@ -13,7 +13,7 @@ import pytest
 
 from edge.broker import Broker
 from edge.ledger.suppliers import PutSupplier, Supplier
-from edge.storage.journal import JournalReader
+from edge.storage.journal_reader import JournalReader
 from tests.corridor import replay, run, until
 from tests.storage.conftest import OPEN_WAL, FailingDisk
 from tests.test_app import ROOT, asked, reads, served, shop, tell, written

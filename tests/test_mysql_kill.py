@@ -132,7 +132,7 @@ def _caught_up(port: int) -> bool:
 
 async def _rest(directory: Path, database: Database) -> None:
     """Copy what came after the daemon looked last."""
-    from edge.storage.journal import JournalReader
+    from edge.storage.journal_reader import JournalReader
     from edge.storage.mysql import Copier
     from tests.storage.test_mysql_copy import where
 

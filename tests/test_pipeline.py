@@ -15,7 +15,7 @@ from edge.config import Config, Storage
 from edge.errors import InboxFull
 from edge.records import Message
 from edge.storage import journal as journal_module
-from edge.storage.journal import JournalReader
+from edge.storage.journal_reader import JournalReader
 from edge.storage.snapshots import kept_snapshots, read_snapshot
 from tests.corridor import SetClock, corridor, replay, run, until
 from tests.streams import DAY, HOUR, MINUTE, SECOND, START_MS, Streams, config, epc

@@ -22,7 +22,7 @@ from edge.replay import mappings
 from edge.replay.plan import Plan, survey
 from edge.replay.sources import open_source
 from edge.storage.history import HistoryFile, pack
-from edge.storage.journal import JournalReader
+from edge.storage.journal_reader import JournalReader
 
 BATCH_MESSAGES = 512
 LETTERS_KEPT = 100

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from edge.config import Mysql
 from edge.storage import changes, migrations
-from edge.storage.journal import FILE_NAME, SCHEMA_VERSION, connect_readonly
+from edge.storage.journal_file import FILE_NAME, SCHEMA_VERSION, connect_readonly
 
 SAMPLE_ROWS = 100
 COUNT_S = 3.0

@@ -17,26 +17,34 @@ Choices, all measured with ``bench/journal.py``:
 * A deleted row's bytes are not overwritten (``secure_delete`` off): that would write each page twice.
 """
 
-import errno
-import fcntl
 import os
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
-from urllib.parse import quote
+from typing import Self, TypeVar
 
 import structlog
 
 from edge.config import Storage
-from edge.errors import JournalBroken, JournalBusy, JournalFull, Rfid3Error
-from edge.records import Batch, Effects, Message, Replayed
+from edge.errors import JournalBroken, JournalFull
+from edge.records import Batch, Effects, Replayed
 from edge.storage import analytics, changes, migrations, packing
 from edge.storage.field import drop_oldest_quarter, kept_bytes
 from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
+from edge.storage.journal_file import (
+    FREE_BYTES_MIN,
+    PAGE_BYTES,
+    connect_readonly,
+    demand_free,
+    free_bytes_of,
+    lock_directory,
+    open_connection,
+    typed_errors,
+)
+from edge.storage.journal_reader import JournalReader, Tail, read_effects_seq, read_tail
 from edge.storage.tables import (
     DeadLetterStock,
     oldest_quarter_ms,
@@ -49,45 +57,16 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-FILE_NAME = "journal.db"
-LOCK_NAME = "journal.lock"
-APPLICATION_ID = 0x52464A33
-"""``PRAGMA application_id`` of our files: "RFJ3"."""
-SCHEMA_VERSION = migrations.steps()[-1].version
-"""Of our files: the highest number in ``schema/``."""
-PAGE_BYTES = 1_024
 IDLE_CHECKPOINT_BYTES = 1_048_576
 """An idle writer checkpoints once about so much was written to the WAL."""
-WAL_MAX_BYTES = 8_388_608
-"""Beyond this a commit checkpoints by itself, idle or not."""
-READ_BYTES = 4_194_304
-"""Blob bytes fetched at a time by :meth:`JournalReader.batches`."""
 TRIM_BYTES = 1_048_576
 TRIM_ROWS = 512
 TAIL_CHECKED = 64
 """So many of the newest batches are read whole when the journal is opened."""
-FREE_BYTES_MIN = 4_194_304
-"""Whatever the reserve: with less free space nothing is written and no journal opened. SQLite maps
-its -shm file into memory, and on a full disk (with file system blocks smaller than a page) touching
-a page of it that has no block yet kills the process (SIGBUS) instead of returning an error."""
 DERIVED_SHARE = 0.5
 """Derived tables beyond this share of the journal's limit give way when no batch may go."""
 ROOM_CHECK_S = 1.0
 ROOM_CHECK_BYTES = 4_194_304
-
-# Not enough room, everything rolled back, works again later. SHMSIZE: no room to grow the -shm file.
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
-# Somebody else holds the write lock (a backup, a shell): also only later.
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-_BROKEN = {
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-}
 
 
 class JournalAtLimit(JournalFull):
@@ -96,327 +75,22 @@ class JournalAtLimit(JournalFull):
     cure = "raise storage.journal_max_bytes"
 
 
-class JournalInUse(Rfid3Error):
-    """Another daemon works in this directory; the message names its process id."""
-
-
-class Tail(NamedTuple):
-    """Where the journal ends; all zero when nothing was ever written."""
-
-    seq: int = 0
-    """Of the last batch; the next one has one more."""
-    next_ordinal: int = 0
-    """Ordinal of the next message."""
-    beat_ms: int = 0
-    """Beat of the last batch."""
-    last_arrival_ms: int = 0
-    """Arrival of the last message, however many empty batches ago."""
-    session: int = 0
-    """Highest broker session number seen."""
-
-
-def typed(error: sqlite3.Error) -> Rfid3Error | sqlite3.Error:
-    """SQLite's error as ours: full (try again), broken (stop), or itself when it is our bug.
-
-    An I/O error is never retried: after a failed fsync the kernel may have dropped the dirty
-    pages and confirm the next fsync although they are lost.
-    """
-    code = getattr(error, "sqlite_errorcode", None)
-    name = getattr(error, "sqlite_errorname", "")
-    if code is None:
-        return error
-    if code in _FULL:
-        return JournalFull(f"no room to write the journal ({name})")
-    if code & 0xFF in _BUSY:
-        return JournalBusy(f"another program holds the journal's write lock ({name})")
-    if code & 0xFF in _BROKEN:
-        return JournalBroken(f"{error} ({name})")
-    return error
-
-
-@contextmanager
-def _typed_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise typed(error) from error
-
-
-def connect_readonly(directory: Path) -> sqlite3.Connection:
-    """A connection that can only read; usable from any one thread at a time.
-
-    Raises :class:`JournalBroken` when there is no journal or it cannot be read.
-    """
-    path = directory / FILE_NAME
-    if not path.exists():
-        raise JournalBroken(f"there is no journal at {path}")
-    with _typed_errors():
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=5.0,
-        )
-        connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _read_tail(connection: sqlite3.Connection) -> Tail:
-    row = connection.execute(
-        "SELECT seq, first + n, beat_ms, last_arrival_ms, session FROM batch"
-        " ORDER BY seq DESC LIMIT 1"
-    ).fetchone()
-    return Tail(*row) if row else Tail()
-
-
 def _journal_id(connection: sqlite3.Connection) -> str:
     """The random name of this journal, given at its first opening for writing.
 
     "" while a journal without one cannot be written: the next start gives it one.
     """
     select = "SELECT value FROM meta WHERE key = 'journal_id'"
-    with _typed_errors():
+    with typed_errors():
         row = connection.execute(select).fetchone()
     if row is None:
         row = (secrets.randbits(63),)
         try:
-            with _typed_errors():
+            with typed_errors():
                 connection.execute("INSERT INTO meta VALUES ('journal_id', ?)", row)
         except JournalFull:
             return ""
     return f"{row[0]:016x}"
-
-
-def _read_effects_seq(connection: sqlite3.Connection) -> int:
-    (seq,) = connection.execute(
-        "SELECT max(value, coalesce((SELECT effects_seq FROM batch ORDER BY seq DESC LIMIT 1), 0))"
-        " FROM meta WHERE key = 'effects_seq'"
-    ).fetchone()
-    return int(seq)
-
-
-class JournalReader:
-    """Reads a journal, also while a daemon writes it (the trainer does). Never locks it out.
-
-    Each fetch is a short read transaction of its own, so a slow reader does not make the WAL grow.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    @classmethod
-    def open(cls, directory: str | Path) -> Self:
-        """Open the journal in ``directory``. Raises :class:`JournalBroken`."""
-        connection = connect_readonly(Path(directory))
-        try:
-            with _typed_errors():
-                _check_identity(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return cls(connection)
-
-    def close(self) -> None:
-        """Let the file go."""
-        self._connection.close()
-
-    def last(self) -> Tail:
-        """Where the journal ends."""
-        with _typed_errors():
-            return _read_tail(self._connection)
-
-    def oldest_seq(self) -> int:
-        """Of the oldest batch still kept; one past the last when there is none."""
-        with _typed_errors():
-            (seq,) = self._connection.execute("SELECT min(seq) FROM batch").fetchone()
-        return int(seq) if seq is not None else self.last().seq + 1
-
-    def effects_seq(self) -> int:
-        """Effects of batches up to this one are stored."""
-        with _typed_errors():
-            return _read_effects_seq(self._connection)
-
-    def count(self, after_seq: int = 0) -> int:
-        """How many messages the batches after ``after_seq`` hold (for a progress bar)."""
-        with _typed_errors():
-            (messages,) = self._connection.execute(
-                "SELECT coalesce(max(first + n) - min(first), 0) FROM batch WHERE seq > ?",
-                (after_seq,),
-            ).fetchone()
-        return int(messages)
-
-    def batches(self, after_seq: int, upto: int | None = None) -> Iterator[Batch]:
-        """Every batch with ``after_seq < seq <= upto``, in order, a few megabytes at a time.
-
-        ``upto`` None: to the end, including what is written meanwhile. Raises
-        :class:`JournalBroken` on a missing or damaged batch; also when the batch after
-        ``after_seq`` was trimmed: start at ``oldest_seq() - 1`` to accept that.
-        """
-        assert after_seq >= 0, after_seq
-        last = after_seq
-        ordinal: int | None = None
-        while rows := self._fetch(last, (1 << 62) if upto is None else upto):
-            for seq, first, beat_ms, n, codec, blob in rows:
-                if seq != last + 1 or ordinal not in (None, first):
-                    raise JournalBroken(f"batch {last + 1} is missing, the next kept is {seq}")
-                yield Batch(seq, first, beat_ms, _unpack(seq, n, codec, blob))
-                last, ordinal = seq, first + n
-
-    def _fetch(self, after_seq: int, upto: int) -> list[tuple[int, int, int, int, int, bytes]]:
-        rows, size = [], 0
-        with _typed_errors(), closing(self._connection.cursor()) as cursor:
-            cursor.execute(
-                "SELECT seq, first, beat_ms, n, codec, blob FROM batch"
-                " WHERE seq > ? AND seq <= ? ORDER BY seq",
-                (after_seq, upto),
-            )
-            for row in cursor:
-                rows.append(row)
-                size += len(row[5]) + 256
-                if size >= READ_BYTES:
-                    break
-        return rows
-
-
-def _unpack(seq: int, n: int, codec: int, blob: bytes) -> list[Message]:
-    try:
-        messages = packing.unpack(codec, blob)
-    except packing.Unpackable as damage:
-        raise JournalBroken(f"batch {seq} is damaged: {damage}") from damage
-    if len(messages) != n:
-        raise JournalBroken(f"batch {seq} holds {len(messages)} messages instead of {n}")
-    return messages
-
-
-def _check_identity(connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        raise JournalBroken(f"{FILE_NAME} is not a journal of ours (application id {application})")
-    if not 1 <= version <= SCHEMA_VERSION:  # older ones hold all that a reader asks for
-        raise JournalBroken(
-            f"{FILE_NAME} has version {version}, this program reads up to {SCHEMA_VERSION}"
-        )
-
-
-def no_room(error: OSError) -> bool:
-    """Whether an operating system error says that a disk or quota is full."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def _lock(directory: Path) -> int:
-    """Hold the directory's lock for the life of the returned descriptor; makes the directory."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o640)
-    except OSError as error:
-        kind = JournalFull if no_room(error) else JournalBroken
-        raise kind(f"the storage directory {directory} cannot be used: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise JournalInUse(
-            f"the storage directory {directory} is in use by another rfid3 (process {owner});"
-            " stop it, or give this one its own storage.directory"
-        ) from None
-    with suppress(OSError):  # the number is for people; a full disk must not stop us here
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make what was created or renamed in ``directory`` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _upgrade(
-    connection: sqlite3.Connection,
-    directory: Path,
-    reserve: int,
-    free_bytes: Callable[[Path], int],
-    progress: Callable[[], object],
-) -> None:
-    """Bring a file of an older version up to ours, after a copy of it was made.
-
-    Where a copy has no room the steps are made all the same, as each is a transaction of its own:
-    a shop that sees nothing is worse. That is said loudly.
-    """
-    before = migrations.version_of(connection)
-    if before == SCHEMA_VERSION:
-        return
-    free, needed = free_bytes(directory), _page_bytes(connection)
-    if free - needed < reserve:
-        log.error("no_room_for_backup", version=before, free_bytes=free, needed_bytes=needed)
-    else:
-        made = migrations.back_up(connection, directory, progress)
-        log.info("backed_up", version=before, file=str(made))
-    migrations.upgrade(connection)
-    log.info("store_upgraded", before=before, now=SCHEMA_VERSION)
-
-
-def _page_bytes(connection: sqlite3.Connection) -> int:
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    return int(pages) * PAGE_BYTES
-
-
-# page_size and auto_vacuum count only while the file is empty, and page_size not in WAL mode.
-_BEFORE_CREATION = (f"page_size = {PAGE_BYTES}", "auto_vacuum = NONE")
-_EVERY_TIME = (
-    "journal_mode = WAL",
-    "synchronous = FULL",
-    "secure_delete = OFF",
-    "cache_size = -4096",
-    f"wal_autocheckpoint = {WAL_MAX_BYTES // PAGE_BYTES}",
-    f"journal_size_limit = {2 * WAL_MAX_BYTES}",
-)
-
-
-def _set(connection: sqlite3.Connection, pragmas: tuple[str, ...]) -> None:
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _open_connection(
-    directory: Path, reserve: int, free_bytes: Callable[[Path], int], progress: Callable[[], object]
-) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        directory / FILE_NAME, isolation_level=None, check_same_thread=False, timeout=5.0
-    )
-    try:
-        _set(connection, _BEFORE_CREATION)
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if objects:  # before anything is written: it may be somebody else's file
-            _check_identity(connection)
-        _set(connection, _EVERY_TIME)
-        if objects:
-            _upgrade(connection, directory, reserve, free_bytes, progress)
-        else:
-            migrations.create(connection, APPLICATION_ID)
-            fsync_directory(directory)
-            fsync_directory(directory.parent)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def free_bytes_of(directory: Path) -> int:
-    """Bytes an ordinary user may still write on the directory's file system."""
-    room = os.statvfs(directory)
-    return room.f_bavail * room.f_frsize
-
-
-def _demand_free(free: int, reserve: int) -> None:
-    if free < reserve:
-        raise JournalFull(f"{free} bytes can be written, {reserve} are held in reserve")
 
 
 class Journal:
@@ -443,8 +117,8 @@ class Journal:
         self._broken = ""
         self.journal_id = _journal_id(connection)
         """Tells this journal from every other that was or will be in the directory."""
-        self._tail = _read_tail(connection)
-        self._effects_seq = _read_effects_seq(connection)
+        self._tail = read_tail(connection)
+        self._effects_seq = read_effects_seq(connection)
         self._dead_letters = DeadLetterStock(connection, dead_letters_max)
         self._wal_bytes = IDLE_CHECKPOINT_BYTES  # unknown: what a crash left behind goes first
         self._room_checked_at = float("-inf")
@@ -478,11 +152,11 @@ class Journal:
         :class:`JournalBroken` (not ours, of another version, damaged).
         """
         path = Path(directory)
-        lock = _lock(path)
+        lock = lock_directory(path)
         try:
-            _demand_free(free_bytes(path), FREE_BYTES_MIN)
-            with _typed_errors():
-                connection = _open_connection(
+            demand_free(free_bytes(path), FREE_BYTES_MIN)
+            with typed_errors():
+                connection = open_connection(
                     path, settings.disk_reserve_bytes, free_bytes, progress
                 )
                 journal = cls(path, settings, connection, lock, dead_letters_max, free_bytes)
@@ -631,7 +305,7 @@ class Journal:
         reserve (removing needs some pages of WAL: that is what the reserve is for), but not with
         less than 4 MB free.
         """
-        _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
+        demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         limit = self._settings.journal_max_bytes if max_bytes is None else max_bytes
         excess = self.used_bytes() - limit
         with self._transaction():
@@ -713,7 +387,7 @@ class Journal:
             before_ms = oldest_quarter_ms(self._connection)
         self._timeline_cursor = ""
         while self.trim_effects(before_ms):  # each slice is a transaction of its own
-            _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
+            demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         return self._connection.total_changes - before
 
     def _give_up_predictions(self) -> int:
@@ -728,7 +402,7 @@ class Journal:
         removed = 0
         while slice_ := self.trim_history(day):  # each slice is a transaction of its own
             removed += slice_
-            _demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
+            demand_free(self._free_bytes(self.directory), FREE_BYTES_MIN)
         return removed
 
     def trim_history(self, before_day: int) -> int:
@@ -795,10 +469,10 @@ class Journal:
             return
         self._room_checked_at = float("-inf")
         free = self._free_bytes(self.directory)
-        _demand_free(free, FREE_BYTES_MIN)
+        demand_free(free, FREE_BYTES_MIN)
         pages, unused = self._pages()
         # What trimming gave back is written again without taking anything from the disk.
-        _demand_free(free + unused - needed, self._settings.disk_reserve_bytes)
+        demand_free(free + unused - needed, self._settings.disk_reserve_bytes)
         used, most = pages - unused, self._settings.journal_max_bytes
         if used + needed > most:
             raise JournalAtLimit(f"the journal uses {used} bytes of {most} allowed")
@@ -815,7 +489,7 @@ class Journal:
         """SQLite's errors as ours; a broken journal stays broken."""
         self._demand_trust()
         try:
-            with _typed_errors():
+            with typed_errors():
                 yield
         except JournalBroken as error:
             self._broken = str(error)

@@ -29,7 +29,7 @@ from edge.config import Mysql
 from edge.errors import Rfid3Error
 from edge.storage import changes, mysql_schema
 from edge.storage.changes import Copied, Row, Window
-from edge.storage.journal import connect_readonly
+from edge.storage.journal_file import connect_readonly
 from edge.storage.mysql_schema import COPY, Connection, SchemaTooNew, ask
 
 log = structlog.get_logger(__name__)

@@ -30,7 +30,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edge.errors import JournalBroken, JournalFull, SnapshotUnusable
-from edge.storage.journal import fsync_directory, no_room
+from edge.storage.journal_file import fsync_directory, no_room
 
 MAGIC = b"RFID3SNP"
 FORMAT_VERSION = 1

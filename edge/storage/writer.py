@@ -17,7 +17,9 @@ import structlog
 
 from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, Effects
-from edge.storage.journal import Journal, Tail, connect_readonly, typed
+from edge.storage.journal import Journal
+from edge.storage.journal_file import connect_readonly, typed
+from edge.storage.journal_reader import Tail
 
 T = TypeVar("T")
 

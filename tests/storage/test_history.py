@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, Effects, HistoryRows, Message, TimelineEntry
-from edge.storage import journal as journal_module
-from edge.storage import migrations
+from edge.storage import journal_file, migrations
 from edge.storage.history import HistoryFile, HistoryReader, pack, unpack
-from edge.storage.journal import FILE_NAME, SCHEMA_VERSION, Journal, JournalReader
+from edge.storage.journal import Journal
+from edge.storage.journal_file import FILE_NAME, SCHEMA_VERSION
+from edge.storage.journal_reader import JournalReader
 
 VERSION_1 = """
 CREATE TABLE batch (
@@ -127,7 +128,7 @@ def test_a_store_of_the_first_version_is_brought_up_and_loses_nothing(tmp_path: 
     old = sqlite3.connect(old_directory / FILE_NAME)
     old.executescript(
         f"PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; {VERSION_1}"
-        f"PRAGMA application_id = {journal_module.APPLICATION_ID}; PRAGMA user_version = 1;"
+        f"PRAGMA application_id = {journal_file.APPLICATION_ID}; PRAGMA user_version = 1;"
         f"ATTACH '{tmp_path / 'new' / FILE_NAME}' AS new;"
         "INSERT INTO batch SELECT * FROM new.batch; INSERT INTO timeline SELECT * FROM new.timeline;"
     )

@@ -16,8 +16,10 @@ from edge.config import Storage
 from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, DeadLetter, Effects, Gap, Message, Replayed, TimelineEntry
 from edge.storage import journal as journal_module
-from edge.storage import tables
-from edge.storage.journal import FILE_NAME, Journal, JournalInUse, JournalReader, Tail
+from edge.storage import journal_reader, tables
+from edge.storage.journal import Journal
+from edge.storage.journal_file import FILE_NAME, JournalInUse
+from edge.storage.journal_reader import JournalReader, Tail
 
 MAIN, WAL = 0x100, 0x80000  # kinds of file, as the failing disk names them
 FAST = settings(max_examples=30, deadline=None)
@@ -97,7 +99,7 @@ def test_the_tail_remembers_arrival_and_session_across_empty_batches(tmp_path: P
 def test_a_large_read_is_fetched_in_parts_and_may_start_and_end_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "READ_BYTES", 1_000)
+    monkeypatch.setattr(journal_reader, "READ_BYTES", 1_000)
     journal = opened(tmp_path)
     for _ in range(50):
         journal.append(following(journal, 3))

@@ -8,9 +8,9 @@ import pytest
 
 from edge.config import Storage
 from edge.records import Batch, Message
-from edge.storage import journal as journal_module
-from edge.storage import migrations
-from edge.storage.journal import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION, Journal
+from edge.storage import journal_file, migrations
+from edge.storage.journal import Journal
+from edge.storage.journal_file import APPLICATION_ID, FILE_NAME, SCHEMA_VERSION
 
 SHOP = Storage(disk_reserve_bytes=0)
 OLDER = range(1, SCHEMA_VERSION)
@@ -31,7 +31,7 @@ def filled(directory: Path, version: int) -> Rows:
     """A store as a program of that version left it, rows in every table; those rows."""
     directory.mkdir(exist_ok=True)
     connection = sqlite3.connect(directory / FILE_NAME, isolation_level=None)
-    connection.executescript(f"PRAGMA page_size = {journal_module.PAGE_BYTES}")
+    connection.executescript(f"PRAGMA page_size = {journal_file.PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     for step in migrations.steps()[:version]:
         connection.executescript(step.local)
@@ -151,7 +151,7 @@ def test_a_copy_can_be_put_back_and_is_brought_up_again(tmp_path: Path) -> None:
 
 def test_without_room_for_a_copy_the_store_is_brought_up_all_the_same(tmp_path: Path) -> None:
     old_journal(tmp_path)
-    room = journal_module.FREE_BYTES_MIN
+    room = journal_file.FREE_BYTES_MIN
     Journal.open(
         tmp_path, Storage(disk_reserve_bytes=room), free_bytes=lambda _: room + 1_000
     ).close()

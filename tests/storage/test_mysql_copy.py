@@ -19,7 +19,8 @@ import pytest
 from edge.config import Mysql, Storage
 from edge.servers import MariaDb
 from edge.storage import changes, mysql, mysql_schema
-from edge.storage.journal import Journal, connect_readonly
+from edge.storage.journal import Journal
+from edge.storage.journal_file import connect_readonly
 from edge.storage.mysql import AnotherCopier, Copier, CopyState
 from tests.databases import Database
 

@@ -14,7 +14,8 @@ from edge.records import Batch, DeadLetter, Effects, Gap, Message, TimelineEntry
 from edge.storage import analytics, changes, field
 from edge.storage import journal as journal_module
 from edge.storage.field import Packed
-from edge.storage.journal import FILE_NAME, Journal
+from edge.storage.journal import Journal
+from edge.storage.journal_file import FILE_NAME
 from edge.storage.snapshots import keep_newest_alone, kept_snapshots, path_of
 from tests.corridor import SetClock, corridor, run, until
 from tests.streams import START_MS, config, epc

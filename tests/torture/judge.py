@@ -18,7 +18,8 @@ from edge.core import Core
 from edge.ledger.tables import TABLES
 from edge.records import Batch, Effects
 from edge.recovery import Recovered, apply_batch, recover
-from edge.storage.journal import FILE_NAME, JournalReader, Tail
+from edge.storage.journal_file import FILE_NAME
+from edge.storage.journal_reader import JournalReader, Tail
 from edge.storage.ledger import cells, read_rows
 from edge.storage.snapshots import kept_snapshots
 
