@@ -81,6 +81,11 @@ class Seconds:
         took.counts[bisect_left(self._limits, seconds)] += 1
         took.sum_s += seconds
 
+    def means(self, most: int) -> dict[str, float]:
+        """Endpoint -> mean seconds to the microsecond, of those that took most in all."""
+        dear = sorted(self._took.items(), key=lambda pair: -pair[1].sum_s)[:most]
+        return {name: round(took.sum_s / sum(took.counts), 6) for name, took in dear}
+
     def text(self) -> str:
         """All of them, endpoint by endpoint in order of their first answer."""
         return self._heading + "".join([took.text() for took in tuple(self._took.values())])

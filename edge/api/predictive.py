@@ -20,6 +20,8 @@ from edge.view_basis import why_empty
 from edge.view_models import HistoryRow, LatencyRow, ServiceRow
 
 AREA = "predictive"
+DEAR_MOST = 20
+"""Endpoints whose mean time is told: those that took most."""
 
 
 class ModelsQuery(Query):
@@ -262,23 +264,12 @@ def metrics(api: Api, call: Call[Query, Path]) -> PerformanceMetrics:
         revision=api.view.revision,
         requests=sum(api.answers.values()),
         failed=sum(n for (_, status), n in api.answers.items() if status >= 500),
-        seconds_mean=_means(api),
+        seconds_mean=api.seconds.means(DEAR_MOST),
         corridor=told.get("corridor", {}),
         latency=told.get("latency", {}),
         models=told.get("models", {}),
         rows=told.get("rows", {}),
     )
-
-
-def _means(api: Api) -> dict[str, float]:
-    sums: dict[str, dict[str, float]] = {"_sum": {}, "_count": {}}
-    for metric in api.seconds.collect():
-        for sample in metric.samples:
-            for ending, into in sums.items():
-                if sample.name.endswith(ending):
-                    into[next(iter(sample.labels.values()), "")] = sample.value
-    most = sorted(sums["_sum"].items(), key=lambda pair: -pair[1])[:20]
-    return {name: round(total / (sums["_count"].get(name) or 1), 6) for name, total in most}
 
 
 def accuracy(api: Api, call: Call[ModelsQuery, Path]) -> PredictionAccuracy:

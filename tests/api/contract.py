@@ -309,6 +309,8 @@ async def every_outcome_is_counted(client: Client) -> None:
     refusal = report["refused"][0]["reason"]
     stats = await get(client, "/api/stats")
     assert stats["stats"]["http_events"] == {"admitted": 1, refusal: 1}
+    performance = await get(client, "/api/predictive/health/performance-metrics")
+    assert performance["seconds_mean"]["/api/events"] > 0
     async with client.get("/metrics") as answer:
         text = (await answer.read()).decode()
     assert 'rfid3_http_events_total{outcome="admitted"} 1.0' in text

@@ -86,3 +86,10 @@ def test_a_million_answers_are_counted_as_go_writes_a_million() -> None:
     ours.observe("/", 0.0)
     ours._took["/"].counts[0] = 1_000_000
     assert 'took_bucket{endpoint="/",le="0.001"} 1e+06\n' in ours.text()
+
+
+def test_those_that_took_most_in_all_are_named_with_their_means() -> None:
+    ours = Seconds("took", "Words.", LIMITS_S)
+    for name, seconds in (("a", 0.5), ("b", 0.2), ("b", 0.4), ("c", 0.1)):
+        ours.observe(name, seconds)
+    assert ours.means(2) == {"b": 0.3, "a": 0.5}
