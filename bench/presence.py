@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import PresenceSettings
-from edge.ingest.presence import Kind, Presence, Transitions
+from edge.ingest.presence import Presence
+from edge.ingest.transitions import Kind, Transitions
 from edge.simulate.reads import AWAY, Floor, Reads, generate
 from tests.ingest.presence_peers import Score, fixed_window, score, smurf
 

@@ -39,7 +39,8 @@ from edge.ingest.epc import EpcReader
 from edge.ingest.movements import Movements
 from edge.ingest.outages import Outages
 from edge.ingest.places import Places
-from edge.ingest.presence import Presence, Transitions
+from edge.ingest.presence import Presence
+from edge.ingest.transitions import Transitions
 from edge.ledger import data_quality, deeds
 from edge.ledger.ledger import Hook, Ledger, LedgerFullError
 from edge.ledger.tables import TABLES

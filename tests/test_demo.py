@@ -215,6 +215,7 @@ def test_a_demo_whose_daemon_dies_shows_the_end_of_its_log(tmp_path: Path) -> No
     process = start("demo", "--bind", bind, "--keep", str(keep), "--weeks", "0")
     deadline, pid = time.monotonic() + WITHIN_S, 0
     while not pid and time.monotonic() < deadline:
+        assert process.poll() is None, finish(process)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         for child in children:
             with suppress(OSError):  # it may be gone by now

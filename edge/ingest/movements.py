@@ -14,7 +14,7 @@ from edge.features.state import FeatureState
 from edge.features.tables import Table
 from edge.features.windows import RingWindow
 from edge.ingest.places import Places
-from edge.ingest.presence import Kind, Transitions
+from edge.ingest.transitions import Kind, Transitions
 from edge.records import TimelineEntry
 
 Ints = NDArray[np.int64]

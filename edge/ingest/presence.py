@@ -22,9 +22,8 @@ any part teach nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.ma  # np.unique loads it at its first call: not while reads wait
@@ -34,6 +33,7 @@ from edge.config import PresenceSettings
 from edge.features.reads import RSSI_UNKNOWN as _UNKNOWN_CDBM
 from edge.ingest import smoothing
 from edge.ingest.smoothing import ZoneModel
+from edge.ingest.transitions import NOTHING, NOWHERE, Kind, Transitions
 
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
@@ -41,8 +41,6 @@ I64 = NDArray[np.int64]
 Ints = NDArray[np.signedinteger[Any]]
 Bool = NDArray[np.bool_]
 
-NOWHERE = -1
-"""The zone of a tag that is in none."""
 RSSI_UNKNOWN = _UNKNOWN_CDBM
 """``rssi_cdbm`` of a read whose reader does not tell."""
 RSSI_READS = 20
@@ -62,76 +60,6 @@ EVICT_SHARE = 16
 _FOREVER = np.iinfo(np.int64).max // 4
 _SILENT_CDBM = -(10**9)
 
-
-class Kind(IntEnum):
-    """What people are told."""
-
-    ARRIVED = 0
-    MOVED = 1
-    DEPARTED = 2
-
-
-class Transitions(NamedTuple):
-    """What people are told, in order of (at_ms, departures last, item): columns of one length n."""
-
-    kind: NDArray[np.int8]  # a Kind
-    item: I64
-    old_zone: I16  # NOWHERE for arrivals
-    new_zone: I16  # NOWHERE for departures
-    at_ms: I64  # the end of the epoch in which it was found, epoch milliseconds
-    last_read_ms: I64  # newest read of the item anywhere, epoch milliseconds
-
-    @classmethod
-    def empty(cls) -> "Transitions":
-        """Nothing to tell."""
-        return _NOTHING
-
-    def part(self, rows: slice) -> "Transitions":
-        """Some of them."""
-        return Transitions(
-            self.kind[rows],
-            self.item[rows],
-            self.old_zone[rows],
-            self.new_zone[rows],
-            self.at_ms[rows],
-            self.last_read_ms[rows],
-        )
-
-    @classmethod
-    def join(cls, parts: "Sequence[Transitions]") -> "Transitions":
-        """One after the other."""
-        full = [part for part in parts if len(part.item)]
-        if len(full) < 2:
-            return full[0] if full else _NOTHING
-        return cls(
-            np.concatenate([part.kind for part in full]),
-            np.concatenate([part.item for part in full]),
-            np.concatenate([part.old_zone for part in full]),
-            np.concatenate([part.new_zone for part in full]),
-            np.concatenate([part.at_ms for part in full]),
-            np.concatenate([part.last_read_ms for part in full]),
-        )
-
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Transitions":
-        """Chosen rows, in the order given."""
-        return Transitions(
-            self.kind[rows],
-            self.item[rows],
-            self.old_zone[rows],
-            self.new_zone[rows],
-            self.at_ms[rows],
-            self.last_read_ms[rows],
-        )
-
-
-_NOTHING = Transitions(
-    np.empty(0, np.int8),
-    np.empty(0, np.int64),
-    np.empty(0, np.int16),
-    np.empty(0, np.int16),
-    np.empty(0, np.int64),
-    np.empty(0, np.int64),
-)
 
 _PAIR_COLUMNS: dict[str, type[np.signedinteger] | type[np.bool_]] = {
     "item": np.int64,  # -1: the slot is free
@@ -226,7 +154,7 @@ class Presence:
         """
         n = len(item)
         if not n:
-            return _NOTHING
+            return NOTHING
         epochs = arrival_ms // self.settings.epoch_ms
         self._make_room(int(item.max()) + 1)
         if epochs[0] == epochs[-1]:
@@ -415,7 +343,7 @@ class Presence:
         if self._epoch < 0:
             self._epoch = epoch
         if epoch <= self._epoch:
-            return _NOTHING
+            return NOTHING
         touched = np.flatnonzero(self._pairs["now_count"][: self._top])
         if not len(touched):
             self._pass(epoch - self._epoch)
@@ -447,7 +375,7 @@ class Presence:
             self._end_stays()
         if self._epoch >= self._items_due:
             return self._depart()
-        return _NOTHING
+        return NOTHING
 
     def _end_stays(self) -> None:
         """Stays end where silence says so; pairs long silent are let go."""
@@ -486,7 +414,7 @@ class Presence:
         gone, gone_at = here[over], at[over]
         self._items_due = int(at[~over].min(initial=_FOREVER))
         if not len(gone):
-            return _NOTHING
+            return NOTHING
         zone = items["location"][gone]
         items["location"][gone] = NOWHERE
         order = np.lexsort((gone, gone_at))
@@ -612,7 +540,7 @@ class Presence:
         items, item = self._items, self._pairs["item"][touched]
         self._note_last(item, self._pairs["last_ms"][touched])
         where = items["location"][item]
-        told = _NOTHING
+        told = NOTHING
         if (where != zone).any():
             told = Transitions.join(
                 [
@@ -644,7 +572,7 @@ class Presence:
     def _arrive(self, touched: I64) -> Transitions:
         """Pairs of items that were nowhere: each item arrives where it is loudest."""
         if not len(touched):
-            return _NOTHING
+            return NOTHING
         pairs, items = self._pairs, self._items
         best = self._loudest(touched)
         item = pairs["item"][best]
@@ -660,7 +588,7 @@ class Presence:
         pairs, items = self._pairs, self._items
         rivals = touched[pairs["heard"][touched] >= self.settings.move_reads]
         if not len(rivals):
-            return _NOTHING
+            return NOTHING
         best = self._loudest(rivals)
         item = pairs["item"][best]
         old_zone = items["location"][item]

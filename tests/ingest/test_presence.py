@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 
 from edge.config import PresenceSettings
 from edge.ingest import smoothing
-from edge.ingest.presence import (
-    NOWHERE,
-    RSSI_UNKNOWN,
-    Kind,
-    Presence,
-    Transitions,
-)
+from edge.ingest.presence import RSSI_UNKNOWN, Presence
+from edge.ingest.transitions import NOWHERE, Kind, Transitions
 from edge.simulate.reads import AWAY, Floor, Reads, generate
 from tests.ingest.presence_oracle import Oracle, Transition, longest_silence
 from tests.ingest.presence_peers import Score, fixed_window, score, smurf
