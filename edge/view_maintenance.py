@@ -56,6 +56,7 @@ from edge.view_maintenance_rows import (
     WeekRow,
 )
 from edge.view_models import Prediction
+from edge.view_speakers import Speakers, speakers
 from edge.view_voice import Voice, voice
 
 Floats = NDArray[np.float64]
@@ -84,7 +85,7 @@ class Gathered:
     inputs: Inputs
     items: Items
     ages: Ages
-    version: str
+    speakers: Speakers
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Book:
     made_ms: int
     items: int
     weighed_days: int
-    version: str
+    speakers: Speakers
+    """The model that answered."""
     basis: Basis
     voice: Voice
     services: list[ServiceRow]
@@ -150,7 +152,7 @@ class MaintenanceView:
         return (
             book is not None
             and self.of_today(days)
-            and book.version == self._sources.of_service("maintenance").version
+            and book.speakers.still(speakers(self._sources, "maintenance"))
             and self._sources.now_ms - book.made_ms < FRESH_MS
         )
 
@@ -164,12 +166,13 @@ class MaintenanceView:
 
     def gathering(self, days: int) -> Generator[None, None, Gathered]:
         """Columns for a plan, in slices; what the generator returns holds nothing live."""
+        spoken = speakers(self._sources, "maintenance")
         found = yield from gathered_items(self._sources)
         worth = self._sources.config.quality.worth_rentals
         money = yield from class_money(self._sources, found.class_rows, worth)
         ages = yield from self._components.ages()
         inputs = yield from plan_inputs(self._sources, found, money, days)
-        return Gathered(inputs, found, ages, self._sources.of_service("maintenance").version)
+        return Gathered(inputs, found, ages, spoken)
 
     def making(self, gathered: Gathered) -> Generator[float, None, Schedule]:
         """The plan, in slices, kept at the end; may be done in a thread."""
@@ -196,7 +199,7 @@ class MaintenanceView:
             made_ms=found.now_ms,
             items=len(found),
             weighed_days=gathered.inputs.costs.window_days,
-            version=gathered.version,
+            speakers=gathered.speakers,
             basis=self._basis(found, fallback),
             voice=found.voice,
             services=services,
@@ -467,7 +470,7 @@ class MaintenanceView:
                 _EFFECT_WORDS[row.effect_by].format(row.effect),
             ],
             service="maintenance",
-            version=book.version if not row.fallback else "",
+            version=book.speakers.versions[0] if not row.fallback else "",
             fallback=row.fallback,
             valid_until_ms=(int(np.datetime64(row.day, "D").astype(np.int64)) + 1) * DAY_MS,
         )

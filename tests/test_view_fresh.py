@@ -1,5 +1,6 @@
 """A shop of a few days with the models that come along: they are held back, say so, and propose nothing."""
 
+import asyncio
 import re
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from msgspec.structs import replace
 from edge.config import Config, Maintenance
 from edge.core import Core
 from edge.features.catalog import BY_ENTITY
-from edge.inference.manifest import Manifest
+from edge.inference.manifest import Manifest, Service
+from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Scorer
 from edge.simulate.days import DaysSettings, ShopDays
@@ -22,7 +24,7 @@ from edge.view_maintenance_rows import Probability
 from edge.view_models import LiveModels, Prediction
 from edge.view_quality import BOOK, QualityView
 from edge.view_voice import NEEDED_DAYS_MOST, RULE_DAYS, needed_days, voice
-from tests.test_view_fleet import scored
+from tests.test_view_fleet import SHIPPED, scored
 
 DAY_MS = 86_400_000
 
@@ -210,3 +212,75 @@ def test_half_of_such_items_have_failed_where_the_curve_that_is_told_says_so(
     assert share < 0.1
     assert held.days_to_event_p50 is None  # held towards the rule, the curve stays below one half
     assert max(row.probability or 0.0 for row in held.curve) < 0.5
+
+
+# -- another version answers ----------------------------------------------------------------------------
+
+
+def other_version(sources: Sources, service: Service, number: int) -> None:
+    """The same model under another name: from now on it answers; nothing is scored yet."""
+    assert sources.scorer is not None
+    active = sources.scorer.slots[service].active
+    assert active is not None
+    told = replace(active.manifest, version=f"20990101T00000{number}Z-0123abcd")
+    (folder,) = (SHIPPED / service).iterdir()
+    model = (folder / "model.onnx").read_bytes()
+    most = SERVICES[service].columns_max
+    sources.scorer.use(service, Loaded(told, model, None, sources.core.state, 100 + number, most))
+
+
+def score(sources: Sources) -> None:
+    """Let every row be scored."""
+
+    async def beats() -> None:
+        assert sources.scorer is not None
+        for _ in range(3):
+            await sources.scorer.beat()
+
+    asyncio.run(beats())
+
+
+def made(view: MaintenanceView | QualityView, number: int) -> None:
+    drained(view.making(drained(view.gathering(number))))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "services"),
+    [
+        (MaintenanceView, DAYS, ("maintenance",)),
+        (QualityView, BOOK, ("quality", "maintenance")),  # health and inspections are of failures
+    ],
+)
+def test_books_are_made_anew_when_another_version_answers_and_once_it_has_spoken_of_all(
+    kind: type[MaintenanceView] | type[QualityView], number: int, services: tuple[Service, ...]
+) -> None:
+    sources = sources_after(3)
+    view = kind(sources)
+    assert not view.fresh(number)
+    made(view, number)
+    assert view.fresh(number)
+    for at, service in enumerate(services):
+        other_version(sources, service, at)
+        assert not view.fresh(number)
+        assert view.of_today(number)  # shown meanwhile
+        made(view, number)
+        assert view.fresh(number)
+        score(sources)  # simple rules stood in while nothing was scored
+        assert not view.fresh(number)
+        made(view, number)
+        assert view.fresh(number)
+    book = view.book(number)
+    assert book is not None
+    assert book.basis.version.startswith("2099")
+    assert not book.basis.fallback or kind is QualityView
+
+
+def test_a_proposal_names_the_version_that_answers_now() -> None:
+    sources = sources_after(NEEDED_DAYS_MOST + 5)
+    view = MaintenanceView(sources)
+    before = {one.version for one in view.proposals() if one is not None and not one.fallback}
+    other_version(sources, "maintenance", 1)
+    score(sources)
+    after = {one.version for one in view.proposals() if one is not None and not one.fallback}
+    assert before
+    assert after == {"20990101T000001Z-0123abcd"}

@@ -30,7 +30,8 @@ from edge.features.words import GRADE_NUMBER, GRADE_TEXT, GROUP_OF_STATUS
 from edge.ledger.inspections import Inspection, RecordInspection, Result
 from edge.services.lifecycle import CHOICES, Choice
 from edge.view_basis import Listed, why_empty
-from edge.view_quality import BOOK, INSPECTION_DAYS, Book, QualityView
+from edge.view_quality import BOOK, QualityView
+from edge.view_quality_book import INSPECTION_DAYS, Book
 from edge.view_quality_rows import (
     Degradation,
     HealthPage,
