@@ -5,6 +5,7 @@ Classes that nobody predicted are filled in by the simple rule, some at a time (
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -34,7 +35,6 @@ from edge.view_demand_types import (
     Season,
     WeekPoint,
 )
-from edge.view_models import ServiceModels
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -80,7 +80,8 @@ class DemandView:
     def rows(self, store: str = "", category: str = "", sku: str = "") -> Ints:
         """int64[n]: classes of a store (empty: all), a category (empty: all), with this SKU."""
         core = self._sources.core
-        stamp = (core.now_ms // FRESH_MS, len(self._state.cls.keys), core.ledger.version)
+        named = core.ledger.version_of(CatalogueClass)
+        stamp = (core.now_ms // FRESH_MS, len(self._state.cls.keys), named)
         if stamp != self._rows_stamp:
             self._rows_stamp = stamp
             self._rows.clear()
@@ -295,7 +296,7 @@ class DemandView:
             season=Season(
                 weekday=[round(v, 4) for v in parts.index.tolist()],
                 trend_per_week=_round(parts.trend_per_week) or 0.0,
-                holidays=[_date(int(m)) for m in moments[shares != 1.0]],
+                holidays=[date_of(int(m)) for m in moments[shares != 1.0]],
                 influences=influences,
             ),
             nowcast=self._nowcast(rows, store, ahead),
@@ -340,11 +341,7 @@ class DemandView:
         """Question -> (day on which it was asked, figures) of the active version's answers."""
         models = self._sources.models
         told = models.scores_by_day("demand") if models is not None else {}
-        return {name: [(_date(day), f) for day, f in days] for name, days in told.items()}
-
-    def models(self) -> ServiceModels | None:
-        """How the service's models stand; ``None``: they are switched off."""
-        return self._sources.models.model("demand") if self._sources.models is not None else None
+        return {name: [(date_of(day), f) for day, f in days] for name, days in told.items()}
 
     def _weeks(self, said: Summed, mean: Floats, factor: Floats, today: int) -> list[WeekPoint]:
         made = []
@@ -361,8 +358,8 @@ class DemandView:
                 low, high = units * said.swings.week_low[i], units * said.swings.week_high[i]
             made.append(
                 WeekPoint(
-                    from_day=_date(today + 7 * i),
-                    to_day=_date(today + 7 * i + 6),
+                    from_day=date_of(today + 7 * i),
+                    to_day=date_of(today + 7 * i + 6),
                     units=_round(units),
                     low=_round(max(low, 0.0)) if told else None,
                     high=_round(high) if told else None,
@@ -492,7 +489,7 @@ class DemandView:
         found = demand.nowcast(morning[0], morning[1], morning[2], so_far, share)
         known = morning[0] == morning[0]
         return Nowcast(
-            day=_date(today),
+            day=date_of(today),
             so_far=round(so_far, 3),
             share=round(share, 4),
             forecast=_round(morning[0]),
@@ -536,7 +533,7 @@ def _cells(ring: NDArray[Any], lines: Ints, rows: Ints) -> NDArray[Any]:
 def _days(whole: demand.Ahead, parts: demand.Parts, today: int) -> list[DayPoint]:
     return [
         DayPoint(
-            day=_date(today + i),
+            day=date_of(today + i),
             units=_round(float(whole.mean[i])),
             low=_round(float(whole.low[i])),
             high=_round(float(whole.high[i])),
@@ -553,5 +550,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None or value != value else round(float(value), 4)
 
 
-def _date(day: int) -> str:
+@lru_cache(4_096)
+def date_of(day: int) -> str:
+    """A day, counted from 1970-01-01, as ``YYYY-MM-DD``."""
     return str(np.datetime64(day, "D"))

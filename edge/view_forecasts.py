@@ -1,6 +1,7 @@
 """Forecasts that are kept, as readers see them; and making them out of what demand says. No storage."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from edge.inference.field import DAY_UNITS
 from edge.ledger.forecasts import Forecast, ForecastDays, Status
 from edge.services import demand
 from edge.view_basis import Basis, Sources
-from edge.view_demand import DemandView
+from edge.view_demand import DemandView, date_of
 
 Floats = NDArray[np.float64]
 
@@ -179,6 +180,25 @@ class ForecastScore(Struct, kw_only=True):
     """Version of the model; empty: the simple rule."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of the active model's forecasts."""
+
+    figures: Mapping[str, float]
+    """Of those of a day, over the last weeks."""
+    by_day: Mapping[int, float]
+    """Days ahead -> share of days that the intervals really held, where measured."""
+
+    _held: list[float | None] = field(default_factory=list)
+
+    def held(self, days: int) -> list[float | None]:
+        """Of each day ahead the share of the one measured that is nearest to it: few are judged."""
+        for ahead in range(len(self._held) + 1, days + 1):
+            near = min(self.by_day, key=lambda day: abs(day - ahead), default=None)
+            self._held.append(None if near is None else self.by_day[near])
+        return self._held[:days]
+
+
 class ForecastsView:
     """Makes forecasts, and holds kept ones against what happened."""
 
@@ -295,13 +315,18 @@ class ForecastsView:
             stale=age_ms > self._sources.config.models.feature_stale_h * 3_600_000,
         )
 
-    def product(self, row: Forecast, days: ForecastDays) -> ProductForecast:
-        """What a forecast says of one class."""
-        score, held = self.score(days), self._held()
-        measured = self._demand.measured()
+    def product(
+        self, row: Forecast, days: ForecastDays, measured: Measured | None = None
+    ) -> ProductForecast:
+        """What a forecast says of one class; who shows many hands in what was ``measured`` once."""
+        measured = measured or self.judged()
+        closed = days.first_day < self._state.today
+        score = self.score(days) if closed else None
         spoke = f"{row.kind} {days.version}".strip() if not days.fallback else "rule"
-        bounds = [_bound(value, row) for value in days.demand]
+        bounds = _bounds(days.demand, row)
         told = [value for value in days.demand if value is not None]
+        held = measured.held(len(days.demand))
+        points = zip(days.demand, days.low, days.high, bounds, held, strict=True)
         return ProductForecast(
             forecast_id=days.forecast,
             product_id=days.sku,
@@ -309,31 +334,32 @@ class ForecastsView:
             store=days.store,
             predictions=[
                 ForecastPoint(
-                    date=_date(days.first_day + i),
+                    date=date_of(days.first_day + i),
                     demand=value,
-                    lower_bound=days.low[i],
-                    upper_bound=days.high[i],
-                    bound=bounds[i],
+                    lower_bound=low,
+                    upper_bound=high,
+                    bound=bound,
                     interval_level=days.interval_level,
-                    confidence=None if days.low[i] is None else _nearest(held, i + 1),
+                    confidence=None if low is None else share,
                 )
-                for i, value in enumerate(days.demand)
+                for i, (value, low, high, bound, share) in enumerate(points)
             ],
             state="forecast" if told else "no_numbers",
             reason="" if told else NO_NUMBERS_WHY,
             total_units=round(sum(told), 4) if told else None,
             bounded_days=sum(bound != "" for bound in bounds),
             model_used=spoke if told else "",
-            confidence=measured.get("coverage"),
-            accuracy=score.accuracy if score.days else measured.get("accuracy"),
-            days_passed=score.days,
+            confidence=measured.figures.get("coverage"),
+            accuracy=score.accuracy if score and score.days else measured.figures.get("accuracy"),
+            days_passed=score.days if score else 0,
         )
 
-    def _held(self) -> Mapping[int, float]:
-        """Days ahead -> share of days that the active model's intervals really held, where measured."""
+    def judged(self) -> Measured:
+        """What was measured of the active model so far."""
         told = self._demand.scores()
         found = {DAY_UNITS.fullmatch(name): figures for name, figures in told.items()}
-        return {int(m[1]): f["coverage"] for m, f in found.items() if m and "coverage" in f}
+        by_day = {int(m[1]): f["coverage"] for m, f in found.items() if m and "coverage" in f}
+        return Measured(self._demand.measured(), by_day)
 
     def score(self, days: ForecastDays) -> ForecastScore:
         """What it said of the closed days against what went out."""
@@ -388,8 +414,8 @@ def row_of(row: Forecast) -> ForecastRow:
         horizon_days=row.horizon_days,
         minimum=row.minimum,
         maximum=row.maximum,
-        first_day=_date(row.first_day),
-        last_day=_date(row.first_day + row.horizon_days - 1),
+        first_day=date_of(row.first_day),
+        last_day=date_of(row.first_day + row.horizon_days - 1),
         status=row.status,
         total_units=None if row.status == "empty" else row.total_units,
         service=row.service,
@@ -422,6 +448,15 @@ def _without(row: Forecast, products: Sequence[ProductForecast]) -> list[Without
     ]
 
 
+def _bounds(
+    values: Sequence[float | None], row: Forecast
+) -> list[Literal["", "minimum", "maximum"]]:
+    """At which bound of a forecast each value stands; values are kept with four digits."""
+    if row.minimum <= 0 and row.maximum is None:
+        return [""] * len(values)
+    return [_bound(value, row) for value in values]
+
+
 def _bound(value: float | None, row: Forecast) -> Literal["", "minimum", "maximum"]:
     """Which bound of a forecast a value stands at; values are kept with four digits."""
     if value is None:
@@ -431,14 +466,5 @@ def _bound(value: float | None, row: Forecast) -> Literal["", "minimum", "maximu
     return "maximum" if row.maximum is not None and value >= round(row.maximum, 4) else ""
 
 
-def _nearest(held: Mapping[int, float], ahead: int) -> float | None:
-    """What was measured of days as far ahead, or nearest to it: few are judged."""
-    return held[min(held, key=lambda days: abs(days - ahead))] if held else None
-
-
 def _told(values: Floats) -> list[float | None]:
     return [None if v != v else round(v, 4) for v in values.tolist()]
-
-
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))

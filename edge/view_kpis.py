@@ -325,8 +325,7 @@ class KpisView:
     # -- how good we are ----------------------------------------------------------------------------
 
     def _accuracy(self) -> list[Kpi]:
-        found = self._demand.models()
-        scores = found.scores if found is not None else {}
+        scores = self._demand.scores()
         made = []
         for name, question, title in (
             ("forecast_accuracy_day", "units_day_1", "Forecast of a day"),

@@ -298,6 +298,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._version = -1
+        self._versions = [-1 for _ in self._KINDS]
         self._before: list[dict[tuple[str | int, ...], object]] = [{} for _ in self._KINDS]
 
     def changed(self, ledger: Ledger) -> set[str] | None:
@@ -308,6 +309,9 @@ class Watch:
         skus: set[str] = set()
         anything = False
         for i, kind in enumerate(self._KINDS):
+            version, self._versions[i] = self._versions[i], ledger.version_of(kind)
+            if version == self._versions[i]:
+                continue
             now: Mapping[tuple[str | int, ...], object] = ledger.rows(kind)
             before = self._before[i]
             if len(now) == len(before) and all(

@@ -296,8 +296,9 @@ async def _keep(api: Api, call: Call[Any, Any], id_: str = "") -> Answer:
 async def _answer(api: Api, row: Forecast, days: Sequence[ForecastDays]) -> ForecastAnswer:
     """What it says, some classes at a time: a forecast may be long."""
     view, products = api.view_of(ForecastsView), list[ProductForecast]()
+    measured = view.judged()
     for i, one in enumerate(days, 1):
-        products.append(view.product(row, one))
+        products.append(view.product(row, one, measured))
         if i % SLICE_CLASSES == 0:
             await asyncio.sleep(0)
     return view.answer(row, products)

@@ -67,6 +67,7 @@ class Ledger:
         self.tables: dict[str, Table] = {table.name: table for table in tables}
         self.into: Changes = {}
         self.version = 0  # rises with every change
+        self._versions: dict[str, int] = dict.fromkeys(self.tables, 0)
         self.answered: dict[str, tuple[str, str, str]] = {}  # by key of a command, oldest first
         self._of = {table.row: table for table in self.tables.values()}
         self._rows: dict[str, dict[Key, Struct]] = {name: {} for name in self.tables}
@@ -125,6 +126,10 @@ class Ledger:
         """How many rows are in memory."""
         return len(self._rows[self._table(row).name])
 
+    def version_of(self, *rows: type[Struct]) -> int:
+        """Rises with every change of the tables of these kinds of rows."""
+        return sum(self._versions[self._table(row).name] for row in rows)
+
     def room(self, row: type[Struct]) -> int:
         """How many more rows fit."""
         table = self._table(row)
@@ -175,14 +180,18 @@ class Ledger:
         if before is not None:
             self._place(table, key, before, None)
             self._forget(table, key, before)
-            self.version += 1
+            self._count(table.name)
 
     def _table(self, row: type[Struct]) -> Table:
         return self._of[row]
 
     def _tell(self, table: str, key: Key, row: Struct | None) -> None:
         self.into[table, key] = row
+        self._count(table)
+
+    def _count(self, table: str) -> None:
         self.version += 1
+        self._versions[table] += 1
 
     def _remember(self, table: Table, key: Key, row: Struct) -> None:
         for name in table.index:

@@ -10,6 +10,12 @@ from msgspec import Struct
 from edge.ledger.ledger import Changes, Key, Ledger, LedgerFullError, Table
 
 
+class Box(Struct, frozen=True):
+    """Something else to keep."""
+
+    id: str
+
+
 class Crate(Struct, frozen=True):
     """Something to keep."""
 
@@ -156,6 +162,29 @@ def test_rows_stand_in_every_order_as_a_sort_of_all_puts_them(
     for name in list(plain):
         again.release(Crate, name)
     check_orders(again, table, {})
+
+
+def test_a_tables_version_rises_with_its_own_changes_alone() -> None:
+    ledger = Ledger((ALL, Table("box", Box, ("id",), limit=3)))
+    seen = [ledger.version_of(Crate)]
+    for change in (
+        lambda: ledger.put(Crate("a", "s")),
+        lambda: ledger.put(Crate("a", "s", 2)),
+        lambda: ledger.drop(Crate, "a"),
+        lambda: ledger.erase(Crate, "a"),
+        lambda: ledger.put(Crate("b", "s")),
+        lambda: ledger.release(Crate, "b"),
+    ):
+        change()
+        seen.append(ledger.version_of(Crate))
+    assert len(set(seen)) == 7
+    assert seen == sorted(seen)
+    ledger.put(Crate("c", "s"))
+    before = ledger.version_of(Crate)
+    ledger.put(Crate("c", "s"))
+    ledger.put(Box("c"))
+    assert ledger.version_of(Crate) == before
+    assert ledger.version_of(Crate, Box) == before + 1
 
 
 def test_rows_are_in_no_order_that_their_table_does_not_name() -> None:
