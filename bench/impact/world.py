@@ -12,7 +12,14 @@ import numpy as np
 
 from edge.events import Event, ItemLink, Maintenance, PriceObserved, StockReceipt
 from edge.records import Message
-from edge.simulate.days import DaysSettings, Kind, ShopDays, Thing
+from edge.simulate.days import (
+    FRAILTY_SCALE,
+    FRAILTY_SHAPE,
+    DaysSettings,
+    Kind,
+    ShopDays,
+    Thing,
+)
 from edge.simulate.stock import GRADES, READY
 
 LEAD_DAYS = (3, 9)
@@ -77,7 +84,11 @@ class Money:
             "class days with a stock-out": self.stockout_class_days * year,
             "turns of sold stock": self.sold_cost_cents * year / stock if stock else math.nan,
             "holding cost": self.holding_cents * year / 100,
+            "units rented": self.rental_units * year,
             "emergency repairs": self.failures * year,
+            "emergency repairs per 1,000 units rented": (
+                1_000 * self.failures / max(self.rental_units, 1)
+            ),
             "cost of emergency repairs": self.repair_cents * year / 100,
             "planned services": self.services * year,
             "cost of planned services": self.service_cents * year / 100,
@@ -249,7 +260,7 @@ class World(ShopDays):
         self._bought_things += units * kind.list_cents * FLEET_PRICES
         for _ in range(units):
             number = len(self._by_epc) + 1
-            frailty = float(self.rng(_BACK, number).gamma(2.0, 0.5))
+            frailty = float(self.rng(_BACK, number).gamma(FRAILTY_SHAPE, FRAILTY_SCALE))
             thing = Thing(f"425445{number:018X}", kind, frailty, 0)
             thing.inspect_on = self.settings.first_day + self.done + 90
             self._things[kind.sku].append(thing)

@@ -45,6 +45,15 @@ TOGETHER = (("linen", "furniture"), ("furniture", "linen"), ("tents", "furniture
 """Zones: who takes the first often takes a certain class of the second."""
 TOGETHER_SHARE = 0.35
 SIZES = ("", " S", " M", " L", " XL")
+FAILURES_A_USE = 0.02
+"""Hazard of a use of a new thing of usual frailty."""
+WORN_USES = 12.0
+"""After so many uses the hazard is four times that of a new thing."""
+FRAILTY_SHAPE, FRAILTY_SCALE = 2.0, 0.5
+"""Gamma distribution of a thing's frailty; its mean is 1."""
+REPAIR_CENTS = (800, 6_000)
+REPAIR_DAYS = (1, 5)
+"""A repair costs and takes at least, and less than; uniform."""
 
 
 class DaysSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +189,7 @@ class ShopDays:
                     Thing(
                         epc=f"425445{number:018X}",
                         kind=kind,
-                        frailty=float(random.gamma(2.0, 0.5)),
+                        frailty=float(random.gamma(FRAILTY_SHAPE, FRAILTY_SCALE)),
                         grade=int(random.integers(0, 4)),
                         inspect_on=self.settings.first_day + int(random.integers(1, 90)),
                     )
@@ -195,7 +204,7 @@ class ShopDays:
         for item in items:
             things = found[item.rental_class.sku]
             first = self.settings.first_day + int(random.integers(1, 90))
-            frailty, kind = float(random.gamma(2.0, 0.5)), kinds[item.rental_class.sku]
+            frailty, kind = float(random.gamma(FRAILTY_SHAPE, FRAILTY_SCALE)), kinds[item.rental_class.sku]
             things.append(Thing(item.epc, kind, frailty, item.grade, inspect_on=first))
         for kind in self._rented:
             kind.rate *= len(found[kind.sku])
@@ -322,8 +331,8 @@ class ShopDays:
 
     def _returned(self, thing: Thing, day: int) -> None:
         thing.uses += 1
-        worn = thing.uses / 12.0
-        failed = self._random.random() < 1 - math.exp(-0.02 * thing.frailty * (1 + worn) ** 2)
+        worn = thing.uses / WORN_USES
+        failed = self._random.random() < failing(thing.frailty, thing.uses)
         if self._random.random() < 0.04 + 0.03 * worn:
             thing.grade = min(thing.grade + 1, len(GRADES) - 1)
         status = "Needs to be Inspected" if failed else "Wash" if thing.kind.washed else READY
@@ -352,7 +361,7 @@ class ShopDays:
             self._tell(Maintenance(epc=thing.epc, kind="failure", component="seam"))
         if failed or thing.kind.washed:
             thing.workshop = "repair" if failed else "wash"
-            thing.busy_until = day + (int(self._random.integers(1, 5)) if failed else 1)
+            thing.busy_until = day + (int(self._random.integers(*REPAIR_DAYS)) if failed else 1)
 
     def _mended(self, thing: Thing) -> None:
         repaired = thing.workshop == "repair"
@@ -362,7 +371,7 @@ class ShopDays:
             Maintenance(
                 epc=thing.epc,
                 kind="repair" if repaired else "wash",
-                cost_cents=int(self._random.integers(800, 6_000)) if repaired else 140,
+                cost_cents=int(self._random.integers(*REPAIR_CENTS)) if repaired else 140,
                 minutes=int(self._random.integers(10, 90)) if repaired else 5,
                 component="seam" if repaired else "",
                 grade=GRADES[thing.grade] if repaired else "",
@@ -447,6 +456,11 @@ class ShopDays:
                         order=order,
                     )
                 )
+
+
+def failing(frailty: float, uses: int) -> float:
+    """Probability that this use, the ``uses``-th since it was last mended, breaks a thing."""
+    return 1 - math.exp(-FAILURES_A_USE * frailty * (1 + uses / WORN_USES) ** 2)
 
 
 def _scaled(kinds: list[Kind], total: float) -> list[Kind]:
