@@ -513,11 +513,11 @@ class Inventory(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True)
     service_level: float = 0.95
     """Share of order cycles without a stock-out (sales), of requests served (rentals)."""
     lead_days: float = 7.0
-    """Days from order to receipt, of a class without a known supplier."""
+    """Days from order to receipt, of a class without a known supplier; of a new supplier that does not say."""
     lead_sd_share: float = 0.25
     """Deviation of a lead time as a share of it, until orders show what it is."""
     review_days: float = 0.0
-    """Days between two orders, of a class without a known supplier; 0: whenever it is needed."""
+    """Days between two orders, of a class without a known supplier, and of a new one; 0: when needed."""
     round_days: float = 7.0
     """Days between two orders that ``order_up_to`` reckons with where orders are placed when needed."""
     holding_rate: float = 0.25

@@ -4,14 +4,13 @@ Every change is a command of the corridor; a file becomes several, so that none 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from edge.api import catalogue_text as text
-from edge.api import commands
+from edge.api import commands, imports
 from edge.api.body import Body
 from edge.api.catalogue_types import (
     CategoriesQuery,
@@ -23,7 +22,6 @@ from edge.api.catalogue_types import (
     ClassList,
     ClassPath,
     ImportQuery,
-    ImportRefusal,
     ImportReport,
     OneCategory,
     OneClass,
@@ -40,9 +38,10 @@ from edge.api.commands import KEY_HEADER, CommandAnswer
 from edge.api.commands import PROBLEMS as COMMAND_PROBLEMS
 from edge.api.commands import STATUSES as COMMAND_STATUSES
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.imports import Read, file_of, rows_of, taken
 from edge.api.lists import Listing, ListQuery
 from edge.api.problems import Problem
-from edge.api.upload import CSV_TYPE, JSON_TYPE, idempotency_key, pieces
+from edge.api.upload import CSV_TYPE, JSON_TYPE
 from edge.ledger.catalogue import (
     KEYS,
     CatalogueCategory,
@@ -59,7 +58,6 @@ AREA = "catalogue"
 CHUNK_ROWS = 200
 """Rows that one command of an import puts."""
 IMPORT_MAX_BYTES = 16_777_216
-SHOWN_MAX = 1_000
 
 
 def _found(row: CatalogueClass, wanted: str) -> bool:
@@ -200,91 +198,22 @@ def _drop(kind: Kind) -> Handler:
 
 def _import(kind: Kind) -> Handler:
     async def take(api: Api, call: Call[ImportQuery, Path]) -> Answer:
-        media = call.request.content_type if "Content-Type" in call.request.headers else ""
-        if media not in (JSON_TYPE, CSV_TYPE):
-            cure = f"Use {CSV_TYPE} or {JSON_TYPE}."
-            raise Problem("unsupported-media-type", f"{media or 'No content type'}.", cure=cure)
-        limit = min(IMPORT_MAX_BYTES, api.settings.api.body_max_bytes)
-        body = b"".join([piece async for piece in pieces(api, call.request, limit)])
+        media, body = await file_of(api, call, IMPORT_MAX_BYTES)
         rows = await asyncio.to_thread(_read, kind, media, body)
-        return await _Import(api, call, kind).take(rows)
+        query = call.query
+
+        def puts(fields: list[dict[str, Any]], key: str) -> PutCatalogue:
+            merge, by = query.mode == "merge", query.by or ""
+            return PutCatalogue(kind=kind, rows=fields, merge=merge, by=by, key=key)
+
+        return await taken(api, call, rows, puts, CHUNK_ROWS, query.dry_run)
 
     return take
 
 
-def _read(kind: Kind, media: str, body: bytes) -> list[text.Read]:
+def _read(kind: Kind, media: str, body: bytes) -> list[Read]:
     """Raises Problem ``bad-body``, ``bad-header-row``."""
-    try:
-        if media == JSON_TYPE:
-            return [text.checked(kind, read) for read in text.from_json(kind, body)]
-        told = body.decode("utf-8-sig")
-        return [text.checked(kind, read) for read in text.from_csv(kind, told)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem("bad-body", f"{error}.") from None
-    except text.HeaderError as error:
-        cure = "Name the columns as docs/api-catalogue.md says; each field once."
-        raise Problem("bad-header-row", f"{error}.", cure=cure) from None
-
-
-@dataclass
-class _Import:
-    """One file on its way into the catalogue, command by command."""
-
-    api: Api
-    call: Call[ImportQuery, Path]
-    kind: Kind
-
-    async def take(self, rows: Sequence[text.Read]) -> Answer:
-        """Put what can be put; 200, or 202 where the rest is durable and not decided."""
-        good = [read for read in rows if not read.wrong]
-        report = ImportReport(
-            rows=len(rows), put=0, changed=0, new=0, refused_count=0, refused=[], pending=0
-        )
-        for read in rows:
-            if read.wrong:
-                self._refuse(report, [read], read.wrong)
-        if self.call.query.dry_run:
-            return Answer(report)
-        key = idempotency_key(self.call.request)
-        for number, start in enumerate(range(0, len(good), CHUNK_ROWS)):
-            part = good[start : start + CHUNK_ROWS]
-            await self._chunk(report, part, f"{key}/{number}" if key else "")
-        return Answer(report, status=202 if report.pending else 200)
-
-    async def _chunk(self, report: ImportReport, part: Sequence[text.Read], key: str) -> None:
-        told = PutCatalogue(
-            kind=self.kind,
-            rows=[read.fields for read in part],
-            merge=self.call.query.mode == "merge",
-            by=self.call.query.by or "",
-            key=key,
-        )
-        try:
-            asked = await commands.obey(self.api, self.call, told)
-        except Problem as problem:
-            if problem.slug in ("inbox-full", "not-durable"):
-                problem.members["report"] = report
-                raise
-            self._refuse(report, part, problem.detail)
-            return
-        if asked.state != "done":
-            report.pending += len(part)
-            return
-        found = msgspec.json.decode(asked.detail)
-        report.put += len(part)
-        if "changed" in found:
-            report.changed += found["changed"]
-            report.new += found["new"]
-        else:  # a row by itself is told whole
-            fresh = found["updated_ms"] >= asked.at_ms
-            report.changed += fresh
-            report.new += fresh and found["created_ms"] == found["updated_ms"]
-
-    @staticmethod
-    def _refuse(report: ImportReport, part: Sequence[text.Read], detail: str) -> None:
-        report.refused_count += len(part)
-        room = SHOWN_MAX - len(report.refused)
-        report.refused += [ImportRefusal(read.line, detail) for read in part[:room]]
+    return [text.checked(kind, read) for read in rows_of(text.form(kind), media, body)]
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -338,16 +267,10 @@ def _of(
             area=AREA,
             query=ImportQuery,
             headers=KEY_HEADER,
-            statuses={
-                200: "Everything was decided; the report says which rows were **refused**.",
-                202: "Everything is durable, not all of it is decided.",
-            },
+            statuses=imports.STATUSES,
             bodies={JSON_TYPE: list[fields], CSV_TYPE: str},  # type: ignore[valid-type]
             description=_NOTE[kind],
-            problems=(
-                *("bad-body", "bad-header", "bad-header-row", "incomplete-body", "slow-body"),
-                *("body-too-large", "unsupported-media-type", "inbox-full", "not-durable"),
-            ),
+            problems=imports.PROBLEMS,
         ),
         Endpoint(
             "GET",

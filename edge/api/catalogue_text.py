@@ -4,14 +4,12 @@ Read are our own export, RFID3's tables of rental classes (``rental_class_id``, 
 with spaces in front of the names) and lists of products with prices in whole currency.
 """
 
-import csv
-import io
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from edge.api.imports import Form, HeaderError, Read, plain
 from edge.ledger.catalogue import KEYS, OWN, ROWS, Kind, wrong
 
 SPELLINGS: dict[Kind, dict[str, str]] = {
@@ -46,18 +44,6 @@ IGNORED = frozenset({"id", "created_at", "updated_at", "uuid_accounts_fk", *OWN}
 TRUE, FALSE = frozenset({"true", "1", "yes", "y", "t"}), frozenset({"false", "0", "no", "n", "f"})
 
 
-class Read(NamedTuple):
-    """One row of a file: its line, and its fields, or why it cannot be used."""
-
-    line: int
-    fields: dict[str, Any]
-    wrong: str = ""
-
-
-class HeaderError(ValueError):
-    """The header row cannot be used."""
-
-
 def header(kind: Kind, names: list[str]) -> list[str]:
     """Our field of each column; empty: ignored. Raises HeaderError.
 
@@ -90,32 +76,15 @@ def _field(ours: str) -> str:
     return MONEY.get(ours, ours)
 
 
-def from_csv(kind: Kind, text: str) -> Iterator[Read]:
-    """The rows of a CSV file with a header row. Raises HeaderError."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    try:
-        first = next(reader, None)
-    except csv.Error as error:
-        raise HeaderError(str(error)) from None
-    if first is None:
-        raise HeaderError("There is no header row")
-    names = header(kind, first)
+def form(kind: Kind) -> Form:
+    """How files of a kind are read."""
     types = {field.name: field.type for field in msgspec.structs.fields(ROWS[kind])}
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield Read(line, {}, f"no CSV: {error}")
-            return
-        if cells is None:
-            return
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(names):
-            yield Read(line, {}, f"{len(cells)} cells, the header has {len(names)}")
-            continue
-        yield _row(line, dict(zip(names, cells, strict=True)), types)
+    return Form(
+        header=lambda names: header(kind, names),
+        row=lambda line, cells: _row(line, cells, types),
+        told=OWN,
+        cure="Name the columns as docs/api-catalogue.md says; each field once.",
+    )
 
 
 def _row(line: int, cells: dict[str, str], types: dict[str, Any]) -> Read:
@@ -123,19 +92,14 @@ def _row(line: int, cells: dict[str, str], types: dict[str, Any]) -> Read:
     for name, cell in cells.items():
         if not name:
             continue
-        text = _plain(cell.strip())
+        told = plain(cell.strip())
         try:
-            ours, value = _value(name, text, types)
+            ours, value = _value(name, told, types)
         except ValueError:
             return Read(line, {}, f"{name}: {cell.strip()!r} cannot be read")
         if value is not None:
             fields[ours] = value
     return Read(line, fields)
-
-
-def _plain(text: str) -> str:
-    """Without the apostrophe that our export puts before what a spreadsheet would run."""
-    return text[1:] if text.startswith("'") and text[1:2] in tuple("=+-@\t\r\n") else text
 
 
 def _value(name: str, text: str, types: dict[str, Any]) -> tuple[str, Any]:
@@ -170,19 +134,6 @@ def _json(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise ValueError(text) from error
-
-
-def from_json(kind: Kind, body: bytes) -> Iterator[Read]:
-    """The rows of a JSON list, or of the list in our own answer. Raises msgspec.DecodeError."""
-    told = msgspec.json.decode(body)
-    if isinstance(told, dict):
-        lists = [value for value in told.values() if isinstance(value, list)]
-        told = lists[0] if len(lists) == 1 else [told]
-    for number, fields in enumerate(told if isinstance(told, list) else [told], 1):
-        if not isinstance(fields, dict):
-            yield Read(number, {}, "it is no object")
-            continue
-        yield Read(number, {name: v for name, v in fields.items() if name not in OWN})
 
 
 def checked(kind: Kind, read: Read) -> Read:

@@ -75,11 +75,13 @@ class SupplierFields(Body):
     contact: Note | None = None
     """Mail address, telephone, page."""
     lead_days: LeadDays | None = None
-    """Days from order to receipt, as the supplier says."""
+    """Days from order to receipt, as the supplier says; of a new one otherwise ``inventory.lead_days`` of the
+    configuration."""
     lead_sd_days: LeadDays | None = None
     """Deviation of that, days."""
     review_days: LeadDays | None = None
-    """Days between two orders, such as 7 for a weekly round; 0: whenever it is needed."""
+    """Days between two orders, such as 7 for a weekly round; 0: whenever it is needed; of a new supplier
+    otherwise ``inventory.review_days``."""
     order_cost_cents: Cents | None = None
     """Cost of an order whatever is in it, cents."""
     minimum_cents: Cents | None = None
@@ -351,7 +353,7 @@ def get_supplier(api: Api, call: Call[Query, SupplierPath]) -> SupplierRow:
 
 async def put_supplier(api: Api, call: Call[Query, SupplierPath]) -> Answer:
     """Put a supplier."""
-    fields = _given(call.body)
+    fields = purchasing_files.begun(api, call.path.supplier, _given(call.body))
     asked = PutSupplier(supplier=call.path.supplier, fields=fields, by=call.body.by)
     return await command(api, call, asked)
 

@@ -5,19 +5,19 @@ columns that only the daemon counts are left out.
 """
 
 import asyncio
-import csv
-import io
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.api.catalogue_types import ImportRefusal, ImportReport
-from edge.api.commands import KEY_HEADER, obey
+from edge.api import imports
+from edge.api.catalogue_types import ImportReport
+from edge.api.commands import KEY_HEADER
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.problems import Problem
-from edge.api.upload import CSV_TYPE, JSON_TYPE, idempotency_key, pieces
-from edge.ledger.suppliers import COUNTED, EVERY, PutPurchasing, Supplier, Supply
+from edge.api.imports import Form, HeaderError, Read, file_of, plain, rows_of, taken
+from edge.api.upload import CSV_TYPE, JSON_TYPE
+from edge.ledger.suppliers import COUNTED, EVERY, KEYS, PutPurchasing, Supplier, Supply
+from edge.view_inventory import InventoryView
 from edge.view_known import KnownView
 
 Kind = Literal["supplier", "supply"]
@@ -26,7 +26,6 @@ IGNORED = COUNTED | {"lead_seen_sd_days", "classes"}
 """Columns that only the daemon counts."""
 CHUNK_ROWS = 500
 IMPORT_MAX_BYTES = 8_388_608
-SHOWN_MAX = 1_000
 
 
 class FileQuery(Query):
@@ -38,115 +37,86 @@ class FileQuery(Query):
 
 def _taker(kind: Kind) -> Any:
     async def take(api: Api, call: Call[FileQuery, Path]) -> Answer:
-        media = call.request.content_type if "Content-Type" in call.request.headers else ""
-        if media not in (JSON_TYPE, CSV_TYPE):
-            cure = f"Use {CSV_TYPE} or {JSON_TYPE}."
-            raise Problem("unsupported-media-type", f"{media or 'No content type'}.", cure=cure)
-        limit = min(IMPORT_MAX_BYTES, api.settings.api.body_max_bytes)
-        body = b"".join([piece async for piece in pieces(api, call.request, limit)])
+        media, body = await file_of(api, call, IMPORT_MAX_BYTES)
         rows = await asyncio.to_thread(_read, kind, media, body)
-        return await _put(api, call, kind, rows)
+        if kind == "supply":
+            rows = _known(api, rows)
+
+        def puts(fields: list[dict[str, Any]], key: str) -> PutPurchasing:
+            if kind == "supplier":
+                fields = [begun(api, row.get("supplier"), row) for row in fields]
+            return PutPurchasing(kind=kind, rows=fields, by=call.query.by, key=key)
+
+        return await taken(api, call, rows, puts, CHUNK_ROWS)
 
     return take
 
 
-def _read(kind: Kind, media: str, body: bytes) -> list[dict[str, Any]]:
-    """Fields of each row. Raises Problem ``bad-body``, ``bad-header-row``."""
-    try:
-        if media == JSON_TYPE:
-            told = msgspec.json.decode(body, type=list[dict[str, Any]])
-            return [{n: v for n, v in row.items() if n not in IGNORED} for row in told]
-        text = body.decode("utf-8-sig")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem("bad-body", f"{error}.") from None
-    return _from_csv(kind, text)
+def begun(api: Api, supplier: object, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a supplier; of one that is new, what is not named is as configured."""
+    known = any(row.supplier == supplier for row in api.view_of(InventoryView).rows_of(Supplier))
+    usual = api.settings.inventory
+    return fields if known else {name: getattr(usual, name) for name in CONFIGURED} | fields
 
 
-def _from_csv(kind: Kind, text: str) -> list[dict[str, Any]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    known = ROWS[kind].__struct_fields__
-    strange = [name for name in reader.fieldnames or () if name not in (*known, *IGNORED)]
-    if strange or not reader.fieldnames:
-        takes = ", ".join(name for name in known if name not in IGNORED)
-        detail = f"{strange[0]!r} is no column" if strange else "There is no header row"
-        raise Problem("bad-header-row", f"{detail}. Columns: {takes}.")
+CONFIGURED = ("lead_days", "review_days")
+
+
+def _read(kind: Kind, media: str, body: bytes) -> list[Read]:
+    """Raises Problem ``bad-body``, ``bad-header-row``."""
     types = {field.name: field.type for field in msgspec.structs.fields(ROWS[kind])}
-    return [
-        {
-            name: _value(types[name], cell)
-            for name, cell in row.items()
-            if name in types and name not in IGNORED and (cell or types[name] is str)
-        }
-        for row in reader
-    ]
+    form = Form(
+        header=lambda names: _header(kind, names),
+        row=lambda line, cells: Read(line, _fields(cells, types)),
+        told=IGNORED,
+    )
+    return rows_of(form, media, body)
+
+
+def _header(kind: Kind, names: list[str]) -> list[str]:
+    known, key = ROWS[kind].__struct_fields__, KEYS[kind][0]
+    names = [name.strip().lower().replace(" ", "_") for name in names]
+    strange = [f"{name!r} is no column" for name in names if name not in (*known, *IGNORED)]
+    strange += [f"{name!r} stands there twice" for name in names if names.count(name) > 1]
+    strange += [] if key in names else [f"No column {key!r}: it tells the rows apart"]
+    if strange:
+        takes = ", ".join(name for name in known if name not in IGNORED)
+        raise HeaderError(f"{strange[0]}. Columns: {takes}")
+    return ["" if name in IGNORED else name for name in names]
+
+
+def _fields(cells: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
+    """Empty cells of a number say nothing."""
+    return {
+        name: _value(types[name], cell)
+        for name, cell in cells.items()
+        if name and (cell or types[name] is str)
+    }
 
 
 def _value(wanted: Any, cell: str) -> Any:
     """A cell as its column wants it; as it is where it does not fit: the command says so."""
     if wanted is str:
-        plain = cell or ""
-        return plain[1:] if plain.startswith("'") and plain[1:2] in tuple("=+-@") else plain
+        return plain(cell)
     try:
         return msgspec.convert(cell.strip(), wanted, strict=False)
     except msgspec.ValidationError:
         return cell
 
 
-async def _put(
-    api: Api, call: Call[FileQuery, Path], kind: Kind, rows: list[dict[str, Any]]
-) -> Answer:
-    """Bunch by bunch, each all or none."""
-    report = ImportReport(
-        rows=len(rows), put=0, changed=0, new=0, refused_count=0, refused=[], pending=0
-    )
-    key = idempotency_key(call.request)
-    strange = _strangers(api, rows) if kind == "supply" else set()
-    for start in range(0, len(rows), CHUNK_ROWS):
-        part = _known(rows[start : start + CHUNK_ROWS], start, strange, report)
-        if not part:
-            continue
-        told = PutPurchasing(
-            kind=kind, rows=part, by=call.query.by, key=f"{key}/{start}" if key else ""
-        )
-        try:
-            asked = await obey(api, call, told)
-        except Problem as problem:
-            if problem.slug in ("inbox-full", "not-durable"):
-                problem.members["report"] = report
-                raise
-            report.refused_count += len(part)
-            if len(report.refused) < SHOWN_MAX:
-                report.refused.append(ImportRefusal(start + 1, problem.detail))
-            continue
-        if asked.state != "done":
-            report.pending += len(part)
-            continue
-        found = msgspec.json.decode(asked.detail)
-        report.put += found["rows"]
-        report.changed += found["changed"]
-        report.new += found["new"]
-    return Answer(report, status=202 if report.pending else 200)
+def _known(api: Api, rows: list[Read]) -> list[Read]:
+    """The rows; those of a class that nobody knows are wrong."""
+    named = {sku for read in rows if isinstance(sku := read.fields.get("sku"), str)}
+    strange = api.view_of(KnownView).strangers(named - {EVERY, ""})
+    return [
+        read._replace(wrong=STRANGE.format(read.fields["sku"]))
+        if read.fields.get("sku") in strange
+        else read
+        for read in rows
+    ]
 
 
-def _strangers(api: Api, rows: list[dict[str, Any]]) -> set[str]:
-    """Classes of the rows that nobody knows."""
-    named = {sku for row in rows if isinstance(sku := row.get("sku"), str)}
-    return api.view_of(KnownView).strangers(named - {EVERY, ""})
-
-
-def _known(
-    rows: list[dict[str, Any]], start: int, strange: set[str], report: ImportReport
-) -> list[dict[str, Any]]:
-    """The rows without those of a class that nobody knows, which are refused one by one."""
-    for number, row in enumerate(rows, start + 1):
-        if row.get("sku") in strange:
-            report.refused_count += 1
-            if len(report.refused) < SHOWN_MAX:
-                words = (
-                    f"nothing is known about class {row['sku']!r}: put it into the catalogue first"
-                )
-                report.refused.append(ImportRefusal(number, words))
-    return [row for row in rows if row.get("sku") not in strange]
+STRANGE = "nothing is known about class {!r}: put it into the catalogue first"
 
 
 def _endpoint(kind: Kind, path: str, name: str, what: str) -> Endpoint:
@@ -160,15 +130,9 @@ def _endpoint(kind: Kind, path: str, name: str, what: str) -> Endpoint:
         area="purchasing",
         query=FileQuery,
         headers=KEY_HEADER,
-        statuses={
-            200: "Everything was decided; the report says which rows were **refused**.",
-            202: "Everything is durable, not all of it is decided.",
-        },
+        statuses=imports.STATUSES,
         bodies={JSON_TYPE: list[dict[str, Any]], CSV_TYPE: str},
-        problems=(
-            *("bad-body", "bad-header", "bad-header-row", "incomplete-body", "slow-body"),
-            *("body-too-large", "unsupported-media-type", "inbox-full", "not-durable"),
-        ),
+        problems=imports.PROBLEMS,
     )
 
 
