@@ -10,20 +10,11 @@ from edge.records import Message
 from edge.simulate.daemon_config import daemon_config
 from edge.simulate.past import Past
 from edge.simulate.shop import Shop
-from edge.simulate.shop_settings import Noise, ShopSettings
+from edge.simulate.shop_settings import ShopSettings
 from edge.view import LiveView
+from tests.simulate.noise import QUIET
 
 NOW_MS = 1_795_000_000_000
-QUIET = Noise(
-    twice=0,
-    garbage=0,
-    clock_ahead=0,
-    clock_unset=0,
-    stray=0,
-    corrected=0,
-    overflow_every_s=0,
-    outage_every_s=0,
-)
 SETTINGS = ShopSettings(items=120, rate=20.0, day_s=60.0, noise=QUIET)
 
 

@@ -15,19 +15,10 @@ from edge.simulate.shop import Shop
 from edge.simulate.shop_settings import Noise, ShopSettings
 from edge.simulate.shop_stage import Spoken
 from edge.view import LiveView
+from tests.simulate.noise import QUIET
 
 START_MS = 1_725_520_021_785
 ZONE = "America/Chicago"
-QUIET = Noise(
-    twice=0,
-    garbage=0,
-    clock_ahead=0,
-    clock_unset=0,
-    stray=0,
-    corrected=0,
-    overflow_every_s=0,
-    outage_every_s=0,
-)
 LOUD = Noise(
     twice=0.05,
     garbage=0.02,
