@@ -211,7 +211,7 @@ def _padded(values: Floats, days: int) -> Floats:
 def pricing(data: Data, settings: Settings, asked: Asked) -> Figures:
     """Log units of the held-out weeks, with the elasticities that the model tells."""
     from trainer import pricing as service
-    from trainer.price_response import weekly
+    from trainer.price_weeks import weekly
 
     columns = asked.columns(["elasticity", "elasticity_low", "elasticity_high", "evidence"])
     if columns is None or set(asked.manifest.features) != set(service.FEATURES):

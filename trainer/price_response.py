@@ -9,9 +9,7 @@ are eliminated block by block, which leaves a small system a category.
 Sources: Liang & Zeger, Longitudinal data analysis using generalized linear models, Biometrika 73
 (1986); Prais & Winsten (1954) for the errors; Frisch & Waugh (1933) for the elimination.
 
-Elasticities of a category are one normal population, whose mean is integrated out and whose spread
-is averaged over a grid: the hierarchical normal model of Gelman et al., Bayesian Data Analysis
-(3rd ed.), section 5.4. Classes with much evidence keep their own number, others move to the mean.
+Classes of a category are then drawn towards each other (``price_population.py``).
 
 What identifies it: how units moved within one class when its own price moved, beyond trend and
 season. That is no experiment. If prices were lowered because demand was expected to fall (or raised
@@ -24,23 +22,19 @@ if that is known, and otherwise nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.panel import Panel
+from trainer.price_population import Population, populations_of, posterior_of
+from trainer.price_weeks import Weeks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-NOTHING, CATEGORY, OWN = 0, 1, 2
-"""What an answer rests on: nothing (there is none), its category alone, the class's own prices."""
-
 YEAR_DAYS = 365.25
-DAYS_MIN = 4
-"""Days in stock below which a week is left out."""
 HARMONICS = 3
 """Of the year, where there are at least :data:`SEASON_WEEKS` weeks."""
 SEASON_WEEKS = 78
@@ -53,12 +47,6 @@ MOVED_SD = 0.01
 """Least deviation of the log price left over by level, trend and season …"""
 MOVED_SHARE = 0.05
 """… and least share of its variance."""
-SD_ALONE = 1.0
-"""A class without a population behind it answers only with a standard error below this."""
-CLASSES_MIN = 3
-"""Classes with own evidence that make a category known …"""
-SD_MEAN = 0.5
-"""… if the standard error of its mean is below this."""
 TREND_SD, SHARED_SD = 0.3, 0.5
 """Weak priors: log units a year; log units a unit of a shared column."""
 HALF_WEEKS, HALVES_MIN, APART_MAX = 39, 5, 6.0
@@ -73,106 +61,9 @@ SMOOTHING_ASSUMED, GROWTH_ASSUMED = 0.2, 0.02
 GROWN = (4, 8, 13, 26)
 """Leads, weeks, at which the growth of errors is measured."""
 RHO_MAX = 0.95
-SPREADS = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 48)])
-"""Grid of the deviation of elasticities within a population."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weeks:
-    """k classes in w weeks. What is not to be counted is NaN in ``units``."""
-
-    keys: list[str]
-    category: list[str]
-    day: Ints
-    """int64[w]: first day of each week, since 1970-01-01; gaps are allowed."""
-    units: Floats
-    """float64[k, w]"""
-    price_cents: Floats
-    """float64[k, w]; NaN: unknown, and the week is left out."""
-    exposure: Floats
-    """float64[k, w]: share of the week in stock."""
-    covariates: Mapping[str, Floats] = field(default_factory=dict)
-    """float64[k, w]: quality, events; NaN: unknown, as if at the class's mean."""
-
-    @property
-    def counted(self) -> Bools:
-        """bool[k, w]"""
-        return np.isfinite(self.units) & (np.nan_to_num(self.price_cents) > 0) & (self.exposure > 0)
-
-    def upto(self, weeks: int) -> "Weeks":
-        """The first so many weeks."""
-        return self.columns(slice(0, weeks))
-
-    def columns(self, chosen: slice) -> "Weeks":
-        """Some of the weeks."""
-        return replace(
-            self,
-            day=self.day[chosen],
-            units=self.units[:, chosen],
-            price_cents=self.price_cents[:, chosen],
-            exposure=self.exposure[:, chosen],
-            covariates={name: v[:, chosen] for name, v in self.covariates.items()},
-        )
-
-
-def weekly(panel: Panel, measure: str = "units", covariates: Sequence[str] = ()) -> Weeks:
-    """Calendar weeks (from Monday) of a daily panel; days without stock are left out.
-
-    ``list_price_cents`` is used where a class has it on every counted day, else ``price_cents``. The
-    price of a week is the mean over its days, not over its units.
-    """
-    day = panel.days
-    first = (day - (day + 3) % 7).astype(np.int64)  # 1970-01-01 was a Thursday
-    starts = np.unique(first, return_index=True)[1]
-    units = panel.measures[measure].astype(np.float64)
-    sold_out = panel.measures.get("stockout")
-    open_: Bools = np.isfinite(units)
-    if sold_out is not None:
-        open_ &= np.nan_to_num(sold_out) == 0
-    price = _posted(panel, open_)
-    known = open_ & np.isfinite(price) & (price > 0)
-
-    def summed(values: Floats) -> Floats:
-        return np.asarray(np.add.reduceat(np.where(known, values, 0.0), starts, axis=1))
-
-    days = summed(np.ones_like(units))
-    enough = days >= DAYS_MIN
-    share = np.maximum(days, 1)
-    return Weeks(
-        list(panel.keys),
-        list(panel.groups.get("category", [""] * len(panel.keys))),
-        first[starts],
-        np.where(enough, summed(units), np.nan),
-        np.where(enough, summed(price) / share, np.nan),
-        np.where(enough, days / 7, 0.0),
-        {
-            name: np.where(enough, summed(np.nan_to_num(panel.measures[name])) / share, np.nan)
-            for name in covariates
-        },
-    )
-
-
-def _posted(panel: Panel, open_: Bools) -> Floats:
-    paid = panel.measures["price_cents"].astype(np.float64)
-    if "list_price_cents" not in panel.measures:
-        return paid
-    posted = panel.measures["list_price_cents"].astype(np.float64)
-    whole: Bools = np.all(np.isfinite(posted) | ~open_, axis=1, keepdims=True)
-    return np.where(whole, posted, paid)
 
 
 # -- what was learnt --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """Elasticities of a category, or of the whole shop."""
-
-    mean: float
-    mean_sd: float
-    new_sd: float
-    """Deviation of a class nobody has seen: spread and doubt of the mean together."""
-    classes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,8 +234,8 @@ def _estimated(
     moved = prepared.moved & price
     own = np.where(moved, state.slope, np.nan)
     own_sd = np.where(moved, state.slope_sd * scale, np.nan)
-    populations = _populations(weeks.category, own, own_sd)
-    elasticity, sd, evidence = _posterior(weeks.category, own, own_sd, populations)
+    populations = populations_of(weeks.category, own, own_sd)
+    elasticity, sd, evidence = posterior_of(weeks.category, own, own_sd, populations)
     if given is not None:
         elasticity, sd = given
     state = _solved(prepared, price, fixed=np.nan_to_num(elasticity))
@@ -638,88 +529,3 @@ def _ahead(error: Floats, level: Floats, lead: int, known: int) -> Floats:
     """float64[k, ?]: what the level ``lead`` weeks before did not foretell, from ``known`` on."""
     first = max(known, lead)
     return error[:, first:] - level[:, first - lead : error.shape[1] - lead]
-
-
-# -- populations ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Mixture:
-    """The hierarchical normal model on the grid of spreads: g grid points."""
-
-    weight: Floats
-    spread: Floats
-    mean: Floats
-    mean_variance: Floats
-
-    def population(self, classes: int) -> Population:
-        mean = float(self.weight @ self.mean)
-        of_mean = float(self.weight @ (self.mean_variance + self.mean**2)) - mean**2
-        of_new = of_mean + float(self.weight @ self.spread**2)
-        return Population(mean, of_mean**0.5, of_new**0.5, classes)
-
-    def posterior(self, own: Floats, own_sd: Floats) -> tuple[Floats, Floats]:
-        """(mean, deviation) float64[n] of classes with estimates of their own."""
-        s2 = own_sd[:, None] ** 2
-        shrunk = s2 / (s2 + self.spread**2)
-        mean = shrunk * self.mean + (1 - shrunk) * own[:, None]
-        variance = (1 - shrunk) * s2 + shrunk**2 * self.mean_variance
-        overall = mean @ self.weight
-        return overall, np.sqrt((variance + mean**2) @ self.weight - overall**2)
-
-
-def _mixture(own: Floats, own_sd: Floats) -> _Mixture:
-    """Source: Gelman et al., Bayesian Data Analysis, equations 5.17 to 5.21; half-Cauchy(1) spread."""
-    total = own_sd[None] ** 2 + SPREADS[:, None] ** 2
-    precision = (1 / total).sum(axis=1)
-    mean = (own / total).sum(axis=1) / precision
-    logs = -0.5 * (
-        np.log(precision) + np.log(total).sum(axis=1)
-        + ((own[None] - mean[:, None]) ** 2 / total).sum(axis=1)
-    )  # fmt: skip
-    widths = np.gradient(SPREADS)
-    logs += np.log(widths) - np.log1p(SPREADS**2)
-    weight = np.exp(logs - logs.max())
-    return _Mixture(weight / weight.sum(), SPREADS, mean, 1 / precision)
-
-
-def _populations(category: Sequence[str], own: Floats, own_sd: Floats) -> dict[str, Population]:
-    """Of every category that is known, and of the whole shop (key ``""``)."""
-    names = np.array(category, dtype=object).astype(str)
-    found = {}
-    for name in ["", *sorted(set(category) - {""})]:
-        chosen = np.isfinite(own) & ((names == name) | (name == ""))
-        if chosen.sum() < CLASSES_MIN:
-            continue
-        made = _mixture(own[chosen], own_sd[chosen]).population(int(chosen.sum()))
-        if made.mean_sd <= SD_MEAN:
-            found[name] = made
-    return found
-
-
-def _posterior(
-    category: Sequence[str], own: Floats, own_sd: Floats, populations: Mapping[str, Population]
-) -> tuple[Floats, Floats, Ints]:
-    """(elasticity, sd, evidence): own estimates drawn to their category, or to the whole shop."""
-    names = np.array(category, dtype=object).astype(str)
-    mean, sd = own.copy(), own_sd.copy()
-    evidence = np.where(np.isfinite(own), OWN, NOTHING)
-    for name in sorted(set(category)):
-        mine = names == name
-        tested = mine & np.isfinite(own)
-        if name and name in populations:
-            mean[tested], sd[tested] = _mixture(own[tested], own_sd[tested]).posterior(
-                own[tested], own_sd[tested]
-            )
-            unseen = mine & ~np.isfinite(own)
-            mean[unseen], sd[unseen] = populations[name].mean, populations[name].new_sd
-            evidence[unseen] = CATEGORY
-        elif "" in populations and tested.any():
-            everybody = np.isfinite(own)
-            whole = _mixture(own[everybody], own_sd[everybody])
-            mean[tested], sd[tested] = whole.posterior(own[tested], own_sd[tested])
-        else:
-            weak = tested & (own_sd > SD_ALONE)
-            mean[weak] = sd[weak] = np.nan
-            evidence[weak] = NOTHING
-    return mean, sd, evidence.astype(np.int64)

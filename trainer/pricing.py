@@ -21,7 +21,9 @@ from trainer.data import Data, named
 from trainer.export import Exportable, Side, golden_rows, quantiles21
 from trainer.onnx_graph import Graph
 from trainer.panel import Panel
-from trainer.price_response import NOTHING, OWN, Response, Weeks, fit_response, weekly
+from trainer.price_population import NOTHING, OWN
+from trainer.price_response import Response, fit_response
+from trainer.price_weeks import Weeks, weekly
 from trainer.services import Settings, TooLittle
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from bench.backtest.tables import avocado
 from bench.harness import Context, Figure, Result, Row, result
-from trainer.price_response import OWN, Response, Weeks, fit_response
+from trainer.price_population import OWN
+from trainer.price_response import Response, fit_response
+from trainer.price_weeks import Weeks
 from trainer.pricing import Z80, held_out
 
 TITLE = "Avocados: answer to price"

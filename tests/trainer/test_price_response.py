@@ -11,7 +11,9 @@ from edge.inference.pricing import CHANGES, response
 from trainer import pricing
 from trainer.export import write_artifact
 from trainer.panel import Panel
-from trainer.price_response import CATEGORY, NOTHING, OWN, Response, Weeks, fit_response, weekly
+from trainer.price_population import CATEGORY, NOTHING, OWN
+from trainer.price_response import Response, fit_response
+from trainer.price_weeks import Weeks, weekly
 
 FIRST_DAY = 19_723  # a Monday
 
