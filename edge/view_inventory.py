@@ -41,6 +41,8 @@ Ints = NDArray[np.int64]
 DAY_MS = 86_400_000
 FEW = 64
 """Changed classes for whose plan an answer waits."""
+WRITTEN_MOST = 1_000
+"""Classes whose rows for people are kept until something of them moves."""
 FORMULA = (
     "lead-time demand: models, else the class's own days, else mean and deviation of a day; "
     "reorder point: its quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
@@ -83,6 +85,8 @@ class InventoryView(Plans):
         super().__init__(sources)
         self.steps: tuple[Floats, Ints, inventory.Steps] | None = None
         """Orders cut into steps as they were last (``edge.view_inventory_money``)."""
+        self._written: dict[int, tuple[tuple[Any, ...], StockRow]] = {}
+        """Row -> what its words and figures were made of, and they."""
 
     # -- rows -----------------------------------------------------------------------------------
 
@@ -158,14 +162,33 @@ class InventoryView(Plans):
         return int(row)
 
     def told(self, rows: Ints) -> list[StockRow]:
-        """Rows for people, of ``rows``."""
+        """Rows for people, of ``rows``; not to be changed: what nothing moved is written once."""
         now = position_of(self._state, rows, self.coming)
-        of = {name: self.columns.of[name][rows].tolist() for name in (*TERMS, *PLAN, *REST)}
-        of |= {name: getattr(now, name).tolist() for name in POSITION}
-        of["stock_position"] = now.position.tolist()
+        of = {name: self.columns.of[name][rows] for name in (*TERMS, *PLAN, *REST)}
+        of |= {name: getattr(now, name) for name in POSITION}
+        of["stock_position"] = now.position
+        block = np.column_stack([np.asarray(values, np.float64) for values in of.values()])
         known = self._state.stock_known(rows).tolist()
-        told = (dict(zip(of, values, strict=True)) for values in zip(*of.values(), strict=True))
-        return [self._told(*row) for row in zip(rows.tolist(), told, known, strict=True)]
+        if len(self._written) + len(rows) > WRITTEN_MOST:
+            self._written.clear()
+        shown = []
+        for i, row in enumerate(rows.tolist()):
+            made_of = (block[i].tobytes(), known[i], *self._texts(row), self._today())
+            before = self._written.get(row)
+            if before is None or before[0] != made_of:
+                values = {name: column[i].item() for name, column in of.items()}
+                before = self._written[row] = made_of, self._told(row, values, known[i])
+            shown.append(before[1])
+        return shown
+
+    def _texts(self, row: int) -> tuple[str, str, str, str]:
+        """Key, name, category and supplier of a class."""
+        cls = self._state.cls
+        name, category = cls.text["name"].get(row, ""), cls.text["category"].get(row, "")
+        return cls.keys.key(row), name, category, self.columns.suppliers.get(row, "")
+
+    def _today(self) -> int:
+        return self._state.days.day(self._sources.now_ms)
 
     def _told(self, row: int, told: dict[str, float], known: bool) -> StockRow:
         sku, store = key_of(self._state, row)
@@ -226,8 +249,7 @@ class InventoryView(Plans):
     def _date(self, days: float) -> str | None:
         if not math.isfinite(days):
             return None
-        day = self._state.days.day(self._sources.now_ms) + int(days)
-        return str(np.datetime64(day, "D"))
+        return str(np.datetime64(self._today() + int(days), "D"))
 
     def basis(self, rows: Ints | None = None) -> Basis:
         """Who spoke; ``rows``: of these."""
