@@ -34,6 +34,8 @@ ListCursor = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Order = Literal["asc", "desc"]
 SLICE_ROWS = 2_000
 """Rows that a list looks at in one slice."""
+FILLED_FROM = 3
+"""A page is first filled from so many times its rows."""
 NAMED_MOST = 10
 """Values that an empty list names of those that there are."""
 _PAGING = frozenset({"cursor", "limit", "format"})
@@ -157,18 +159,20 @@ class Listing(Generic[R]):
         waiting = reversed(given) if falling and isinstance(given, Sequence) else iter(given)
         while True:
             part = list(islice(waiting, SLICE_ROWS))
-            looked = (
-                _near(part, value, picked[-1][0], falling) if len(picked) > query.limit else part
-            )
-            found = [(place(row), row) for row in looked if all(passes(row) for passes in passing)]
-            strange = [] if picked or found else [one for one in strange if not one.seen(part)]
-            if start is not None:
-                found = [(p, row) for p, row in found if _beyond(p, start, falling)]
-            if len(picked) > query.limit:
-                last = picked[-1][0]
-                found = [(p, row) for p, row in found if (p > last if falling else p < last)]
-            if found:
-                picked = sorted(picked + found, key=_first, reverse=falling)[: query.limit + 1]
+            # once a page is full, its last row judges the others: so it is filled from few
+            few = len(part) if picked else min(FILLED_FROM * (query.limit + 1), len(part))
+            for some in (part[:few], part[few:]):
+                full = len(picked) > query.limit
+                looked = _near(some, value, picked[-1][0], falling) if full else some
+                found = [(place(row), row) for row in looked if all(p(row) for p in passing)]
+                strange = [] if picked or found else [one for one in strange if not one.seen(some)]
+                if start is not None:
+                    found = [(p, row) for p, row in found if _beyond(p, start, falling)]
+                if full:
+                    last = picked[-1][0]
+                    found = [(p, row) for p, row in found if (p > last if falling else p < last)]
+                if found:
+                    picked = sorted(picked + found, key=_first, reverse=falling)[: query.limit + 1]
             shown = picked[: query.limit]
             more = len(picked) > query.limit
             following = _cursor(query, self.name, list(shown[-1][0])) if more else None
