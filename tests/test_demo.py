@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from edge.broker import Broker, free_port
+from edge.simulate.demo import PROBE_TAG
+from edge.simulate.stock import ARTICLES, CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN_S = 300
@@ -121,6 +123,11 @@ def test_a_demo_begins_with_weeks_behind_it_and_every_service_has_numbers() -> N
         assert process.stdout is not None
         for _ in range(2):  # a line every five seconds, and it asks every three what services say
             assert "messages published" in process.stdout.readline()
+        probe = asked(url, f"/api/items/{PROBE_TAG}")["item"]  # it was sent, and is of no class
+        assert probe["sku"] == ""
+        shop = {kind.sku for kind in (*CLASSES, *ARTICLES)}
+        assert {row["sku"] for row in asked(url, "/api/classes")["classes"]} == shop
+        assert asked(url, "/api/kpis")["classes"] == len(shop)
     finally:
         process.send_signal(signal.SIGINT)
         code, out, err = finish(process)

@@ -338,12 +338,10 @@ class Demo:
         self.state.changes.append((time.time(), text))
 
     async def _probe(self, client: MqttSource, api: aiohttp.ClientSession) -> None:
-        """Publish a scan of an item of our own, and ask for the item until it shows."""
+        """Publish a scan of a tag of our own, and ask for it until it shows; it is of no class of the shop."""
         while True:
             at_ms = time.time_ns() // 1_000_000
-            scan = ItemScan(
-                epc=PROBE_TAG, scan_type="Touch Scan", sku="demo", name="Latency probe", at=at_ms
-            )
+            scan = ItemScan(epc=PROBE_TAG, scan_type="Touch Scan", name="Latency probe", at=at_ms)
             began = time.monotonic()
             topic = f"rfid3/{self._settings.store}/item_scan/probe"
             await client.publish(topic, speak.native(scan), 1)
