@@ -7,6 +7,7 @@ the class that somebody asks for by name is always worked out anew. What is best
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from math import isfinite
 
 import numpy as np
@@ -90,6 +91,7 @@ class PricingView:
         self._whose = np.zeros(size, np.uint64)
         self._by = np.zeros(size, np.int32)
         self._busy = False
+        self.seen_in_order = partial(sources.core.ledger.in_order, CompetitorPrice)
         self._ledger_version, self._priced_ms = -1, 0
         self._shown: dict[int, tuple[int, PriceRow]] = {}
         self._groups: dict[tuple[str, str, str, int], tuple[int, list[ElasticityGroup]]] = {}
@@ -140,10 +142,11 @@ class PricingView:
     def _repriced(self) -> None:
         """What was worked out before its price changed is too old."""
         ledger = self._sources.core.ledger
-        if ledger.version == self._ledger_version:
+        version = ledger.version_of(Price)
+        if version == self._ledger_version:
             return
         get, since_ms = self._state.cls.keys.get, self._priced_ms - BEAT_MS
-        self._ledger_version, self._priced_ms = ledger.version, self._sources.now_ms
+        self._ledger_version, self._priced_ms = version, self._sources.now_ms
         for price in [one for one in ledger.rows(Price).values() if one.since_ms >= since_ms]:
             row = get(class_key(price.store, price.sku))
             if row >= 0 and self._at_ms[row] - BEAT_MS <= price.since_ms:

@@ -257,7 +257,13 @@ async def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> Competito
         page = await COMPETITORS.page_of_many(query, every)
         told, shown, cursor = page.rows, list(page.rows), page.next_cursor
     else:
-        some = await COMPETING.page_of_many(query, found)
+        some = None
+        if query.sku is None:
+            there = query.store
+            some = COMPETING.page_in_order(
+                query, view.seen_in_order, lambda row: there in (None, row.store)
+            )
+        some = some or await COMPETING.page_of_many(query, found)
         told, shown, cursor = some.rows, view.competitors(some.rows), some.next_cursor
     empty = why_empty(told, (not found, _NO_COMPETITOR))
     return CompetitorPrices(basis=view.counted(), prices=shown, why_empty=empty, next_cursor=cursor)

@@ -104,6 +104,7 @@ TABLES = (
         ("sku", "store", "competitor"),
         COMPETITORS_MAX,
         index=("sku",),
+        ordered=("seen_ms",),
     ),
 )
 
