@@ -5,6 +5,7 @@ everything first and changes afterwards: a refusal changes nothing.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Union
@@ -27,7 +28,7 @@ from edge.ledger import (
     suppliers,
     workshop,
 )
-from edge.ledger.ledger import Deed, Hook, Ledger, LedgerFullError, Wake
+from edge.ledger.ledger import WHOLE_MOST, Deed, Hook, Ledger, LedgerFullError, Wake
 
 Hooks = Mapping[type[Event], tuple[Hook, ...]]
 
@@ -99,6 +100,8 @@ def do(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
     A command whose key was answered before is answered alike and does nothing; another command
     under that key is a conflict.
     """
+    if _beyond(command):
+        return "invalid", "a whole number is beyond 64 bits"
     if not command.key:
         return _carried_out(ledger, command, told)
     said = hashlib.sha256(msgspec.json.encode(_asked(command))).hexdigest()[:32]
@@ -116,6 +119,25 @@ def do(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:
         if len(ledger.answered) > ANSWERS_MAX:
             del ledger.answered[next(iter(ledger.answered))]
     return outcome
+
+
+_LONG = re.compile(rb"\d{19}")
+
+
+def _beyond(command: Command) -> bool:
+    """Whether a whole number anywhere in it is more than can be stored."""
+    if _LONG.search(msgspec.json.encode(command)) is None:
+        return False
+    rest = [msgspec.to_builtins(command)]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            rest += value.values()
+        elif isinstance(value, list):
+            rest += value
+        elif isinstance(value, int) and abs(value) > WHOLE_MOST:
+            return True
+    return False
 
 
 def _carried_out(ledger: Ledger, command: Command, told: Told) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ Changes = dict[tuple[str, Key], Struct | None]
 """(table, key) -> the row as it is now; ``None``: it is gone."""
 R = TypeVar("R", bound=Struct)
 Kept = Literal["all", "open", "none"]
+WHOLE_MOST = 2**63 - 1
+"""Largest whole number of a row: the store holds no larger one, and a snapshot hardly."""
 
 
 class LedgerFullError(Rfid3Error):
@@ -31,6 +34,23 @@ class LedgerFullError(Rfid3Error):
         super().__init__(
             f"the table {table!r} holds {limit} rows, its limit: delete some that are not needed"
         )
+
+
+def _storable(row: R) -> R:
+    """The row, its whole numbers within what can be stored."""
+    beyond = {
+        name: max(-WHOLE_MOST, min(value, WHOLE_MOST))
+        for name in _whole(type(row))
+        if (value := getattr(row, name)) is not None and not -WHOLE_MOST <= value <= WHOLE_MOST
+    }
+    return msgspec.structs.replace(row, **beyond) if beyond else row
+
+
+@cache
+def _whole(row: type[Struct]) -> tuple[str, ...]:
+    """Names of the fields that hold whole numbers."""
+    kinds = {int, int | None}
+    return tuple(field.name for field in msgspec.structs.fields(row) if field.type in kinds)
 
 
 @dataclass(frozen=True)
@@ -138,8 +158,12 @@ class Ledger:
     # -- changing -------------------------------------------------------------------------------
 
     def put(self, row: Struct) -> None:
-        """Add a row or put it in the place of the one with its key. Raises LedgerFullError."""
-        table = self._table(type(row))
+        """Add a row or put it in the place of the one with its key. Raises LedgerFullError.
+
+        A whole number beyond ``WHOLE_MOST``, such as a product of two that were each allowed, is kept
+        as that: a row that cannot be stored would end the daemon, now and at every start.
+        """
+        row, table = _storable(row), self._table(type(row))
         key, rows = table.key_of(row), self._rows[table.name]
         before = rows.get(key)
         if before == row and type(before) is type(row):

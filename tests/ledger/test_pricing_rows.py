@@ -174,7 +174,7 @@ def test_numbers_and_names_that_no_table_holds_are_refused() -> None:
     assert book.do(SetPrice(sku="T" * 300, store="main", price_cents=1))[0] == "invalid"
     assert book.do(SetPrice(sku="TENT", store="s" * 300, price_cents=1))[0] == "invalid"
     wild = Propose(kind="pricing", target="TENT", store="main", period="P", confidence=0.9,
-                   impact_cents=1, data={"price_cents": 2**63, "baseline_cents": 1_000})  # fmt: skip
+                   impact_cents=1, data={"price_cents": 2**62, "baseline_cents": 1_000})  # fmt: skip
     book.do(wild)
     (decision,) = book.ledger.rows(Decision).values()
     assert decision.status == "failed"
