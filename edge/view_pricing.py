@@ -340,6 +340,10 @@ class PricingView:
             *ledger.rows(CompetitorPrice).values()]  # fmt: skip
         return [one for one in found if one.store == store] if store is not None else found
 
+    def competing_count(self) -> int:
+        """How many prices of competitors are kept, of all classes."""
+        return self._sources.core.ledger.count(CompetitorPrice)
+
     def competitors(self, found: Sequence[CompetitorPrice]) -> list[CompetitorRow]:
         """Some of them, beside our own price."""
         ours = self._ours(sorted({(one.store, one.sku) for one in found}))

@@ -175,6 +175,15 @@ _NO_COMPETITOR = (
     "(docs/events.md)."
 )
 
+_NO_PRICE_OF = "No competitor's price{} was told; {} are known of other classes or stores."
+
+
+def _asked(query: CompetitorsQuery) -> str:
+    """Of what and where, in words."""
+    return (f" of {query.sku!r}" if query.sku else "") + (
+        f" in {query.store!r}" if query.store else ""
+    )
+
 
 def _store(text: str | None) -> str:
     return "" if text is None or text == ALL else text
@@ -265,7 +274,11 @@ async def competitors(api: Api, call: Call[CompetitorsQuery, Path]) -> Competito
             )
         some = some or await COMPETING.page_of_many(query, found)
         told, shown, cursor = some.rows, view.competitors(some.rows), some.next_cursor
-    empty = why_empty(told, (not found, _NO_COMPETITOR))
+    empty = why_empty(
+        told,
+        (not view.competing_count(), _NO_COMPETITOR),
+        (not found, _NO_PRICE_OF.format(_asked(query), view.competing_count())),
+    )
     return CompetitorPrices(basis=view.counted(), prices=shown, why_empty=empty, next_cursor=cursor)
 
 

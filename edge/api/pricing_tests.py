@@ -196,6 +196,12 @@ async def _planned(api: Api, asked: NewPriceTest) -> tuple[PriceTest, PricePlan]
     gathered = view.gathered(_wish(api, view, asked))
     if isinstance(gathered, str):
         raise Problem("invalid", f"{gathered}.")
+    if gathered.wish.tested_cents == gathered.control_cents:
+        raise Problem(
+            "invalid",
+            f"The tested price is the present one, {gathered.control_cents} cents: two prices are needed.",
+            cure='Name another tested_cents, or a larger change, such as "change": 0.1.',
+        )
     beyond = view.beyond(gathered)
     if beyond:
         raise Problem("limit", f"{beyond}.", cure="Test a price nearer to the baseline.")

@@ -26,6 +26,10 @@ JUMP_MOST = 10.0
 """A price so many times the present one, or such a part of it, is believed; beyond it must be confirmed."""
 
 
+TESTED = (
+    "a test of the price of {!r} is running, which a price of its own would spoil: stop it first (POST "
+    "/api/predictive/pricing/price-tests/{}/stop)"
+)
 EVEN_CENTS = 1.0
 """Prices and baselines are rounded to cents before they are held against each other."""
 
@@ -144,6 +148,9 @@ def set_price(ledger: Ledger, command: SetPrice, told: Told) -> Outcome:
         )
     if len(command.store) > NAME_MAX:
         return Refused("invalid", f"store is longer than {NAME_MAX} characters")
+    testing = price_tests.running(ledger, command.sku, command.store)
+    if testing:
+        return Refused("conflict", TESTED.format(command.sku, testing[0].id))
     present = present_cents(ledger, command.sku, command.store) or command.present_cents
     far = jump(command.price_cents, present)
     if far and not command.confirm:

@@ -185,6 +185,10 @@ def test_competitors_hold_a_rise_back_and_are_listed(tmp_path: Path) -> None:
         told = await shop.get(f"{BASE}/competitors", sku="TENT", sort="price_cents", order="asc")
         assert [p["competitor"] for p in told["prices"]] == ["A", "B"]
         assert told["prices"][0]["gap"] == pytest.approx(9_000 / 8_000 - 1, abs=1e-3)
+        none = await shop.get(f"{BASE}/competitors", sku="CUP")
+        assert none["why_empty"] == (
+            "No competitor's price of 'CUP' was told; 2 are known of other classes or stores."
+        )
         await shop.ask("DELETE", f"{BASE}/competitors/TENT/A")
         await shop.ask("DELETE", f"{BASE}/competitors/TENT/A", 404)
 
@@ -288,6 +292,9 @@ def test_a_price_is_planned_tested_and_judged_block_by_block(tmp_path: Path) -> 
         made = await shop.ask("POST", f"{BASE}/test-price", 201, json=wish)
         id_ = made["result"]["id"]
         await shop.ask("POST", f"{BASE}/test-price", 409, json=wish)
+        other = {"sku": "CUP", "price_cents": 520}
+        spoilt = await shop.ask("POST", f"{BASE}/prices", 409, json=other)
+        assert f"price-tests/{id_}/stop" in spoilt["detail"]
         row = (await shop.get(f"{BASE}/price-tests/{id_}"))["test"]
         assert (row["status"], row["verdict"], row["today"][0]["arm"]) == (
             "planned", "not_enough_data", "none")  # fmt: skip
@@ -355,6 +362,8 @@ def test_a_price_test_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) ->
             return str(told["detail"])
 
         assert "either" in await refused(422)
+        assert "two prices are needed" in await refused(422, change=0.0)
+        assert "two prices are needed" in await refused(422, tested_cents=500)
         assert "allowed" in await refused(422, change=0.3)
         assert "in store 'moon'" in await refused(404, tested_cents=550, stores=["moon"])
         assert "'CUPP'" in await refused(404, sku="CUPP", tested_cents=550, control_cents=500)
