@@ -84,7 +84,7 @@ class Live:
             model = self.slot(service).active
             return (model.manifest.version if model else "") == version
 
-        await until(there, 20)
+        await until(there)
 
     async def get(self, path: str) -> Any:
         async with self.client.get(path) as answer:
@@ -278,12 +278,11 @@ def test_a_new_model_that_fails_is_rolled_back_by_itself(tmp_path: Path, content
                 states = {v.version: v.state for v in shop.scoring.registry.versions[S].values()}
                 return states == {"v1": "active", "v2": "rejected"}
 
-            for _ in range(200):
+            deadline = asyncio.get_running_loop().time() + 60
+            while not over():
+                assert asyncio.get_running_loop().time() < deadline
                 shop.read(*range(20))
                 await asyncio.sleep(0.02)
-                if over():
-                    break
-            assert over()
             await shop.active("v1")
             said = await shop.said(3)
             assert (said["version"], said["fallback"]) == ("v1", "")
@@ -355,8 +354,8 @@ def test_hot_swaps_under_load_drop_nothing_and_score_nothing_twice(
             await shop.active("v3")  # the newest of the first
             await until(lambda: len(shop.scoring.registry.versions[S]) == 3)
             state = shop.daemon.pipeline.core.state
-            await until(lambda: len(state.item.keys) == 500 and not state.item.touched.any(), 20)
-            await until(lambda: shop.slot().scored == shop.slot().touched, 20)
+            await until(lambda: len(state.item.keys) == 500 and not state.item.touched.any())
+            await until(lambda: shop.slot().scored == shop.slot().touched)
             monkeypatch.setattr(Scorer, "_touched", touched)
             monkeypatch.setattr(Scorer, "_slice", slice_)
             at_first = shop.slot().swaps
@@ -372,10 +371,10 @@ def test_hot_swaps_under_load_drop_nothing_and_score_nothing_twice(
                 while version not in by:
                     shop.read(*rng.integers(0, 500, 40).tolist())
                     await asyncio.sleep(0.002)
-            await until(lambda: not len(shop.daemon.pipeline.inbox), 20)
-            await until(lambda: not state.item.touched.any(), 20)
+            await until(lambda: not len(shop.daemon.pipeline.inbox))
+            await until(lambda: not state.item.touched.any())
             slot = shop.slot()
-            await until(lambda: slot.touched == slot.scored + slot.missed + slot.gone, 20)
+            await until(lambda: slot.touched == slot.scored + slot.missed + slot.gone)
             print(slot.touched, slot.scored, slot.missed, slot.gone)
             assert slot.missed == slot.gone == 0
             assert scored == taken

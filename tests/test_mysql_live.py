@@ -96,17 +96,16 @@ def test_with_mariadb_stopped_under_load_nothing_is_lost_or_doubled_and_readyz_t
             await until(lambda: copier.state.copied_rows > 20)
             assert not (await conditions(client))["mysql"]["degraded"]
             await asyncio.to_thread(mariadb.stop if gently else mariadb.kill)
-            stopped_reads, latencies = load.reads, []
+            taken = source.acknowledged
             await until(lambda: copier.state.condition == "away")
             for _ in range(int(STOP_S * 10)):
-                began = asyncio.get_running_loop().time()
                 assert (await asked(client, "/readyz"))[0] == 200  # the truth: the shop works
-                latencies.append(asyncio.get_running_loop().time() - began)
                 await asyncio.sleep(0.1)
             told = (await conditions(client))["mysql"]
             assert told["degraded"]
             assert "changes wait" in told["detail"]
-            assert load.reads > stopped_reads + RATE * STOP_S / 4  # ingest went on meanwhile
+            await until(lambda: source.acknowledged > taken + RATE * STOP_S / 4)  # ingest goes on
+            assert copier.state.condition == "away"
             await until(lambda: daemon.pipeline.latency_ms and not daemon.pipeline.behind)
             await asyncio.to_thread(mariadb.start)
             await until(lambda: copier.state.condition != "away", within_s=180)
@@ -127,7 +126,7 @@ def test_with_mariadb_stopped_under_load_nothing_is_lost_or_doubled_and_readyz_t
             assert len(mine["suppliers"]) > 20
             assert source.acknowledged >= load.reads
 
-    run(main, 120 + STOP_S)
+    run(main, 300 + STOP_S)
 
 
 def _newest(connection: Any) -> int:
@@ -179,7 +178,7 @@ def test_what_the_tills_said_stands_in_mariadb_once_the_day_has_closed(
             await until(lambda: copier.state.known)
             await daemon.pipeline.flush()  # with time from events no quiet beat does
             found: dict[tuple[str, str], float] = {}
-            for _ in range(200):
+            for _ in range(600):
                 found = await asyncio.to_thread(asked_)
                 if len(found) >= len(expected):
                     break
