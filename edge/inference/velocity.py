@@ -23,6 +23,9 @@ WEEKS_MIN = 8
 NORMAL_UNITS = 1_000.0
 """Above this mean a count is as good as continuous."""
 _TAIL = 12.0
+FEW = 64
+"""Up to so many classes are counted many counts at once, more of them one count at once."""
+_AT_ONCE = 16
 
 
 def abc(revenue: Floats) -> Ints:
@@ -137,7 +140,8 @@ def demand_quantile(mean: Floats, variance: Floats, level: float) -> Floats:
     large = m > NORMAL_UNITS
     found[large] = np.ceil(_gamma(m[large], v[large], level))
     small = np.flatnonzero((m > 0) & ~large)
-    found[small] = _counts(m[small], v[small], level)
+    count = _counts if len(small) > FEW else _counts_of_few
+    found[small] = count(m[small], v[small], level)
     return found
 
 
@@ -157,13 +161,37 @@ def _counts(mean: Floats, variance: Floats, level: float) -> Floats:
     enough = level - 1e-12  # a sum that is the level but for rounding
     found = np.where(total >= enough, 0.0, np.nan)
     most = mean + _TAIL * np.sqrt(variance) + 30 * (1 + over)
-    for n in range(1, int(most.max()) + 1 if len(most) else 0):
+    for n in range(1, int(most.max()) + 1):
         log_p = log_p + np.log(size + n - 1) - math.log(n) + log_step
         total = total + np.exp(log_p)
         found = np.where(np.isnan(found) & (total >= enough), float(n), found)
         if not np.isnan(found).any():
             break
     return np.where(np.isnan(found), np.ceil(most), found)
+
+
+def _counts_of_few(mean: Floats, variance: Floats, level: float) -> Floats:
+    """The same, many counts of few classes at once: a sum over a whole shop counts up to a thousand."""
+    over = np.maximum(variance / mean - 1.0, 1e-9)
+    size = mean / over
+    log_p = -size * np.log1p(over)
+    log_step = np.log(over) - np.log1p(over)
+    total = np.exp(log_p)
+    enough = level - 1e-12
+    most = mean + _TAIL * np.sqrt(variance) + 30 * (1 + over)
+    found = np.where(total >= enough, 0.0, np.ceil(most))
+    left = np.flatnonzero(total < enough)
+    last, many, end = 0, _AT_ONCE, int(most.max(initial=0.0))
+    while len(left) and last < end:
+        n = np.arange(last + 1.0, min(last + many, end) + 1.0)
+        steps = np.log(size[left, None] + n - 1) - np.log(n) + log_step[left, None]
+        chances = log_p[left, None] + np.cumsum(steps, axis=1)
+        sums = total[left, None] + np.cumsum(np.exp(chances), axis=1)
+        log_p[left], total[left] = chances[:, -1], sums[:, -1]
+        done = sums[:, -1] >= enough
+        found[left[done]] = n[np.argmax(sums[done] >= enough, axis=1)]
+        left, last, many = left[~done], int(n[-1]), 2 * many
+    return found
 
 
 def normal_quantile(level: float) -> float:

@@ -52,6 +52,21 @@ def test_quantiles_are_scipys_negative_binomial(level: float) -> None:
         assert (told.cdf(found - 1) < level + 1e-9).all()
 
 
+def test_few_classes_are_counted_as_many_are() -> None:
+    """Many counts at once, and one after the other: the slow way is the oracle."""
+    random = np.random.default_rng(7)
+    mean = np.exp(random.uniform(np.log(1e-3), np.log(velocity.NORMAL_UNITS), 300))
+    mean[:5] = 0.125, 1.0, 2.5, 999.0, velocity.NORMAL_UNITS
+    over = np.where(random.random(300) < 0.3, 0.0, np.exp(random.uniform(-8, 4, 300)))
+    for level in (0.1, 0.5, 0.9, 0.95, 0.999):
+        slow = velocity._counts(mean, mean * (1 + over), level)
+        assert velocity._counts_of_few(mean, mean * (1 + over), level).tolist() == slow.tolist()
+        told = velocity.demand_quantile(mean[:3], mean[:3] * (1 + over[:3]), level)
+        assert told.tolist() == slow[:3].tolist()
+    nobody = velocity.demand_quantile(np.zeros(2), np.zeros(2), 0.9)
+    assert nobody.tolist() == [0.0, 0.0]
+
+
 def test_too_little_variance_is_poisson_and_much_is_gamma() -> None:
     few = velocity.demand_quantile(np.array([4.0]), np.array([1.0]), 0.9)
     assert few.tolist() == [stats.poisson.ppf(0.9, 4.0)]
