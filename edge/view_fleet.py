@@ -387,6 +387,14 @@ def repair_costs(found: Items, settings: Maintenance) -> tuple[Floats, Floats, F
     return cents, hours, by_class
 
 
+def failure_cents(found: Items, money: ClassMoney, cents: Floats, settings: Maintenance) -> Floats:
+    """float64[n]: what is paid when an item has failed: its repair (``cents``) in a hurry, at most a new one.
+
+    Nobody mends a napkin for what twenty napkins cost.
+    """
+    return np.asarray(np.fmin(cents * settings.emergency_factor, money.new_cents[found.cls]))
+
+
 def categories(
     sources: Sources, class_rows: Ints
 ) -> Generator[None, None, tuple[list[str], list[str]]]:

@@ -18,6 +18,7 @@ from edge.view_fleet import (
     ClassMoney,
     Items,
     categories,
+    failure_cents,
     rental_hours,
     repair_costs,
 )
@@ -63,7 +64,7 @@ def plan_inputs(
         service_cents=np.full(
             n, settings.service_parts_cents + settings.service_hours * settings.labour_cents
         ),
-        failure_cents=cents * settings.emergency_factor + settings.failure_cents,
+        failure_cents=failure_cents(found, money, cents, settings) + settings.failure_cents,
         service_days=np.full(n, settings.service_days),
         failure_days=np.full(n, settings.failure_days),
         cls=found.cls,

@@ -26,6 +26,7 @@ from edge.view_fleet import (
     name_of,
     told,
 )
+from edge.view_maintenance_inputs import renewed
 from edge.view_quality_book import HEALTH_PLACES, Book, Gathered, making
 from edge.view_quality_curve import points
 from edge.view_quality_rows import (
@@ -100,11 +101,22 @@ class QualityView:
         yield
         worth_rentals = sources.config.quality.worth_rentals
         money = yield from class_money(sources, found.class_rows, worth_rentals)
+        fresh, _ = yield from renewed(sources, found)
         basis, of_failures = sources.of_service("quality"), sources.of_service("maintenance")
         basis.as_of_ms = of_failures.as_of_ms = found.now_ms
         basis.rule = f"{basis.rule}; {RULE}" if basis.rule else RULE
         return Gathered(
-            found, money, names, answers, by_model, heard, classes, spoken, basis, of_failures
+            found,
+            money,
+            names,
+            answers,
+            by_model,
+            heard,
+            classes,
+            spoken,
+            fresh,
+            basis,
+            of_failures,
         )
 
     def making(self, gathered: Gathered) -> Generator[float, None, Replacements]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edge.config import Config
 from edge.services import lifecycle, maintenance, quality
+from edge.services.maintenance import Fresh
 from edge.services.quality import Relation
 from edge.view_basis import Basis
-from edge.view_fleet import HORIZONS, ClassMoney, ClassNames, Items, repair_costs
+from edge.view_fleet import HORIZONS, ClassMoney, ClassNames, Items, failure_cents, repair_costs
 from edge.view_quality_rows import RelationRow
 from edge.view_quality_worth import gain, lacks, worth
 from edge.view_speakers import Speakers
@@ -51,6 +52,8 @@ class Gathered:
     """How far the model of quality is believed."""
     classes: ClassNames
     speakers: Speakers
+    fresh: Fresh
+    """What a repair or refurbishing leaves of the rates of failures."""
     basis: Basis
     """Who speaks of quality …"""
     of_failures: Basis
@@ -121,7 +124,7 @@ def making(config: Config, gathered: Gathered) -> Generator[float, None, Book]:
     rates = maintenance.hazards(found.chances, HORIZONS)
     yield 0.06
     cents, _, _ = repair_costs(found, config.maintenance)
-    failure_cents = cents * config.maintenance.emergency_factor
+    failing = failure_cents(found, money, cents, config.maintenance)
     yield 0.07
     spent = _spent(config, found, money)
     yield 0.08
@@ -135,10 +138,10 @@ def making(config: Config, gathered: Gathered) -> Generator[float, None, Book]:
     values, busy, refurbish = yield from _between(
         worth(
             config, money, cls=found.cls, place=place, grade=grade, after=after, change=change, loss=loss,
-            rate_a_day=rates[:, -1], repair_cents=failure_cents, price_shares=prices,
+            rates=rates, fresh=gathered.fresh, failure_cents=failing, price_shares=prices,
         ), 0.41, 0.95,
     )  # fmt: skip
-    stake = failure_cents + config.maintenance.failure_cents
+    stake = failing + config.maintenance.failure_cents
     rows = yield from _relation_rows(gathered.classes, relations)
     columns = _relation_columns(rows, gathered.classes)
     yield 0.97

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 
 from edge.config import Config
 from edge.services import lifecycle
-from edge.services.lifecycle import Terms, Values
-from edge.view_fleet import ClassMoney
+from edge.services.lifecycle import MONTH_DAYS, MONTHS, Terms, Values
+from edge.services.maintenance import Fresh, failures_until
+from edge.view_fleet import HORIZONS, ClassMoney
 from edge.view_quality_curve import BY_MONTH, renewed_ahead, renewed_by_model, shares_ahead
 from edge.view_voice import NEEDED_DAYS_MOST
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-ROWS = 512
+ROWS = 128
 """Items looked at in one slice."""
+MONTH_ENDS = np.arange(1, MONTHS + 1) * MONTH_DAYS
 USE_DAYS = NEEDED_DAYS_MOST
 """Closed days of a class that tell how much its items are needed: of fewer nobody knows."""
 LACKS = (
@@ -37,7 +39,6 @@ def terms(config: Config) -> Terms:
     return Terms(
         resale_shares=settings.resale_shares,
         fading_a_year=settings.fading,
-        effect=config.maintenance.effect,
         refurbish_days=settings.refurbish_days,
         selling_cents=settings.selling_cents,
         disposal_cents=settings.disposal_cents,
@@ -55,14 +56,16 @@ def worth(
     after: Floats,
     change: Floats,
     loss: Floats,
-    rate_a_day: Floats,
-    repair_cents: Floats,
+    rates: Floats,
+    fresh: Fresh,
+    failure_cents: Floats,
     price_shares: Floats,
 ) -> Generator[float, None, tuple[Values, Floats, Floats]]:
     """(what each choice is worth, float64[n] share of days each is needed, float64[n] cents to refurbish).
 
     Columns are of n items; ``cls``: their classes, as places in ``money``; ``place``: int64[n] among the
-    items of its class; ``price_shares``: float64[g, 3], of classes. Yields the share that is done.
+    items of its class; ``rates``, ``fresh``: of failures, as maintenance takes them; ``price_shares``:
+    float64[g, 3], of classes. Yields the share that is done.
     """
     n, asked, renewed, parts = len(cls), terms(config), renewed_by_model(change), []
     needed = np.zeros(n)
@@ -71,14 +74,17 @@ def worth(
         part = slice(start, start + ROWS)
         of = cls[part]
         needed[part] = busy(money, of, place[part])
+        now, later = failures_until(rates[part], HORIZONS, fresh.only(part), MONTH_ENDS)
+        yield part.start / max(n, 1)
         parts.append(
             lifecycle.values(
                 shares=shares_ahead(grade[part], after[part], change, loss[part], BY_MONTH),
                 renewed=renewed_ahead(after[part], renewed, loss[part]),
                 busy=needed[part],
                 rent_cents=money.rent_day_cents[of],
-                rate_a_day=rate_a_day[part],
-                repair_cents=repair_cents[part],
+                failures=np.diff(now, axis=1, prepend=0.0),
+                renewed_failures=np.diff(later, axis=1, prepend=0.0),
+                repair_cents=failure_cents[part],
                 new_cents=money.new_cents[of],
                 refurbish_cents=refurbish[part],
                 price_shares=price_shares[of],

@@ -27,6 +27,7 @@ from edge.view_fleet import (
     PRIOR_REPAIRS,
     class_money,
     drained,
+    failure_cents,
     items,
     repair_costs,
 )
@@ -159,6 +160,20 @@ def test_repairs_cost_what_they_cost_here_as_they_are_many(core: Core) -> None:
         own = (cost[i] + PRIOR_OWN * mean) / (repairs[i] + PRIOR_OWN)
         assert cents[i] == pytest.approx(own)
     assert (hours > 0).all()
+
+
+def test_a_failure_costs_at_most_a_new_one(core: Core) -> None:
+    sources, settings = Sources(core, core.config), Maintenance()
+    found = items(sources)
+    money = drained(class_money(sources, found.class_rows, 0.5))  # a new one costs half a rental
+    cents, _, _ = repair_costs(found, settings)
+    told = failure_cents(found, money, cents, settings)
+    cheap = 0
+    for i in range(len(found)):
+        hurried, new = cents[i] * settings.emergency_factor, money.new_cents[found.cls[i]]
+        assert told[i] == (hurried if np.isnan(new) or hurried < new else new)
+        cheap += told[i] < hurried
+    assert cheap > 0
 
 
 def test_chances_are_the_models_where_one_answers(core: Core) -> None:

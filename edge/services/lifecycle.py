@@ -2,7 +2,7 @@
 
 An item earns what the class earns a day on rent, on the days it is needed: the best items of a class
 go out first, so the last of them are needed only when nearly all are out. Worth falls with the
-grade, failures cost money, and what can be sold for something now can be sold for less later.
+grade, failures cost money and are repaired, which makes the next one later, and what can be sold for something now can be sold for less later.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,6 @@ class Terms:
     """What is got for an item of grade A, B, C."""
     fading_a_year: float = 0.2
     """Share of the resale value that a year takes whatever the grade."""
-    effect: float = 0.6
-    """Share of the rate of failures that refurbishing takes away at first, fading over a year."""
     refurbish_days: float = 5.0
     """Days away for refurbishing."""
     selling_cents: float = 500.0
@@ -87,7 +85,8 @@ def values(
     renewed: Floats,
     busy: Floats,
     rent_cents: Floats,
-    rate_a_day: Floats,
+    failures: Floats,
+    renewed_failures: Floats,
     repair_cents: Floats,
     new_cents: Floats,
     refurbish_cents: Floats,
@@ -98,8 +97,9 @@ def values(
 
     ``shares``: float64[n, 13, 3] probability of grades A, B, C in 0, 1 … 12 months; ``renewed``:
     float64[n, 13, 3] the same once it is refurbished; ``busy``: float64[n] share of days it is
-    needed (``needed``); ``rent_cents``: income of a day on rent; ``rate_a_day``: of failures;
-    ``new_cents``: price of a new one; ``price_shares``: float64[n, 3], what customers pay for grade
+    needed (``needed``); ``rent_cents``: income of a day on rent; ``failures``: float64[n, 12] expected in
+    each month, ``renewed_failures`` the same once it is refurbished; ``repair_cents``: what each of them
+    costs; ``new_cents``: price of a new one; ``price_shares``: float64[n, 3], what customers pay for grade
     A, B, C as a share of the usual price.
     """
     n = len(busy)
@@ -110,8 +110,7 @@ def values(
         _priced(shares, price_shares),
         busy,
         rent_cents,
-        rate_a_day,
-        repair_cents,
+        failures * repair_cents[:, None],
         new_cents,
         terms,
     )
@@ -120,8 +119,7 @@ def values(
         _priced(renewed, price_shares),
         busy,
         rent_cents,
-        rate_a_day * (1.0 - terms.effect / 2.0),  # fading evenly over the year
-        repair_cents,
+        renewed_failures * repair_cents[:, None],
         new_cents,
         terms,
     )
@@ -139,7 +137,7 @@ def values(
         best=best.astype(np.int64),
         sell_after_days=np.where(kept >= now, after * MONTH_DAYS, 0).astype(np.int64),
         earns=busy * rent_cents * priced,
-        repairs=rate_a_day * repair_cents * MONTHS * MONTH_DAYS,
+        repairs=failures.sum(axis=1) * repair_cents,
     )
 
 
@@ -161,16 +159,16 @@ def _going_on(
     priced: Floats,
     busy: Floats,
     rent_cents: Floats,
-    rate_a_day: Floats,
-    repair_cents: Floats,
+    repaired: Floats,
     new_cents: Floats,
     terms: Terms,
 ) -> tuple[Floats, Ints]:
-    """(worth of keeping and selling in the best month, that month from 1): float64[n], int64[n]."""
-    monthly = (
-        busy[:, None] * rent_cents[:, None] * priced[:, :MONTHS]
-        - (rate_a_day * repair_cents)[:, None]
-    ) * MONTH_DAYS
+    """(worth of keeping and selling in the best month, that month from 1): float64[n], int64[n].
+
+    ``repaired``: float64[n, 12] cents of each month.
+    """
+    earned_a_month = busy[:, None] * rent_cents[:, None] * priced[:, :MONTHS] * MONTH_DAYS
+    monthly = earned_a_month - repaired
     discount = (1.0 + terms.interest_a_year) ** (-np.arange(MONTHS + 1) / 12.0)
     earned = np.cumsum(monthly * discount[:MONTHS], axis=1)
     sold = np.stack(

@@ -29,6 +29,8 @@ SLICE_ROWS = 512
 """Items looked at in one slice: some milliseconds."""
 STEP_DAYS = 3.0
 """Failures after a renewal are worked out in steps of so many days."""
+LONG_STEP_DAYS = 6.0
+"""The same where a year is looked at."""
 COUNTED_MOST = 12
 """Failures of one item within the window that are told apart."""
 
@@ -223,18 +225,41 @@ def outlook(rates: Floats, horizons: Floats, fresh: Fresh, costs: Costs, days: i
     )
 
 
-def _steps(window: int) -> Floats:
+def failures_until(
+    rates: Floats, horizons: Floats, fresh: Fresh, ends: Ints
+) -> tuple[Floats, Floats]:
+    """(of the items as they are, of the same just renewed) float64[n, t]: failures until each of ``ends``.
+
+    ``ends``: int64[t], whole days, rising. Each failure is repaired, and the item is a renewed one from then
+    on. ``rates``: as ``hazards`` gives them.
+    """
+    window = int(ends[-1])
+    falls = -np.diff(np.exp(-cumulated(rates, horizons, np.arange(window + 1.0))), axis=1)
+    again = renewals(fresh, rates[:, -1], window, LONG_STEP_DAYS)
+    follow = 1.0 + (again[:, :-1] + again[:, 1:]) / 2.0  # of a failure in the middle of a day
+    backwards = np.ascontiguousarray(follow[:, ::-1])
+    found = np.stack(
+        [
+            np.einsum("nk,nk->n", falls[:, :end], backwards[:, window - end :])
+            for end in ends.tolist()
+        ],
+        axis=1,
+    )
+    return found, again[:, ends]
+
+
+def _steps(window: int, step_days: float = STEP_DAYS) -> Floats:
     """float64[k + 1]: ends of the steps that renewals are worked out in, from 0 to the window or more."""
-    steps = int(np.ceil(window / STEP_DAYS))
-    return np.linspace(0.0, steps * STEP_DAYS, steps + 1)
+    steps = int(np.ceil(window / step_days))
+    return np.linspace(0.0, steps * step_days, steps + 1)
 
 
-def renewals(fresh: Fresh, worn: Floats, window: int) -> Floats:
+def renewals(fresh: Fresh, worn: Floats, window: int, step_days: float = STEP_DAYS) -> Floats:
     """float64[n, window + 1]: failures expected within so many days of a renewal, each renewing again.
 
     The renewal equation M(t) = F(t) + integral of M(t - s) dF(s), by the trapezoid rule.
     """
-    ends = _steps(window)
+    ends = _steps(window, step_days)
     share = 1.0 - np.exp(-fresh.cumulated(worn, ends))
     falls = np.diff(share, axis=1)
     found = np.zeros_like(share)
@@ -244,7 +269,7 @@ def renewals(fresh: Fresh, worn: Floats, window: int) -> Floats:
         first = falls[:, 0] / 2.0
         found[:, j] = (share[:, j] + known + first * found[:, j - 1]) / (1.0 - first)
         both[:, j - 1] = found[:, j - 1] + found[:, j]
-    at = np.arange(window + 1.0) / STEP_DAYS
+    at = np.arange(window + 1.0) / step_days
     left = np.minimum(at.astype(np.int64), len(ends) - 2)
     part = at - left
     return np.asarray(found[:, left] * (1.0 - part) + found[:, left + 1] * part, np.float64)

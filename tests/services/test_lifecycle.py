@@ -14,14 +14,14 @@ PRICES = (1.0, 0.95, 0.8)
 
 
 def slow_keep(
-    shares: np.ndarray, busy: float, rent: float, rate: float, repair: float, new: float
+    shares: np.ndarray, busy: float, rent: float, failures: np.ndarray, repair: float, new: float
 ) -> float:  # type: ignore[type-arg]
     """The best of selling after 1 … 12 months, one month after the other."""
     best, earned = -math.inf, 0.0
     for month in range(MONTHS):
         price = sum(s * p for s, p in zip(shares[month], PRICES, strict=True))
         discount = 1.08 ** (-month / 12)
-        earned += 30 * (busy * rent * price - rate * repair) * discount
+        earned += (30 * busy * rent * price - failures[month] * repair) * discount
         then = sum(s * p for s, p in zip(shares[month + 1], TERMS.resale_shares, strict=True))
         sold = new * then * 0.8 ** ((month + 1) / 12) - TERMS.selling_cents
         best = max(best, earned + max(sold, 0.0) * 1.08 ** (-(month + 1) / 12))
@@ -36,7 +36,8 @@ def found(n: int, seed: int) -> tuple[Values, dict[str, np.ndarray]]:  # type: i
         "renewed": random.dirichlet((3, 1, 0.2), (n, MONTHS + 1)),
         "busy": random.random(n),
         "rent_cents": random.uniform(100, 3_000, n),
-        "rate_a_day": random.uniform(0, 0.02, n),
+        "failures": random.uniform(0, 0.6, (n, MONTHS)),
+        "renewed_failures": random.uniform(0, 0.3, (n, MONTHS)),
         "repair_cents": random.uniform(1_000, 9_000, n),
         "new_cents": random.uniform(5_000, 200_000, n),
         "refurbish_cents": random.uniform(1_000, 50_000, n),
@@ -50,16 +51,17 @@ def test_choices_are_worth_what_the_months_add_up_to(seed: int) -> None:
     got, c = found(6, seed)
     for i in range(6):
         keep = slow_keep(
-            c["shares"][i], c["busy"][i], c["rent_cents"][i], c["rate_a_day"][i],
+            c["shares"][i], c["busy"][i], c["rent_cents"][i], c["failures"][i],
             c["repair_cents"][i], c["new_cents"][i],
         )  # fmt: skip
         mend = slow_keep(
-            c["renewed"][i], c["busy"][i], c["rent_cents"][i], 0.7 * c["rate_a_day"][i],
+            c["renewed"][i], c["busy"][i], c["rent_cents"][i], c["renewed_failures"][i],
             c["repair_cents"][i], c["new_cents"][i],
         )  # fmt: skip
         mend -= c["refurbish_cents"][i] + 5 * c["busy"][i] * c["rent_cents"][i]
         sell = c["new_cents"][i] * float(c["shares"][i, 0] @ np.array(TERMS.resale_shares)) - 500
         assert got.worth[i] == pytest.approx([keep, mend, sell, 0.0])
+        assert got.repairs[i] == pytest.approx(sum(c["failures"][i]) * c["repair_cents"][i])
         assert got.best[i] == int(np.argmax([keep, mend, sell, 0.0]))
 
 
@@ -69,12 +71,15 @@ def one(**told: object) -> str:
     shares[0, :, int(told.pop("group", 1))] = 1.0  # type: ignore[call-overload]
     renewed = np.zeros((1, MONTHS + 1, 3))
     renewed[:, :, 0] = 1.0
-    usual = {"busy": 0.5, "rent_cents": 500.0, "rate_a_day": 0.002, "repair_cents": 2_000.0,
+    rate = float(told.pop("rate_a_day", 0.002))  # type: ignore[arg-type]
+    usual = {"busy": 0.5, "rent_cents": 500.0, "repair_cents": 2_000.0,
              "new_cents": 50_000.0, "refurbish_cents": 20_000.0}  # fmt: skip
     columns = {name: np.array([value]) for name, value in (usual | told).items()}
+    failures = np.full((1, MONTHS), 30 * rate)
     got = values(
-        shares=shares, renewed=renewed, price_shares=np.array([PRICES]), terms=TERMS, **columns
-    )  # type: ignore[arg-type]
+        shares=shares, renewed=renewed, failures=failures, renewed_failures=0.7 * failures,
+        price_shares=np.array([PRICES]), terms=TERMS, **columns,
+    )  # type: ignore[arg-type]  # fmt: skip
     return CHOICES[got.best[0]] if got.best[0] >= 0 else ""
 
 

@@ -15,6 +15,7 @@ from edge.services.maintenance import (
     beats,
     compared,
     cumulated,
+    failures_until,
     half_failed,
     hazards,
     lessened,
@@ -175,6 +176,42 @@ def test_failures_and_the_chance_to_do_better_are_those_of_items_that_live_by_di
         chance = beats(rates, HORIZONS, fresh, of, np.array([day]))[0]
         assert chance == pytest.approx((money > 0).mean(), abs=0.02)
         assert found.gain[0, day] == pytest.approx(money.mean() * still, abs=0.03 * 3_500)
+
+
+def test_failures_until_a_day_are_those_of_items_that_live_by_dice_and_are_repaired() -> None:
+    told, fresh = chances(4, 3), freshness(4, 3)
+    rates, ends = hazards(told, HORIZONS), np.array([30, 90, 180])
+    now, later = failures_until(rates, HORIZONS, fresh, ends)
+    random = np.random.default_rng(8)
+    lives = 4_000
+    for i in range(4):
+        risen = fresh.only(np.array([i])).cumulated(rates[i : i + 1, -1], np.arange(181.0))[0]
+        chance = 1 - np.exp(-np.diff(risen))  # by age since the repair
+        first = [1 - math.exp(-rate_on(rates[i].tolist(), day)) for day in range(180)]
+        for renewed, found in ((False, now[i]), (True, later[i])):
+            age = np.where(renewed, 0, -1) * np.ones(lives, np.int64)
+            count = np.zeros(lives)
+            seen = {}
+            for day in range(180):
+                falls = np.where(age < 0, first[day], chance[np.maximum(age, 0)])
+                failed = random.random(lives) < falls
+                count += failed
+                age = np.where(failed, 0, np.where(age < 0, -1, age + 1))
+                seen[day + 1] = count.mean()
+            for k, end in enumerate(ends.tolist()):
+                assert found[k] == pytest.approx(seen[end], rel=0.08, abs=0.03)
+
+
+def test_who_is_sure_to_fail_now_fails_no_more_often_afterwards_than_one_just_repaired() -> None:
+    told = np.array([[0.9, 0.97, 0.999]])
+    rates = hazards(told, HORIZONS)
+    fresh = Fresh(rates[:, -1] / 50, np.zeros(1), np.full(1, 3_000.0))
+    now, later = failures_until(rates, HORIZONS, fresh, np.array([30, 360]))
+    assert now[0, 0] == pytest.approx(1.0, abs=0.15)
+    assert now[0, 1] - now[0, 0] == pytest.approx(later[0, 1], rel=0.2)
+    assert (
+        now[0, 1] < 0.5 * rates[0, -1] * 360
+    )  # not one after the other at the rate before the repair
 
 
 @settings(max_examples=50, deadline=None)
