@@ -4,7 +4,7 @@ Gathers and hands over: what is likely is the model's word, the parts are ``edge
 Classes that nobody predicted are filled in by the simple rule, some at a time (``filling``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +48,8 @@ SUM_ROWS = 256
 """Classes that are summed up in one slice."""
 FRESH_MS = 10_000
 """How long it may take until a class that is new, or scored in the background, is seen in a sum."""
+STANDS_MS = 2 * FRESH_MS
+"""So long a sum is shown while it is made anew."""
 KNOWN_ANSWERS = 256
 HISTORY_DAYS = 39
 """Closed days that influences are looked for in."""
@@ -167,8 +169,8 @@ class DemandView:
             for skip in np.unique(late).tolist():
                 some = late == skip
                 self._put((mean, low, high, *week), at[some], values[some], max(int(skip), 0))
-        told = [(i, self._ruled[r]) for i, r in enumerate(rows.tolist()) if r in self._ruled]
-        told = [(i, values) for i, values in told if not predicted[i]]
+        silent = np.flatnonzero(~predicted).tolist()
+        told = [(i, self._ruled[row]) for i in silent if (row := int(rows[i])) in self._ruled]
         if told:
             at = np.array([i for i, _ in told], np.int64)
             values = np.stack([values for _, values in told]).astype(np.float64)
@@ -223,15 +225,29 @@ class DemandView:
 
     # -- answers ------------------------------------------------------------------------------------
 
-    def preparing(self, store: str, category: str, sku: str) -> Iterator[None]:
+    def fresh(self, store: str, category: str, sku: str) -> bool:
+        """Whether what ``forecast`` needs is there, and as new as predictions are."""
+        known = self._summed.get((store, category.lower(), sku))
+        return known is not None and known.stamp == self._stamp(self.rows(store, category, sku))
+
+    def standing(self, store: str, category: str, sku: str) -> bool:
+        """Whether it is of today, by the same model and of the same classes, and was made lately."""
+        known, rows = (
+            self._summed.get((store, category.lower(), sku)),
+            self.rows(store, category, sku),
+        )
+        if known is None or known.made_ms < self._sources.now_ms - STANDS_MS:
+            return False
+        return known.stamp[: len(self._whose(rows))] == self._whose(rows)
+
+    def preparing(self, store: str, category: str, sku: str) -> Generator[None, None, None]:
         """What ``forecast`` needs, some of it at each step; nothing where it is there already."""
         rows, asked = self.rows(store, category, sku), (store, category.lower(), sku)
         stamp = self._stamp(rows)
-        known = self._summed.get(asked)
-        if known is not None and known.stamp == stamp:
+        if self.fresh(store, category, sku):
             return
         yield from self.filling(rows)
-        made = Summed(stamp)
+        made = Summed(stamp, self._sources.now_ms)
         for start in range(0, len(rows), SUM_ROWS):
             part = rows[start : start + SUM_ROWS]
             past, blind = self._moved(part, PAST_DAYS), self._blind(part, PAST_DAYS)
@@ -246,12 +262,15 @@ class DemandView:
         """Changes when any prediction of these rows may have."""
         scorer = self._sources.scorer
         slot = scorer.slots.get("demand") if scorer is not None else None
-        first = int(rows[0]) if len(rows) else -1
-        whose = (self._state.today, self._model_number(), len(rows), first)
+        whose = self._whose(rows)
         if slot is None:
             return whose
         under_way = self._sources.now_ms // FRESH_MS if slot.cursor >= 0 else -1
         return (*whose, slot.swept_at_ms, under_way)
+
+    def _whose(self, rows: Ints) -> tuple[int, ...]:
+        first = int(rows[0]) if len(rows) else -1
+        return self._state.today, self._model_number(), len(rows), first
 
     def forecast(self, store: str, category: str, sku: str, weeks: int) -> DemandForecast:
         """Days and weeks ahead, after ``preparing`` the same; it stands for one second of the state."""

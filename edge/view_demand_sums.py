@@ -44,6 +44,8 @@ class Summed:
 
     stamp: tuple[int, ...]
     """What it was made from; another one, and it is made again."""
+    made_ms: int
+    """The moment of the state when that began."""
     mean: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
     low: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))
     high: Floats = field(default_factory=lambda: np.full(HORIZON_DAYS, np.nan))

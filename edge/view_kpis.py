@@ -1,9 +1,10 @@
 """The shop in figures: each with its span, the same before, and how it is counted. No predictions.
 
-Sums over the days' rings are worked out once a minute of the state; what is counted now, each time.
+Sums over the days' rings are worked out once a minute of the state, beside answers that show those
+of the minute before; what is counted now, each time.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
@@ -140,12 +141,25 @@ class KpisView:
         assert isinstance(ring, DayRing), name
         return ring
 
-    def preparing(self, store: str = "", category: str = "") -> Iterator[None]:
-        """Sums by day, some classes at each step; nothing where they are no older than a minute."""
+    def fresh(self, store: str = "", category: str = "") -> bool:
+        """Whether the sums by day are there, and no older than a minute."""
+        known = self._known.get((store, category.lower()))
+        return known is not None and known[0] == self._stamp(self._demand.rows(store, category))
+
+    def standing(self, store: str = "", category: str = "") -> bool:
+        """Whether they are of today and of the same classes, and no older than the minute before."""
+        minute, *whose = self._stamp(self._demand.rows(store, category))
+        known = self._known.get((store, category.lower()))
+        return known is not None and known[0][0] >= minute - 1 and [*known[0][1:]] == whose
+
+    def _stamp(self, rows: Ints) -> tuple[int, int, int]:
+        return self._sources.now_ms // MINUTE_MS, self._state.today, len(rows)
+
+    def preparing(self, store: str = "", category: str = "") -> Generator[None, None, None]:
+        """Sums by day, some classes at each step; nothing where they are fresh."""
         rows, key = self._demand.rows(store, category), (store, category.lower())
-        stamp = (self._sources.now_ms // MINUTE_MS, self._state.today, len(rows))
-        known = self._known.get(key)
-        if known is not None and known[0] == stamp:
+        stamp = self._stamp(rows)
+        if self.fresh(store, category):
             return
         days = Days({name: np.zeros(DAYS) for name in SUMS})
         for start in range(0, len(rows), SLICE_ROWS):
@@ -158,7 +172,7 @@ class KpisView:
         self._known[key] = stamp, days
 
     def _days(self, store: str, category: str, rows: Ints) -> Days:
-        """Sums by day; closed days may be a minute old, today is counted anew."""
+        """Sums by day; closed days may be two minutes old, today is counted anew."""
         days = self._known[store, category.lower()][1]
         for name in MEASURES:
             ring = self._ring(name)

@@ -13,7 +13,7 @@ from edge.inference.demand_columns import HORIZON_DAYS, WEEKS, columns
 from edge.inference.predictions import Predictions
 from edge.records import Message
 from edge.view_basis import Sources
-from edge.view_demand import DemandView
+from edge.view_demand import FRESH_MS, STANDS_MS, DemandView
 
 DAY_MS = 86_400_000
 NOON_MS = 1_772_409_600_000 + DAY_MS // 2
@@ -141,5 +141,30 @@ def test_sums_are_made_again_only_when_predictions_change(
     _, slot, view = shop
     assert list(view.preparing("", "", "")) != []
     assert list(view.preparing("", "", "")) == []
+    assert view.fresh("", "", "")
     slot.swept_at_ms += 1
+    assert not view.fresh("", "", "")
     assert list(view.preparing("", "", "")) != []
+
+
+def test_a_sum_stands_while_it_is_made_anew_but_not_for_long_nor_for_another_day_or_model(
+    shop: tuple[Core, Slot, DemandView],
+) -> None:
+    core, slot, view = shop
+    assert not view.standing("", "", "")
+    ask(view)
+    slot.swept_at_ms += 1
+    assert (view.fresh("", "", ""), view.standing("", "", "")) == (False, True)
+    core.advance(core.now_ms + STANDS_MS)
+    assert view.standing("", "", "")
+    core.advance(core.now_ms + 1)
+    assert not view.standing("", "", "")
+    ask(view)
+    slot.active.number += 1
+    assert not view.standing("", "", "")
+    ask(view)
+    core.advance(core.now_ms + 24 * 3_600_000)
+    ask(view)
+    told(core, "D", core.now_ms)
+    core.advance(core.now_ms + FRESH_MS)  # a class more, seen by then
+    assert not view.standing("", "", "")

@@ -6,7 +6,8 @@ columns that were gathered on the loop. No rules, no columns here.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,6 +20,7 @@ from edge.api.problems import Problem
 
 T = TypeVar("T")
 B = TypeVar("B", covariant=True)
+P = ParamSpec("P")
 
 
 class Shelf(Protocol[B]):
@@ -93,8 +95,41 @@ def _stepped(work: Generator[float, None, Any], job: jobs.Job) -> Any:
 _at_work: "WeakKeyDictionary[Any, dict[Hashable, asyncio.Task[Any]]]" = WeakKeyDictionary()
 
 
+class Sums(Protocol[P]):
+    """A view that keeps sums over many classes by what was asked for."""
+
+    def fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Whether they are there, and not old."""
+        ...
+
+    def standing(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Whether those that are there may be shown while they are made anew."""
+        ...
+
+    def preparing(self, *args: P.args, **kwargs: P.kwargs) -> Generator[None, None, None]:
+        """Make them, in slices."""
+        ...
+
+
+async def prepared(view: Sums[P], *asked: P.args, **named: P.kwargs) -> None:
+    """The sums that an answer needs are there. Where old ones may stand a little longer, nobody waits
+    for the new ones."""
+    work = partial(view.preparing, *asked, **named)
+    while not view.fresh(*asked, **named):
+        if view.standing(*asked, **named):
+            await shared(view, asked, lambda: in_slices(work(), REST_S), 0.0)
+        else:
+            await shared(view, asked, lambda: in_slices(work()), None)
+        if view.standing(*asked, **named):
+            return
+
+
+REST_S = 0.002
+"""Rest after each slice of work that nobody waits for, seconds."""
+
+
 async def shared(
-    owner: object, name: Hashable, make: Callable[[], Awaitable[T]], patience_s: float
+    owner: object, name: Hashable, make: Callable[[], Awaitable[T]], patience_s: float | None
 ) -> T | None:
     """What ``make`` gives, asked once for all who wait; ``None``: not within the patience.
 

@@ -1,12 +1,12 @@
 """``/api/predictive/demand``: what will be asked for, how good that has been, learn it anew. No rules."""
 
-import asyncio
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from edge.api import training
+from edge.api.books import prepared
 from edge.api.empty import strange
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
 from edge.api.jobs import STATUSES as JOB_STATUSES
@@ -109,8 +109,7 @@ async def forecast(api: Api, call: Call[ForecastQuery, Path]) -> DemandForecast:
     store, category, sku = _store(api, query.store), query.category or "", query.sku or ""
     if sku and not len(view.rows(store, category, sku)):
         raise unknown_class(api, sku, store)
-    for _ in view.preparing(store, category, sku):
-        await asyncio.sleep(0)
+    await prepared(view, store, category, sku)
     made = view.forecast(store, category, sku, query.weeks)
     if not made.classes:
         return replace(made, why_empty=strange(api, query) or _NO_CLASS)

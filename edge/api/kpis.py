@@ -1,8 +1,8 @@
 """``/api/kpis``: the shop in figures, each with the same before and how it is counted. No rules."""
 
-import asyncio
 from typing import Literal
 
+from edge.api.books import prepared
 from edge.api.empty import strange
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.query import Text
@@ -28,8 +28,7 @@ async def kpis(api: Api, call: Call[KpisQuery, Path]) -> Kpis:
     query = call.query
     store = "" if query.store is None or query.store.lower() == "all" else query.store
     view = api.view_of(KpisView)
-    for _ in view.preparing(store, query.category or ""):
-        await asyncio.sleep(0)
+    await prepared(view, store, query.category or "")
     made = view.kpis(store, query.category or "")
     if query.name is not None:
         known = made.kpis

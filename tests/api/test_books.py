@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.api.books import book_of, in_slices, shared
+from edge.api.books import book_of, in_slices, prepared, shared
 from edge.api.endpoint import Answer, Patience
 from edge.api.jobs import Jobs
 from edge.api.problems import Problem
@@ -180,5 +180,58 @@ def test_a_mistake_in_making_is_told() -> None:
         async with asked() as api:
             with pytest.raises(Problem, match="spoilt"):
                 await book_of(api, Shelf(fails=True), 7, "a book")
+
+    asyncio.run(main())
+
+
+class Tally:
+    """Sums that are counted up slice by slice, each slice when the test lets it."""
+
+    def __init__(self) -> None:
+        self.made, self.wanted, self.least = 0, 1, 1
+        self.may_end = False
+        self.slices = 0
+
+    def fresh(self, store: str) -> bool:
+        assert store == "main"
+        return self.made >= self.wanted
+
+    def standing(self, store: str) -> bool:
+        assert store == "main"
+        return self.made >= self.least
+
+    def preparing(self, store: str) -> Generator[None, None, None]:
+        wanted = self.wanted
+        while not self.may_end:
+            self.slices += 1
+            yield
+        self.made = wanted
+
+
+def test_sums_are_waited_for_where_none_stand_and_made_behind_those_that_do() -> None:
+    async def main() -> None:
+        tally = Tally()
+        asked = [asyncio.ensure_future(prepared(tally, "main")) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        assert not any(one.done() for one in asked)
+        alone, tally.slices = tally.slices, 0
+        await asyncio.sleep(0)
+        assert alone
+        assert tally.slices <= 1  # one makes them for all three
+        tally.may_end = True
+        await asyncio.gather(*asked)
+        assert tally.made == 1
+
+        tally.wanted, tally.may_end = 2, False
+        await prepared(tally, "main")  # the first stand: nobody waits
+        await prepared(tally, "main")
+        assert tally.made == 1
+        tally.wanted = tally.least = 3  # none stand: what was begun is waited for, and made again
+        waits = asyncio.ensure_future(prepared(tally, "main"))
+        await asyncio.sleep(0.01)
+        assert not waits.done()
+        tally.may_end = True
+        await waits
+        assert tally.made == 3
 
     asyncio.run(main())
