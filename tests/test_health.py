@@ -17,7 +17,8 @@ from tests.corridor import Corridor, SetClock, corridor, run, until
 from tests.streams import START_MS
 from tests.test_pipeline import read, settings
 
-STUCK_S = 0.1
+STUCK_S = 1.0
+"""Shorter ones a machine that does other work beside may reach by itself."""
 
 
 class SlowCard:
@@ -74,7 +75,7 @@ def test_a_snapshot_however_slow_is_no_standstill_while_it_gets_on(
             try:
                 await until(lambda: live.pipeline.progress.snapshot_at)
                 await pile_up(live)
-                await never(health.stuck, 4 * STUCK_S)
+                await never(health.stuck, 2.5 * STUCK_S)
                 card.gets_on.clear()
                 await until(lambda: health.stuck() in ("the beat", "applying"))
                 told = {d.name: d for d in health.health()}["corridor"]
