@@ -239,7 +239,7 @@ class AvailabilityView:
             moved = days.moved[:, 0]
             known = moved[np.isfinite(moved)]
             return (float(known.mean()) if len(known) else 0.0), 3650.0, 1.0
-        use, _ = use_of(self._state, rows, days, rental, np.zeros(1))
+        use, _, _ = use_of(self._state, rows, days, rental, np.zeros(1))
         told = [float(column[0]) for column in (use.rate, use.turn_days, use.peakedness)]
         rate, turn, bursty = (0.0 if math.isnan(x) else x for x in told)
         return rate, turn or 1.0, max(bursty, 1.0)

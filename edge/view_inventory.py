@@ -6,7 +6,7 @@ this moment. Nothing here awaits.
 
 import math
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -34,7 +34,14 @@ from edge.view_inventory_words import (
     whole_cents,
     why_unknown,
 )
-from edge.view_stock_columns import COST_SOURCES, key_of, live_rows, on_hand_of, position_of
+from edge.view_stock_columns import (
+    COST_SOURCES,
+    bought_unmet,
+    key_of,
+    live_rows,
+    on_hand_of,
+    position_of,
+)
 
 Ints = NDArray[np.int64]
 
@@ -46,6 +53,11 @@ WRITTEN_MOST = 1_000
 FORMULA = (
     "lead-time demand: models, else the class's own days, else mean and deviation of a day; "
     "reorder point: its quantile; quantity: EOQ in packs; rentals: Erlang's loss with Hayward's peakedness"
+)
+
+UNMET = (
+    "nothing is known of its demand: nothing of it was counted, received, tagged, sold or rented in this"
+    " store yet; a quantity (PUT /api/inventory/{sku}) or its first event begins that"
 )
 
 NO_CLASS = (
@@ -62,6 +74,7 @@ SORTS: dict[str, str] = {
     "reserved": "reserved",
     "position": "position",
     "reorder_point": "reorder_point",
+    "right_size": "reorder_point",
     "suggested_order_qty": "suggested",
     "chance_of_stockout": "chance_short",
     "cover_days": "cover_days",
@@ -76,6 +89,16 @@ SORTS: dict[str, str] = {
     "row": "row",
 }
 """Field to sort by -> column."""
+
+
+class Texts(NamedTuple):
+    """What a class and its supplier are called."""
+
+    sku: str
+    store: str
+    name: str
+    category: str
+    supplier: str
 
 
 class InventoryView(Plans):
@@ -99,6 +122,8 @@ class InventoryView(Plans):
         if name == "position":
             return of["on_hand"][rows] + of["on_order"][rows] - of["reserved"][rows]
         found = of[name][rows]
+        if sort in ("reorder_point", "right_size"):  # one column, of which each kind has its own
+            found = np.where((of["rental"][rows] == 1) == (sort == "right_size"), found, np.nan)
         return np.where(np.isinf(found), np.nan, found)
 
     def low(self, rows: Ints) -> Ints:
@@ -127,9 +152,8 @@ class InventoryView(Plans):
 
     def labels(self, rows: Ints) -> list[str]:
         """SKU and name of ``rows`` in lower case, for searching."""
-        text = self._state.cls.text["name"]
         return [
-            f"{key_of(self._state, row)[0]}\n{text.get(row, '')}".casefold()
+            f"{key_of(self._state, row)[0]}\n{self.called(row)[0]}".casefold()
             for row in rows.tolist()
         ]
 
@@ -161,6 +185,10 @@ class InventoryView(Plans):
             return -1
         return int(row)
 
+    def met(self, sku: str, store: str) -> int:
+        """Row of a class of which anything was told, planned or not; -1: nothing was."""
+        return int(self._state.cls.keys.get(class_key(store, sku)))
+
     def told(self, rows: Ints) -> list[StockRow]:
         """Rows for people, of ``rows``; not to be changed: what nothing moved is written once."""
         now = position_of(self._state, rows, self.coming)
@@ -173,34 +201,51 @@ class InventoryView(Plans):
             self._written.clear()
         shown = []
         for i, row in enumerate(rows.tolist()):
-            made_of = (block[i].tobytes(), known[i], *self._texts(row), self._today())
+            texts = self._texts(row)
+            made_of = (block[i].tobytes(), known[i], *texts, self._today())
             before = self._written.get(row)
             if before is None or before[0] != made_of:
                 values = {name: column[i].item() for name, column in of.items()}
-                before = self._written[row] = made_of, self._told(row, values, known[i])
+                before = self._written[row] = made_of, self._told(texts, values, known[i])
             shown.append(before[1])
         return shown
 
-    def _texts(self, row: int) -> tuple[str, str, str, str]:
-        """Key, name, category and supplier of a class."""
-        cls = self._state.cls
-        name, category = cls.text["name"].get(row, ""), cls.text["category"].get(row, "")
-        return cls.keys.key(row), name, category, self.columns.suppliers.get(row, "")
+    def _texts(self, row: int) -> Texts:
+        supplier = self.columns.suppliers.get(row, "")
+        return Texts(*key_of(self._state, row), *self.called(row), supplier)
 
     def _today(self) -> int:
         return self._state.days.day(self._sources.now_ms)
 
-    def _told(self, row: int, told: dict[str, float], known: bool) -> StockRow:
-        sku, store = key_of(self._state, row)
-        text = self._state.cls.text
+    def unmet(self, sku: str, store: str) -> StockRow | None:
+        """A class that stands in the catalogue or has terms, of which nothing was told yet in a store."""
+        listed = self._ledger.get(CatalogueClass, sku)
+        if listed is None and self._ledger.get(Supply, sku, store) is None:
+            return None
+        bought = bought_unmet(self._ledger, sku, store, self.terms)
+        coming = sum(line.coming for line in self.coming.lines((sku, store)))
+        told = dict.fromkeys((*TERMS, *PLAN, *REST), math.nan) | dict.fromkeys(POSITION, 0.0)
+        told |= {name: float(getattr(bought.terms, name)[0]) for name in TERMS}
+        by_hand = float(bought.fixed_point[0])
+        rental = listed is not None and listed.offered_for == "rental"
+        told |= {"rental": float(rental), "owned": 0.0 if rental else math.nan}
+        told |= {"on_order": coming, "stock_position": coming, "evidence": UNKNOWN}
+        told |= {"reorder_point": by_hand, "fixed_point": math.isfinite(by_hand)}
+        told |= {"cost_source": float(bought.cost_source[0])}
+        row = self._told(Texts(sku, store, *bought.named[0], bought.supplier[0]), told, False)
+        row.why_unknown = UNMET
+        return row
+
+    def _told(self, of: Texts, told: dict[str, float], known: bool) -> StockRow:
         rental = told["rental"] == 1
         suggested = number(told["suggested"])
+        point = number(told["reorder_point"])
         return StockRow(
-            product_id=sku,
-            sku=sku,
-            store=store,
-            name=text["name"].get(row, ""),
-            category=text["category"].get(row, ""),
+            product_id=of.sku,
+            sku=of.sku,
+            store=of.store,
+            name=of.name,
+            category=of.category,
             kind="rental" if rental else "sale",
             current_stock=told["on_hand"],
             on_rent=told["on_rent"],
@@ -209,12 +254,13 @@ class InventoryView(Plans):
             on_order=told["on_order"],
             position=told["stock_position"],
             owned=number(told["owned"]),
-            reorder_point=number(told["reorder_point"]),
+            reorder_point=None if rental else point,
+            right_size=point if rental else None,
             reorder_point_by_hand=told["fixed_point"] == 1,
             safety_stock=number(told["safety_stock"]),
             suggested_order_qty=suggested,
             waits=told["short"] == WAITS,
-            minimum_note=minimum_note(told, self.columns.suppliers.get(row, "")),
+            minimum_note=minimum_note(told, of.supplier),
             order_quantity=number(told["order_units"]),
             eoq=number(told["eoq"]),
             lead_time_days=round(told["lead_days"], 2),
@@ -226,7 +272,7 @@ class InventoryView(Plans):
             cover_days=number(told["cover_days"], 1),
             estimated_stockout_date=self._date(told["middle_days"]),
             early_stockout_date=self._date(told["early_days"]),
-            fill_rate=number(told["fill_rate"], 4),
+            planned_fill_rate=number(told["fill_rate"], 4),
             priority=None if suggested is None else PRIORITIES[int(told["priority"])],  # type: ignore[arg-type]
             order_cents=whole_cents(told["value"]),
             expected_gain_cents=whole_cents(told["gain"]),
@@ -235,7 +281,7 @@ class InventoryView(Plans):
             unit_cost_cents=whole_cents(told["cost"]),
             cost_source=COST_SOURCES[int(told["cost_source"])],  # type: ignore[arg-type]
             price_cents=whole_cents(told["price"]),
-            supplier=self.columns.suppliers.get(row, ""),
+            supplier=of.supplier,
             evidence=EVIDENCE[int(told["evidence"])],  # type: ignore[arg-type]
             why_unknown=why_unknown(told["evidence"], told["known_days"]),
             stock_known=known,
@@ -292,7 +338,7 @@ class InventoryView(Plans):
         """Name of a class; empty: not known."""
         row = self._state.cls.keys.get(class_key(store, sku))
         listed = self._ledger.get(CatalogueClass, sku)
-        return self._state.cls.text["name"].get(row, "") or (listed.name if listed else "")
+        return (listed.name if listed else "") or self._state.cls.text["name"].get(row, "")
 
     def by_supplier(self, rows: Ints) -> list[SupplierTotal]:
         """What is suggested of ``rows``, supplier by supplier, the most money first."""

@@ -49,6 +49,22 @@ def detail(view: InventoryView, row: int) -> StockDetail:
     )
 
 
+def unmet_detail(view: InventoryView, sku: str, store: str) -> StockDetail | None:
+    """The same of a class of which nothing was told yet; ``None``: nobody put it here either."""
+    told = view.unmet(sku, store)
+    if told is None:
+        return None
+    return StockDetail(
+        basis=view.counted(),
+        item=told,
+        coming=[_coming(line) for line in view.coming.lines((sku, store))],
+        demand=[],
+        cheapest=None,
+        order_up_to=None,
+        more_units=[],
+    )
+
+
 def _point(days: int, mean: float, variance: float) -> DemandPoint:
     low, high = counts.quantiles_of_one(mean, variance, (0.1, 0.9))
     return DemandPoint(days=days, expected=round(mean, 3), low=low, high=high)

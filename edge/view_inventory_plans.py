@@ -64,6 +64,8 @@ class Columns:
     of: dict[str, Floats] = field(init=False)
     """Name -> float64[limit]; see ``_NAMES``."""
     suppliers: dict[int, str] = field(default_factory=dict)
+    named: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Name and category that the catalogue gives a class; empty: it does not."""
 
     def __post_init__(self) -> None:
         self.whose = np.zeros(self.limit, np.uint64)
@@ -94,6 +96,9 @@ REST = (
         "pattern",
         "revenue_cents",
         "known_days",
+        "record_days",
+        "record_out",
+        "record_fill",
     ),
     *("chance_short", "cover_days", "suggested", "priority", "early_days", "middle_days"),
     *("value", "gain", "roi", "chance", "span"),
@@ -237,7 +242,7 @@ class Plans:
         yield
         asked = wanted(state, self._sources.scorer, rows, days, self._drift)
         yield
-        use, owned = use_of(state, rows, days, rental, terms.turn_days)
+        use, owned, record = use_of(state, rows, days, rental, terms.turn_days)
         yield
         plan = yield from inventory.planning(
             asked.curve, asked.evidence, terms.terms, rental, use, owned
@@ -255,11 +260,15 @@ class Plans:
                 "cost_source": terms.cost_source,
                 "fixed_point": by_hand,
                 "known_days": lead_time.known_days(days.moved),
+                "record_days": record.days,
+                "record_out": record.empty_days,
+                "record_fill": record.fill_rate,
                 "revenue_cents": np.nansum(days.revenue_cents, axis=0),
                 **{name: np.where(unknown, np.nan, of) for name, of in letters.items()},
             },
         )
         made.suppliers |= dict(zip(rows.tolist(), terms.supplier, strict=True))
+        made.named |= dict(zip(rows.tolist(), terms.named, strict=True))
         yield from self._stand(rows)
 
     def _moved_slice(self, rows: Ints) -> Generator[None, None, None]:
@@ -445,10 +454,15 @@ class Plans:
             rows = rows[(self._state.cls.col["store_row"][rows] == of) & (of >= 0)]
         if category is not None:
             wanted_category = category.casefold()
-            text = self._state.cls.text["category"]
-            same = [text.get(r, "").casefold() == wanted_category for r in rows.tolist()]
+            same = [self.called(r)[1].casefold() == wanted_category for r in rows.tolist()]
             rows = rows[np.array(same, np.bool_)]
         return np.asarray(rows, np.int64)
+
+    def called(self, row: int) -> tuple[str, str]:
+        """(name, category) of a class: the catalogue's word, else the till's."""
+        name, category = self.columns.named.get(row, ("", ""))
+        text = self._state.cls.text
+        return name or text["name"].get(row, ""), category or text["category"].get(row, "")
 
     def needed(self, rows: Ints) -> Ints:
         """Of ``rows`` those with something to order."""

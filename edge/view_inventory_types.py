@@ -40,9 +40,13 @@ class StockRow(Struct, kw_only=True, gc=False):
     owned: float | None
     """Rentals: units owned; null: a sale."""
     reorder_point: float | None
-    """Sales: order at this position or below. Rentals: the fleet that serves ``service_level``."""
+    """Sales: order at this position or below; null: a rental, see ``right_size``, or nothing is known of
+    what is asked for."""
+    right_size: float | None
+    """Rentals: the fleet that serves ``service_level``, to be held against ``owned`` and ``on_order``; null:
+    a sale, or nothing is known of what is asked for."""
     reorder_point_by_hand: bool
-    """Whether somebody set it in the terms."""
+    """Whether somebody set it, or the right size, in the terms."""
     safety_stock: float | None
     """Part of it that is not expected to be needed; null: a rental."""
     suggested_order_qty: float | None
@@ -76,8 +80,9 @@ class StockRow(Struct, kw_only=True, gc=False):
     within a year, nothing is known of what is asked for, or a rental."""
     early_stockout_date: str | None
     """Day by which it is gone with probability 0.1."""
-    fill_rate: float | None
-    """Share of units served when ordering as suggested; rentals: with the right fleet."""
+    planned_fill_rate: float | None
+    """Share of units that will be served when ordering as suggested; rentals: with the right fleet. What
+    was served stands in ``/api/inventory/performance``."""
     priority: Priority | None
     """How much it matters to order: ``low`` where nothing is to be ordered; null: that is not known."""
     order_cents: int | None

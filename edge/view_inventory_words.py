@@ -12,14 +12,15 @@ from edge.view_inventory_types import StockRow
 def reasons(row: StockRow) -> list[str]:
     """Why a class should be ordered, for people, the weightiest first."""
     if row.chance_of_stockout is None:
-        made = [f"the position is {row.position:g}, {row.reorder_point:g} were set by hand"]
+        point = row.right_size if row.kind == "rental" else row.reorder_point
+        made = [f"the position is {row.position:g}, {point:g} were set by hand"]
         made.append(row.why_unknown)
     elif row.kind == "rental":
         made = [f"{row.owned:g} units are owned and {row.on_order:g} on order"]
         if row.reorder_point_by_hand:
-            made.append(f"{row.reorder_point:g} were set by hand")
+            made.append(f"{row.right_size:g} were set by hand")
         else:
-            enough = f"{row.reorder_point:g} would serve {row.service_level:.0%} of requests"
+            enough = f"{row.right_size:g} would serve {row.service_level:.0%} of requests"
             made[0] = f"{made[0]}; {enough}"
             made.append(f"{row.chance_of_stockout:.1%} of requests find nothing now")
     else:
@@ -38,6 +39,26 @@ def reasons(row: StockRow) -> list[str]:
     if not row.stock_known:
         made.append("its stock was never counted: none is taken to be here")
     return made
+
+
+def fleet_note(row: StockRow, gap: float | None, filled: float, days: float) -> str:
+    """Why the advice on a fleet seems to disagree with what its last days served; empty: it does not."""
+    if gap is None or row.reorder_point_by_hand or not math.isfinite(filled):
+        return ""
+    past = f"of the last {days:.0f} days {filled:.1%} was served as far as days without stock tell"
+    wanted = f"{row.service_level:.0%} are wanted"
+    if gap > 0 and filled >= row.service_level:
+        return (
+            f"{past}: who found nothing for some hours of a day that closed with stock is not in that. The"
+            f" requests behind it come at random, and {row.chance_of_stockout or 0:.1%} of those to come would"
+            f" find nothing; {wanted}"
+        )
+    if gap <= 0 and filled < row.service_level:
+        grown = "units were bought since" if gap < 0 or row.on_order else "few days tell it"
+        return (
+            f"{past}, {wanted}; {grown}: {row.right_size:g} serve so many of the requests to come"
+        )
+    return ""
 
 
 def number(value: float, digits: int = 3) -> float | None:

@@ -25,10 +25,11 @@ from edge.ledger.catalogue import CatalogueClass
 from edge.ledger.ledger import Ledger
 from edge.ledger.orders import OrderLine
 from edge.ledger.suppliers import EVERY, Supplier, Supply, seen_variance, terms_of
-from edge.services import fleet, lead_time
+from edge.services import fleet, lead_time, stock_performance
 from edge.services.counts import Floats
 from edge.services.inventory import Terms, Use
 from edge.services.lead_time import HISTORY, MODEL, SIMPLE, UNKNOWN, Curve
+from edge.services.stock_performance import Performance
 from edge.services.stock_position import Position
 from edge.view_basis import speaker
 
@@ -192,7 +193,7 @@ def _daily(state: FeatureState, name: str, rows: Ints, days: int) -> Floats:
 class Bought:
     """Terms of classes as ledger and catalogue tell them, beside what they are taken from."""
 
-    __slots__ = ("cost_source", "fixed_point", "supplier", "terms", "turn_days")
+    __slots__ = ("cost_source", "fixed_point", "named", "supplier", "terms", "turn_days")
 
     def __init__(self, n: int) -> None:
         columns = {name: np.zeros(n) for name in Terms.__dataclass_fields__}
@@ -204,6 +205,8 @@ class Bought:
         self.cost_source = np.zeros(n, np.int64)
         """int64[n] into ``COST_SOURCES``."""
         self.supplier = [""] * n
+        self.named = [("", "")] * n
+        """Name and category that people gave in the catalogue; empty: none did."""
 
 
 def bought(
@@ -217,6 +220,15 @@ def bought(
     for i, row in enumerate(rows.tolist()):
         sku, store = key_of(state, row)
         _one(made, i, ledger, (sku, store), prices[i].tolist(), bool(rental[i]), otherwise)
+    return made
+
+
+def bought_unmet(ledger: Ledger, sku: str, store: str, otherwise: Inventory) -> Bought:
+    """Terms of one class that the state has not met: of nothing that moved a price or a cost is known."""
+    listed = ledger.get(CatalogueClass, sku)
+    made = Bought(1)
+    rental = listed is not None and listed.offered_for == "rental"
+    _one(made, 0, ledger, (sku, store), [0.0, 0.0, 0.0], rental, otherwise)
     return made
 
 
@@ -234,7 +246,7 @@ def _one(
     listed = ledger.get(CatalogueClass, sku) or _NOTHING
     name = terms.supplier or listed.supplier
     supplier = ledger.get(Supplier, name) if name else None
-    made.supplier[i] = name
+    made.supplier[i], made.named[i] = name, (listed.name, listed.category)
     lead, spread = _lead(terms, listed, supplier, otherwise)
     last, own_list, received = told
     price = listed.price_cents or own_list or last
@@ -289,6 +301,16 @@ def _lead(
     if terms.lead_days is not None:
         days, spread = terms.lead_days, terms.lead_days * otherwise.lead_sd_share
     return days, _or(terms.lead_sd_days, spread)
+
+
+def named(state: FeatureState, ledger: Ledger, row: int) -> tuple[str, str]:
+    """(name, category) of a class: the catalogue's word, else the till's."""
+    listed = ledger.get(CatalogueClass, key_of(state, row)[0]) or _NOTHING
+    text = state.cls.text
+    return (
+        listed.name or text["name"].get(row, ""),
+        listed.category or text["category"].get(row, ""),
+    )
 
 
 class Watch:
@@ -441,22 +463,39 @@ def is_rental(state: FeatureState, ledger: Ledger, rows: Ints, days: Days) -> Bo
 
 def use_of(
     state: FeatureState, rows: Ints, days: Days, rental: Bools, told_turn: Floats
-) -> tuple[Use, Floats]:
-    """(how rental classes are used, units owned); NaN for the others."""
-    rented = np.where(days.empty > 0, np.nan, days.rented)[-USE_DAYS:]
+) -> tuple[Use, Floats, Performance]:
+    """(how rental classes are used, units owned, how their stock has done); NaN for the others.
+
+    How stock has done is told as ``/api/inventory/performance`` tells it of as many days.
+    """
+    at = np.flatnonzero(rental)
+    mine = rows[at]
+    parts = [getattr(days, name)[-USE_DAYS:, at] for name in _MEASURED]
+    record = stock_performance.measure(*parts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        known = np.isfinite(rented).sum(axis=0)
-        rate = np.nansum(rented, axis=0) / np.where(known > 0, known, np.nan)
-        out = days.on_rent[-USE_DAYS:]
-        seen = np.isfinite(out).sum(axis=0)
-        away = np.nansum(out, axis=0) / np.where(seen > 0, seen, np.nan)
-    told = matrix(state, "class", rows, ("rental_hours_p50", "fleet_units")).astype(np.float64)
-    service = state.cls.col["items_in_service"][rows].astype(np.float64)
-    service = np.where(service > 0, service, np.nan_to_num(rate) * told_turn)
-    turn = fleet.turn_days(away, service, np.nan_to_num(rate), told[:, 0] / 24.0 + told_turn)
-    bursty = fleet.peakedness(np.where(rental, days.rented, np.nan), turn)
-    hide = [np.where(rental, values, np.nan) for values in (rate, turn, bursty)]
-    return Use(*hide), np.where(rental, told[:, 1], np.nan)
+        rate, lost = record.rented / record.days, record.lost / record.days
+    told = matrix(state, "class", mine, ("rental_hours_p50", "fleet_units")).astype(np.float64)
+    washed = state.cls.col["items_in_service"][mine].astype(np.float64)
+    service = fleet.in_service(parts[3] + parts[4], told[:, 1], washed)
+    held = record.on_hand_mean + record.on_rent_mean + service
+    service = np.where(service > 0, service, np.nan_to_num(rate) * told_turn[at])
+    median = told[:, 0] / 24.0 + told_turn[at]
+    turn = fleet.turn_days(record.on_rent_mean, service, np.nan_to_num(rate), median)
+    bursty = fleet.peakedness(days.rented[:, at], turn)
+    k = len(rows)
+    use = Use(*(_spread(k, at, of) for of in (rate, turn, bursty, held, lost, record.days)))
+    done = Performance(*(_spread(k, at, getattr(record, f.name)) for f in fields(Performance)))
+    return use, _spread(k, at, told[:, 1]), done
+
+
+def _spread(k: int, at: Ints, values: Floats) -> Floats:
+    """float64[k]: ``values`` at ``at``, NaN elsewhere."""
+    found = np.full(k, np.nan)
+    found[at] = values
+    return found
+
+
+_MEASURED = ("sold", "rented", "revenue_cents", "on_hand", "on_rent", "empty")
 
 
 def live_rows(state: FeatureState) -> Ints:

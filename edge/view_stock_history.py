@@ -18,7 +18,7 @@ from edge.services.counts import Floats
 from edge.services.stock_performance import Performance
 from edge.view_basis import Basis, Sources
 from edge.view_fleet import believed
-from edge.view_stock_columns import days_of, key_of, live_rows
+from edge.view_stock_columns import days_of, key_of, live_rows, named
 from edge.view_voice import voice
 
 Ints = NDArray[np.int64]
@@ -199,14 +199,14 @@ class StockHistoryView:
         made = []
         for i, row in enumerate(rows[at].tolist()):
             sku, store = key_of(self._state, row)
-            text = self._state.cls.text
-            told = {name: values[i] for name, values in of.items()}
+            name, category = named(self._state, self._sources.core.ledger, row)
+            told = {column: values[i] for column, values in of.items()}
             made.append(
                 PerformanceRow(
                     sku=sku,
                     store=store,
-                    name=text["name"].get(row, ""),
-                    category=text["category"].get(row, ""),
+                    name=name,
+                    category=category,
                     days=int(told["days"]),
                     sold=round(told["sold"], 3),
                     rented=round(told["rented"], 3),
@@ -330,7 +330,7 @@ class StockHistoryView:
                 RepairRow(
                     sku=sku,
                     store=store,
-                    name=self._state.cls.text["name"].get(row, ""),
+                    name=named(self._state, self._sources.core.ledger, row)[0],
                     items=int(many[i]),
                     expected=round(float(total[i]), 3),
                     weeks=_weeks(found, at),

@@ -102,7 +102,7 @@ def test_of_a_class_nobody_asked_for_yet_no_figure_of_demand_is_told(shop: Shop)
     new = shop.row("NEW")
     assert (new.evidence, new.current_stock, new.stock_known) == ("unknown", 40, True)
     for name in (
-        "daily_demand", "lead_time_demand", "chance_of_stockout", "cover_days", "fill_rate",
+        "daily_demand", "lead_time_demand", "chance_of_stockout", "cover_days", "planned_fill_rate",
         "estimated_stockout_date", "early_stockout_date", "suggested_order_qty", "reorder_point",
         "safety_stock", "eoq", "order_quantity", "confidence", "priority", "expected_gain_cents",
     ):  # fmt: skip

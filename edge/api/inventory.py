@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from edge.api import inventory_changes, stock_figures
 from edge.api.books import in_slices
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
+from edge.api.known import need_store
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
 from edge.api.query import Limit, Text
@@ -17,7 +18,7 @@ from edge.view_basis import Listed, why_empty
 from edge.view_inventory import SORTS, InventoryView
 from edge.view_inventory_money import recommending
 from edge.view_inventory_one import buy_once as bought_once
-from edge.view_inventory_one import detail
+from edge.view_inventory_one import detail, unmet_detail
 from edge.view_inventory_types import (
     BuyOnce,
     Kind,
@@ -245,8 +246,12 @@ def _alert(view: InventoryView, row: StockRow) -> Alert:
 
 async def get_stock(api: Api, call: Call[StoreQuery, StockPath]) -> StockDetail:
     """One class: stock, orders, demand, and what to order."""
-    view = await planned(api)
-    return detail(view, row_of(api, view, call.path.sku, call.query.store))
+    view, sku = await planned(api), call.path.sku
+    place = call.query.store or api.settings.shop.store
+    if view.row(sku, place) < 0 and (unmet := unmet_detail(view, sku, place)) is not None:
+        need_store(api, place)
+        return unmet
+    return detail(view, row_of(api, view, sku, place))
 
 
 async def buy_once(api: Api, call: Call[BuyOnceQuery, StockPath]) -> BuyOnce:
@@ -317,7 +322,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         area="inventory",
         query=StoreQuery,
         parts=StockPath,
-        problems=("unknown-class",),
+        problems=("unknown-class", "unknown-store"),
     ),
     Endpoint(
         "GET",

@@ -20,6 +20,7 @@ from edge.api.commands import (
     obey,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
+from edge.api.known import need_class
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.report import Report
@@ -119,7 +120,7 @@ class StockChange(Struct, kw_only=True):
     place: str
     """Where to look for it."""
     item: StockRow | None
-    """How it stands now; null: it has no stock, orders or terms yet, or is not applied."""
+    """How it stands now; null: it is not applied yet."""
 
 
 async def approve_restock(api: Api, call: Call[Query, ItemPath]) -> Answer:
@@ -204,9 +205,8 @@ async def add_stock(api: Api, call: Call[Query, Path]) -> Answer:
 
 async def put_stock(api: Api, call: Call[Query, StockPath]) -> Answer:
     """Change what is known of a class, its terms, or its count."""
-    view = await planned(api)
     told: StockFields = call.body
-    row_of(api, view, call.path.sku, told.store)
+    need_class(api, call.path.sku, told.store or api.settings.shop.store)
     return await _change(api, call, call.path.sku, told, created=False)
 
 
@@ -224,10 +224,10 @@ async def _change(
     if told.quantity is not None:
         durable |= not await _count(api, sku, store, told)
     view = await planned(api)
-    row = view.row(sku, store)
+    row = view.row(sku, store) if durable else view.met(sku, store)
     if row >= 0 and not durable:
         await in_slices(view.planning(np.array([row], np.int64)))
-    item = view.told(np.array([row], np.int64))[0] if row >= 0 else None
+    item = view.told(np.array([row], np.int64))[0] if row >= 0 else view.unmet(sku, store)
     body = StockChange(
         state="durable" if durable else "done",
         commands=ids,

@@ -18,6 +18,7 @@ from edge.view_availability import Availability, AvailabilityView
 from edge.view_basis import Listed, why_empty
 from edge.view_inventory import InventoryView
 from edge.view_inventory_types import StockRow
+from edge.view_inventory_words import fleet_note
 from edge.view_stock_history import PerformanceRow, PerformanceTotal, RepairDemand, StockHistoryView
 
 Days = Annotated[int, Meta(ge=7, le=365)]
@@ -164,6 +165,15 @@ class FleetRow(Struct, kw_only=True, gc=False):
     """How much that varies, against a Poisson count."""
     gain_cents_a_year: int | None
     """What closing the gap earns in a year beyond its cost of keeping; null: not known, or no gap."""
+    days: int
+    """Days that were looked back on, at most 91."""
+    stockout_days: int
+    """Of them those that closed without stock, or on which the last unit went."""
+    fill_rate: float | None
+    """Units served over units asked for on those days, as ``/api/inventory/performance`` tells it; null:
+    nothing was asked for. ``served_now`` looks ahead, this one back."""
+    note: str
+    """Where the advice and the days behind it seem to disagree: why they do; empty: they do not."""
     why_unknown: str
     """Why nothing is known of what is asked for, and from when on it is; empty: it is known."""
 
@@ -385,10 +395,11 @@ def _fleet_row(view: InventoryView, row: StockRow) -> FleetRow:
     offered = view.of(row, "offered")
     requests = row.requests_a_day or 0.0
     lost = row.chance_of_stockout
-    right = row.reorder_point if requests > 0 or row.reorder_point_by_hand else None
+    right = row.right_size if requests > 0 or row.reorder_point_by_hand else None
     gap = None if row.why_unknown else 0.0
     if right is not None:
         gap = right - (row.owned or 0.0) - row.on_order
+    days, out, filled = (view.of(row, f"record_{name}") for name in ("days", "out", "fill"))
     return FleetRow(
         sku=row.sku,
         store=row.store,
@@ -399,12 +410,16 @@ def _fleet_row(view: InventoryView, row: StockRow) -> FleetRow:
         gap=gap,
         service_level=row.service_level,
         served_now=None if lost is None else round(1.0 - lost, 4),
-        served_right=row.fill_rate if requests > 0 else None,
+        served_right=row.planned_fill_rate if requests > 0 else None,
         requests_a_day=None if row.why_unknown else requests,
         turn_days=round(offered / requests, 3) if requests > 0 else None,
         offered_units=None if row.why_unknown else _number(offered, 3) or 0.0,
         peakedness=row.peakedness,
         gain_cents_a_year=row.expected_gain_cents,
+        days=round(days) if math.isfinite(days) else 0,
+        stockout_days=round(out) if math.isfinite(out) else 0,
+        fill_rate=_number(filled),
+        note=fleet_note(row, gap, filled, days),
         why_unknown=row.why_unknown,
     )
 

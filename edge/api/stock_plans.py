@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from edge.api.books import in_slices
 from edge.api.endpoint import Api, Path
-from edge.api.problems import Problem
+from edge.api.known import unknown_class
 from edge.api.query import Text
 from edge.view_inventory import FEW, InventoryView
 
@@ -86,5 +86,5 @@ def row_of(api: Api, view: InventoryView, sku: str, store: str | None) -> int:
     place = store or api.settings.shop.store
     row = view.row(sku, place)
     if row < 0:
-        raise Problem("unknown-class", f"Nothing is known about class {sku!r} in store {place!r}.")
+        raise unknown_class(api, sku, place)
     return row

@@ -10,6 +10,7 @@ would be out at once, so often. Columns in, columns out; no money but in ``unit_
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.services import counts
 from edge.services.counts import Floats
@@ -127,6 +128,36 @@ def peakedness(daily: Floats, turn_days: Floats) -> Floats:
     return found
 
 
+def bursty_enough(
+    held: Floats,
+    offered: Floats,
+    lost_share: Floats,
+    days: Floats,
+    turn_days: Floats,
+    bursty: Floats,
+) -> Floats:
+    """float64[k]: peakedness that explains the share of requests which the record says ``held`` units lost.
+
+    Never below ``bursty``, what the days themselves show. A model that says of a fleet which was seen to
+    run out that it hardly does would call it too large. A share seen over few turn times is drawn
+    towards nothing.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spans = np.nan_to_num(days / np.maximum(turn_days, 1.0))
+    wanted = np.nan_to_num(lost_share) * spans / (spans + PRIOR_SPANS)
+    found = bursty.copy()
+    short = np.flatnonzero(lost(held, offered, bursty) < wanted - 1e-9)
+    if not len(short):
+        return found
+    low, high = bursty[short], np.full(len(short), PEAKEDNESS_MOST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        few = lost(held[short], offered[short], middle) < wanted[short]
+        low, high = np.where(few, middle, low), np.where(few, high, middle)
+    found[short] = high
+    return found
+
+
 PRIOR_SPANS = 10.0
 
 
@@ -165,6 +196,37 @@ def true_rate(
 MOST_HIDDEN = 2.0
 _HALVINGS = 9
 """To a fifth of a percent of what was seen."""
+
+
+def in_service(closed: Floats, owned: Floats, now: Floats) -> Floats:
+    """float64[k]: units in inspection, repair or wash, on the mean of the days.
+
+    ``closed`` float64[d, k]: units in the store or out at the close of each day, oldest first, NaN where
+    nobody looked. What lacks of the most that closed in the week around was in service then; of the
+    units that never closed, no more than are in service ``now`` (others were bought since). One day's
+    count of what is washed just then would say one thing in the morning and another at night.
+    """
+    known = np.isfinite(closed)
+    if not len(closed):
+        return now
+    about = np.pad(np.where(known, closed, -np.inf), ((AROUND, AROUND), (0, 0)), "edge")
+    windows = np.lib.stride_tricks.sliding_window_view(about, 2 * AROUND + 1, axis=0)
+    most = windows.max(axis=2)
+    with np.errstate(invalid="ignore"):
+        lacks = _mean(most - closed, known)
+        never = np.clip(np.minimum(owned - most[-1], now), 0.0, None)
+        at_most = _mean(np.maximum(owned, most) - closed, known)
+    found = np.where(np.isfinite(most[-1]), np.minimum(lacks + never, at_most), now)
+    return np.asarray(np.nan_to_num(found), np.float64)
+
+
+def _mean(values: Floats, known: NDArray[np.bool_]) -> Floats:
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.asarray(total / np.maximum(known.sum(axis=0), 1), np.float64)
+
+
+AROUND = 7
+"""Days before and after a day whose most units are taken for all that there were."""
 
 
 def turn_days(on_rent: Floats, in_service: Floats, rate: Floats, median_days: Floats) -> Floats:

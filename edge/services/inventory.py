@@ -73,11 +73,17 @@ class Use:
     """How a rental class is used; float64[k] each, NaN where it is not rented."""
 
     rate: Floats
-    """Requests served a day, over days with stock."""
+    """Requests served a day."""
     turn_days: Floats
     """Days until a unit that went out may go out again."""
     peakedness: Floats
     """Variance over mean of units out."""
+    held: Floats
+    """Units owned, on the mean of the days that this is from."""
+    lost: Floats
+    """Requests a day that found nothing, as far as days without stock tell."""
+    days: Floats
+    """Days that this is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +199,18 @@ class _Fleets(NamedTuple):
 def _fleets(rows: Ints, terms: Terms, use: Use, owned: Floats) -> Generator[None, None, _Fleets]:
     """Of the rental classes ``rows``; NaN for all others."""
     turn, bursty = use.turn_days[rows], _or_one(use.peakedness[rows])
-    requests = fleet.true_rate(use.rate[rows], owned[rows], turn, bursty)
-    yield
+    rate, lost = np.nan_to_num(use.rate[rows]), np.nan_to_num(use.lost[rows])
+    held = np.where(np.isfinite(use.held[rows]), use.held[rows], owned[rows])
+    requests = np.maximum(fleet.true_rate(rate, held, turn, bursty), rate + lost)
     offered = fleet.load(requests, turn)
+    yield
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = lost / (rate + lost)
+    bursty = fleet.bursty_enough(held, offered, share, use.days[rows], turn, bursty)
+    yield
     target = fleet.size(offered, terms.level[rows], bursty)
+    # a fleet that was seen to serve less than it should is not too large, whatever a formula says
+    target = np.where(share > 1.0 - terms.level[rows], np.maximum(target, np.ceil(held)), target)
     served = 1.0 - fleet.lost(target, offered, bursty)
     found = [np.full(len(owned), np.nan) for _ in range(5)]
     for column, values in zip(found, (target, served, requests, offered, bursty), strict=True):

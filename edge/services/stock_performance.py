@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edge.services.counts import Floats
 
+Bools = NDArray[np.bool_]
+
 YEAR_DAYS = 365.0
 
 
@@ -52,8 +54,8 @@ def measure(
 ) -> Performance:
     """Performance over daily arrays float64[d, k]; ``empty`` is 1 on days without stock.
 
-    What was lost is judged by the class's own days with stock: on an empty day they would have served
-    their mean, and whatever was served that day counts. Nothing is lost where no day had stock.
+    What was lost is judged by the class's own days with stock: on an empty day that served ``s`` units
+    such days would have asked for ``E max(D - s, 0)`` more. Nothing is lost where no day had stock.
     """
     known = np.isfinite(on_hand)
     days = known.sum(axis=0).astype(np.float64)
@@ -63,8 +65,7 @@ def measure(
     with np.errstate(divide="ignore", invalid="ignore"):
         here = _mean(np.maximum(on_hand, 0.0), known)
         away = _mean(on_rent, known)
-        rate = np.where(stocked, served, 0.0).sum(axis=0) / stocked.sum(axis=0)
-        lost = np.where(out, np.maximum(np.nan_to_num(rate) - served, 0.0), 0.0).sum(axis=0)
+        lost = _lost(served, stocked, out)
         sold_units = np.where(known, np.nan_to_num(sold), 0.0).sum(axis=0)
         rented_units = np.where(known, np.nan_to_num(rented), 0.0).sum(axis=0)
         moved = sold_units + rented_units
@@ -84,6 +85,19 @@ def measure(
             lost=lost,
             fill_rate=np.where(moved + lost > 0, moved / (moved + lost), np.nan),
         )
+
+
+def _lost(served: Floats, stocked: Bools, out: Bools) -> Floats:
+    """float64[k]: units that the days without stock probably lost."""
+    found = np.zeros(served.shape[1])
+    for i in np.flatnonzero(out.any(axis=0) & stocked.any(axis=0)).tolist():
+        asked = np.sort(served[stocked[:, i], i])
+        above = np.append(np.cumsum(asked[::-1])[::-1], 0.0)  # sums of the days from each on
+        had = served[out[:, i], i]
+        first = np.searchsorted(asked, had, side="right")
+        short = above[first] - (len(asked) - first) * had
+        found[i] = float(np.maximum(short, 0.0).sum()) / len(asked)
+    return found
 
 
 def _mean(values: Floats, known: NDArray[np.bool_]) -> Floats:

@@ -112,3 +112,29 @@ def test_turn_time_is_what_is_away_over_what_goes_out() -> None:
 def test_a_class_that_nobody_asks_for_needs_no_fleet() -> None:
     assert fleet.size(column(0.0, np.nan), 0.95).tolist() == [0, 0]
     assert fleet.lost(column(3), column(0.0))[0] == 0
+
+
+def test_what_is_in_service_is_the_mean_of_the_days_whatever_is_washed_just_now() -> None:
+    rng = np.random.default_rng(5)
+    washed = rng.integers(0, 4, 90).astype(float)
+    closed, owned = (20.0 - washed)[:, None], np.array([20.0])
+    for now in (0.0, 3.0):
+        found = fleet.in_service(closed, owned, np.array([now]))
+        assert found[0] == pytest.approx(washed.mean(), abs=0.1)
+    always = fleet.in_service(closed - 2.0, owned, np.array([3.0]))
+    assert always[0] == pytest.approx(washed.mean() + 2.0, abs=0.1)
+    bought = fleet.in_service(closed, owned + 15.0, np.array([1.0]))
+    assert bought[0] <= washed.mean() + 1.0  # what came yesterday was not in the wash before
+    nobody = np.full((90, 1), np.nan)
+    assert fleet.in_service(nobody, owned, np.array([4.0]))[0] == 4.0
+
+
+def test_a_fleet_that_ran_out_is_not_told_that_it_hardly_does() -> None:
+    held, offered, turn = np.array([20.0, 20.0]), np.array([10.0, 10.0]), np.array([2.0, 2.0])
+    plain, seen = np.ones(2), np.array([0.15, 0.0])
+    bursty = fleet.bursty_enough(held, offered, seen, np.array([1e6, 90.0]), turn, plain)
+    assert fleet.lost(held, offered, plain)[0] < 0.01
+    assert fleet.lost(held, offered, bursty)[0] == pytest.approx(0.15, abs=0.01)
+    assert bursty[1] == 1.0
+    few = fleet.bursty_enough(held, offered, seen, np.array([4.0, 90.0]), turn, plain)
+    assert 1.0 < few[0] < bursty[0]  # two turn times say little

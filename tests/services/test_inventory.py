@@ -23,7 +23,7 @@ def terms(k: int, **given: float) -> Terms:
 
 
 def unused(k: int) -> Use:
-    return Use(np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan))
+    return Use(*(np.full(k, np.nan) for _ in range(6)))
 
 
 def stock(*on_hand: float, reserved: float = 0.0, on_order: float = 0.0) -> Position:
@@ -84,10 +84,14 @@ def test_what_is_on_order_is_not_ordered_again_and_what_is_promised_is_not_there
     assert promised.suggested[0] > 0
 
 
-def rentals(rate: float, owned: float) -> tuple[inventory.Plan, Curve, Terms, np.ndarray]:
+def rentals(
+    rate: float, owned: float, lost: float = 0.0, days: float = 90.0
+) -> tuple[inventory.Plan, Curve, Terms, np.ndarray]:
     curve, told = poisson(rate), terms(1, cost=20_000.0, price=3_000.0)
-    use = Use(np.array([rate]), np.array([3.5]), np.array([1.0]))
     have = np.array([owned])
+    use = Use(
+        np.array([rate]), np.array([3.5]), np.array([1.0]), have, np.array([lost]), np.array([days])
+    )
     made = inventory.plan(curve, np.array([MODEL]), told, np.ones(1, bool), use, have)
     return made, curve, told, have
 
@@ -108,6 +112,15 @@ def test_what_was_turned_away_raises_the_fleet() -> None:
     made, *_ = rentals(2.0, 8.0)
     assert made.requests[0] > 2.05
     assert made.reorder_point[0] > 11
+
+
+def test_a_fleet_whose_days_served_too_little_is_never_called_too_large() -> None:
+    plenty, *_ = rentals(2.0, 40.0)
+    assert plenty.reorder_point[0] < 40
+    for days in (90.0, 8.0):  # few days say little of bursts; what they say of this fleet holds
+        ran_out, *_ = rentals(2.0, 40.0, 0.3, days)  # an eighth of the requests found nothing
+        assert ran_out.requests[0] >= 2.3
+        assert ran_out.reorder_point[0] >= 40
 
 
 def test_an_order_is_worth_what_a_simulated_shop_earns_by_it() -> None:
