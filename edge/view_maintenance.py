@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edge.commands import Propose
 from edge.config import Maintenance
+from edge.ledger.prices import jump
 from edge.ledger.workshop import Component, VerdictTally
 from edge.services import ical, maintenance
 from edge.services.planning import Inputs, Plan, planning
@@ -33,7 +35,7 @@ from edge.view_fleet import (
     items,
     name_of,
 )
-from edge.view_maintenance_inputs import MARGIN, plan_inputs
+from edge.view_maintenance_inputs import plan_inputs
 from edge.view_maintenance_returns import (
     ItemCents,
     Returned,
@@ -55,6 +57,7 @@ from edge.view_maintenance_rows import (
     WayRow,
     WeekRow,
 )
+from edge.view_maintenance_words import NO_PARTS, little_known, nearest, within
 from edge.view_models import Prediction
 from edge.view_speakers import Speakers, speakers
 from edge.view_voice import Voice, voice
@@ -208,7 +211,7 @@ class MaintenanceView:
             returned=sums,
             parts=self._parts_by_week(gathered.ages, plan),
             feed=self._feed(plan, services, _served_days(found, rows), found.now_ms),
-            nearest=_nearest(gathered.inputs, plan),
+            nearest=nearest(gathered.inputs, plan),
         )
 
     def _basis(self, found: Items, fallback: bool) -> Basis:
@@ -264,6 +267,35 @@ class MaintenanceView:
             services=services,
             why_empty=why_empty(services, *_no_service(book)),
             next_cursor=cursor,
+        )
+
+    def so_far(self, book: Book, services: list[ServiceRow]) -> list[ServiceRow]:
+        """The same, with those marked whose items were maintained or repaired since the plan was made."""
+        return [
+            replace(row, done=True) if self._served(row.epc, book.made_ms) else row
+            for row in services
+        ]
+
+    def _served(self, epc: str, since_ms: int) -> bool:
+        state = self._sources.core.state
+        row, col = state.item.keys.get(epc), state.item.col
+        newest = max(col["last_maintenance_ms"][row], col["last_repair_ms"][row]) if row >= 0 else 0
+        return bool(newest > since_ms)
+
+    def far_cost(self, epc: str, cents: int) -> str:
+        """What a piece of work costs beside a new item or a usual repair, where that is absurd; else empty."""
+        state, told = self._sources.core.state, self._settings
+        rows = np.array([state.item.keys.get(epc)], np.int64)
+        usual = told.repair_parts_cents + told.repair_hours * told.labour_cents
+        found = state.item.col["class_row"][rows].astype(np.int64)
+        if found[0] >= 0:
+            worth = self._sources.config.quality.worth_rentals
+            new = drained(class_money(self._sources, found, worth)).new_cents[0]
+            usual = float(np.fmax(usual, new))
+        return (
+            jump(cents, usual, "the larger of a usual repair and a new item,")
+            if cents > usual
+            else ""
         )
 
     def _feed(
@@ -380,7 +412,7 @@ class MaintenanceView:
             why_empty=why_empty(
                 book.parts,
                 (not self._sources.core.ledger.rows(Component), NO_PARTS),
-                (True, f"No part is expected to end within {plan.days} days."),
+                (True, f"No part is expected to end {within(plan.days)}."),
             ),
         )
 
@@ -445,7 +477,7 @@ class MaintenanceView:
         for number, row in enumerate(book.services):
             if row.day >= until:
                 break
-            if row.founded:
+            if row.founded and not self._served(row.epc, book.made_ms):
                 yield self._proposal(book, row)
             if number % 64 == 63:
                 yield None
@@ -480,10 +512,6 @@ _EFFECT_WORDS = {
     "model": "the model says that the item just served fails {:.0%} less often at first",
     "configured": "no model speaks of it: a service is taken to avert {:.0%} at first, as configured",
 }
-NO_PARTS = (
-    "No part of any item is known: tell one with POST /api/predictive/maintenance/components, or in a "
-    "maintenance event of kind replacement that names its component."
-)
 
 
 def _no_service(book: Book) -> tuple[tuple[bool, str], ...]:
@@ -492,38 +520,9 @@ def _no_service(book: Book) -> tuple[tuple[bool, str], ...]:
         (not book.items, NO_ITEMS),
         (
             not any(w.capacity_hours for w in book.plan.weeks),
-            f"No crew has hours within the {book.plan.days} days.",
+            f"No crew has hours {within(book.plan.days)}.",
         ),
-        (not book.services, f"{book.nearest}{_little_known(book)}"),
-    )
-
-
-def _nearest(inputs: Inputs, plan: Plan) -> str:
-    """See ``Book.nearest``."""
-    free = np.where(plan.day >= 0, -np.inf, plan.best)
-    if not np.isfinite(free).any():
-        return f"No item is there to be served within the {plan.days} days."
-    if (plan.wanted[plan.day < 0] > 0).any():
-        many = int((plan.wanted[plan.day < 0] > 0).sum())
-        return f"{many} items are worth a service, and no crew that may do it has hours while they are there."
-    i = int(np.argmax(free - inputs.margin_cents))
-    saved, asked = free[i] / 100, inputs.margin_cents[i] / 100
-    told = "saves {:.2f}" if saved >= 0 else "costs {:.2f} more than it saves"
-    return (
-        f"No service of the {len(free)} items is worth its cost: the one that comes nearest "
-        f"{told.format(abs(saved))} over {inputs.costs.window_days} days, its cost taken off, and "
-        f"{asked:.2f} ({MARGIN:.0%} of that cost) must be saved to outweigh mere luck."
-    )
-
-
-def _little_known(book: Book) -> str:
-    """Whether more might be said once more is known; a reason beside the first, never in its place."""
-    held, known = book.voice, int(book.voice.founded.sum())
-    if known == book.items:
-        return ""
-    return (
-        f" {known} of them are known well: {held.needed_days} days of an item's own history are needed to "
-        f"tell it from the others, the longest known is {held.longest_days:.1f}."
+        (not book.services, f"{book.nearest}{little_known(book.voice)}"),
     )
 
 

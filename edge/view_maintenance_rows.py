@@ -52,6 +52,9 @@ class ServiceRow(Struct, kw_only=True):
     """Whether that is enough: of an item known for less, no service is proposed."""
     fallback: bool
     """Whether the shop's own rate stood in for a model."""
+    done: bool = False
+    """Whether the item was maintained or repaired since the plan was made: the next plan, within the hour,
+    knows it."""
 
 
 class WayRow(Struct, kw_only=True):

@@ -41,7 +41,7 @@ from edge.ledger.workshop import (
 )
 from edge.view_basis import Listed, why_empty
 from edge.view_components import ComponentsView
-from edge.view_maintenance import DAYS, DAYS_MOST, NO_PARTS, Book, MaintenanceView
+from edge.view_maintenance import DAYS, DAYS_MOST, Book, MaintenanceView
 from edge.view_maintenance_rows import (
     ClassReturn,
     ComponentRow,
@@ -52,6 +52,7 @@ from edge.view_maintenance_rows import (
     Schedule,
     ServiceRow,
 )
+from edge.view_maintenance_words import NO_PARTS
 from edge.view_models import Prediction
 
 FEED_PATIENCE_S = 30.0
@@ -128,6 +129,8 @@ class Feedback(Body):
     """Free words."""
     by: Who = ""
     """Who says it, pseudonymous."""
+    confirm: bool = False
+    """``true``: ``cost_cents`` is meant, though more than ten times a usual repair and a new item."""
 
 
 class FeedbackAnswer(CommandAnswer, kw_only=True):
@@ -214,8 +217,13 @@ async def schedule(api: Api, call: Call[ScheduleQuery, Path]) -> Schedule | Answ
     book = await _book(api, call.query.days)
     if isinstance(book, Answer):
         return book
-    page = await SERVICES.page_of_many(call.query, book.services)
-    return api.view_of(MaintenanceView).schedule(book, page.rows, page.next_cursor)
+    page, view = (
+        await SERVICES.page_of_many(call.query, book.services),
+        api.view_of(MaintenanceView),
+    )
+    told = view.schedule(book, page.rows, page.next_cursor)
+    told.services = view.so_far(book, page.rows)
+    return told
 
 
 async def schedule_feed(api: Api, call: Call[DaysQuery, Path]) -> Answer:
@@ -304,6 +312,11 @@ async def give_feedback(api: Api, call: Call[Query, Path]) -> Answer:
     """Say what was found; work that was done becomes an event, which models learn from."""
     told: Feedback = call.body
     epc = known_item(api, told.item)
+    far = api.view_of(MaintenanceView).far_cost(epc, told.cost_cents)
+    if far and not told.confirm:
+        raise Problem(
+            "limit", f"{far}.", cure='If that is meant, send the same with "confirm": true.'
+        )
     made = predicted(api, epc)
     chances = {row.name: row.value for row in made.answers} if made else {}
     command = GiveMaintenanceFeedback(

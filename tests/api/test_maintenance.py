@@ -9,6 +9,7 @@ import pytest
 
 from edge.clock import SystemClock
 from edge.config import Crew, DecisionSettings, Maintenance
+from edge.view_maintenance import MaintenanceView
 from tests.api.shop import DAY_MS, Shop, daemon
 
 NOW_MS = SystemClock().now_ms()
@@ -229,6 +230,51 @@ def test_feedback_about_an_item_nobody_knows_is_refused(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_cost_that_is_a_slip_of_the_pen_is_refused_with_its_figure(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path) as shop:
+            await filled(shop)
+            path = "/api/predictive/maintenance/feedback"
+            said = {"item": EPCS[0], "verdict": "right", "work": "repair", "cost_cents": 10**13}
+            told = await shop.ask("POST", path, 422, json=said)
+            assert told["type"].endswith("limit")
+            assert "100,000,000,000.00 is " in told["detail"]
+            assert " times the larger of a usual repair and a new item, " in told["detail"]
+            item = (await shop.get(f"/api/items/{EPCS[0]}"))["item"]["features"]
+            assert item["repair_cost_cents_total"] < 10**7
+            await shop.ask("POST", path, 201, json={**said, "cost_cents": 60_000})
+            await shop.ask(
+                "POST", path, 201, json={**said, "cost_cents": 5_000_000, "confirm": True}
+            )
+
+    asyncio.run(main())
+
+
+def test_a_service_whose_item_was_mended_meanwhile_is_marked_and_proposed_no_more(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with daemon(tmp_path, maintenance=SETTINGS) as shop:
+            await filled(shop)
+            path = "/api/predictive/maintenance/schedule"
+            before = (await shop.get(path, limit=1000))["services"]
+            assert before
+            assert not any(row["done"] for row in before)
+            view = shop.daemon.views.of(MaintenanceView)
+            proposed = [one.target for one in view.proposals() if one is not None]
+            epc = proposed[0]
+            await shop.ask(
+                "POST", "/api/predictive/maintenance/feedback", 201,
+                json={"item": epc, "verdict": "right", "work": "repair"},
+            )  # fmt: skip
+            after = (await shop.get(path, limit=1000))["services"]
+            assert [row["epc"] for row in after if row["done"]] == [epc]
+            assert len(after) == len(before)  # the plan and its sums are as they were made
+            assert [one.target for one in view.proposals() if one is not None] == proposed[1:]
+
+    asyncio.run(main())
+
+
 def test_a_part_that_is_told_has_an_expected_end(tmp_path: Path) -> None:
     async def main() -> None:
         settings = Maintenance(component_lives={"motor": 200.0})
@@ -315,7 +361,7 @@ def test_an_approved_service_keeps_its_day_and_a_rejected_one_is_off_for_its_wee
             late = str(np.datetime64(by_day[0]) + 14)  # the same weekday, so its crew works
             await decided(shop, first[0], "approve", late)
             await decided(shop, first[1], "reject", by_day[0])
-            again = await shop.get("/api/predictive/maintenance/schedule", days=21, limit=1000)
+            again = await shop.get("/api/predictive/maintenance/schedule", days=60, limit=1000)
             rows = {row["epc"]: row for row in again["services"]}
             assert rows[first[0]["epc"]]["day"] == late
             assert rows[first[0]["epc"]]["approved"]
