@@ -260,7 +260,7 @@ class Process:
 
     def until_ready(self, times: int = 1) -> None:
         """Poll the log."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(self.said("ready")) < times:
             assert self.process.poll() is None, self.log.read_text()[-2_000:]
             assert time.monotonic() < deadline, "not ready in time"

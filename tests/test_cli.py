@@ -24,7 +24,7 @@ def rfid3(*args: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[
         env={**clean, "COLUMNS": "100", **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

@@ -178,7 +178,7 @@ def test_a_failed_fsync_ends_the_daemon_and_it_says_why(broker: Broker, tmp_path
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 1, ended.stderr[-3_000:]

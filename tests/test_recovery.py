@@ -250,7 +250,7 @@ def start(directory: Path, how: str, script: str = CHILD) -> subprocess.Complete
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

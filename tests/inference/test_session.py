@@ -137,7 +137,7 @@ def test_mutated_models_end_in_an_error_of_ours_and_its_python_is_never_imported
         input=content,
         capture_output=True,
         cwd=ROOT,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert made.returncode == 0, made.stderr.decode()
