@@ -95,22 +95,24 @@ def quantile(mean: Floats, variance: Floats, level: Floats | float) -> Floats:
 
 
 def up_to(mean: float, variance: float, most: int) -> Floats:
-    """float64[most + 1]: ``at_most`` 0, 1, … ``most`` units of one distribution, its mean up to ``ONE_MOST``.
+    """float64[most + 1]: ``at_most`` 0, 1, … ``most`` units of one distribution.
 
-    Each chance out of the one before, all in one go.
+    Each chance out of the one before, all in one go; beyond ``ONE_MOST`` by their logarithms.
 
     >>> up_to(2.0, 2.0, 3).round(4).tolist()
     [0.1353, 0.406, 0.6767, 0.8571]
     """
-    assert mean <= ONE_MOST, mean
     m = max(mean, 0.0)
     over = max(variance, m) / m - 1.0 if m > 0 else 0.0
     over = 0.0 if over < POISSON_BELOW else over
-    chances = np.ones(most + 1)
-    chances[0] = math.exp(-m / over * math.log1p(over) if over else -m)
+    nothing = -m / over * math.log1p(over) if over else -m
     n = np.arange(1.0, most + 1.0)
-    chances[1:] = (m / (1.0 + over) + over / (1.0 + over) * (n - 1.0)) / n
-    return np.minimum(np.cumsum(np.cumprod(chances)), 1.0)
+    steps = (m / (1.0 + over) + over / (1.0 + over) * (n - 1.0)) / n
+    if m <= ONE_MOST:
+        chances = np.cumprod(np.concatenate(([math.exp(nothing)], steps)))
+    else:
+        chances = np.exp(np.cumsum(np.concatenate(([nothing], np.log(steps)))))
+    return np.minimum(np.cumsum(chances), 1.0)
 
 
 ONE_MOST = 500.0
@@ -125,7 +127,7 @@ def quantiles_of_one(mean: float, variance: float, levels: tuple[float, ...]) ->
     """
     m, v = max(mean, 0.0), max(variance, mean, 0.0)
     most = m + 12.0 * math.sqrt(v) + 20.0
-    if m <= ONE_MOST and most <= LARGE:
+    if m <= LARGE and most <= 2.0 * LARGE:
         chances = up_to(m, v, int(most))
         if chances[-1] >= max(levels):
             return [float(np.searchsorted(chances, level - 1e-12)) for level in levels]

@@ -67,15 +67,16 @@ def best_pair(
     reach = _reach(mean, variance, holding, order_cost, rate)
     levels = np.arange(-float(reach), float(reach))  # where waiting is cheap, orders may wait too
     short = _shortages(levels, mean, max(variance, mean))
-    costs = holding * (levels - mean + short) + penalty * short
-    low = high = int(np.argmin(costs))
-    total = order_cost * rate + float(costs[low])
+    columns = holding * (levels - mean + short) + penalty * short
+    low = high = int(np.argmin(columns))
+    costs: list[float] = columns.tolist()
+    total = order_cost * rate + costs[low]
     while high + 1 < len(levels):
-        below = float(costs[low - 1]) if low > 0 else math.inf
-        following = min(below, float(costs[high + 1]))
+        below = costs[low - 1] if low > 0 else math.inf
+        following = min(below, costs[high + 1])
         if following >= total / (high - low + 1):
             break
-        low, high = (low - 1, high) if below <= float(costs[high + 1]) else (low, high + 1)
+        low, high = (low - 1, high) if below <= costs[high + 1] else (low, high + 1)
         total += following
     units = high - low + 1
     return Pair(int(levels[low]) - 1, units, total / units)
@@ -83,7 +84,7 @@ def best_pair(
 
 def _shortages(levels: Floats, mean: float, variance: float) -> Floats:
     """``counts.shortage`` at whole numbers that rise by one, of one distribution."""
-    if mean > counts.ONE_MOST:
+    if mean > counts.LARGE:
         ones = np.ones(len(levels))
         return counts.shortage(mean * ones, variance * ones, levels)
     most = max(int(levels[-1]), 0)
