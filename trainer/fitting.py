@@ -28,6 +28,8 @@ BECAME: dict[Ended, Became] = {
 
 Say = Callable[[Service, str, float], None]
 """Told which service is at work, what is being done, and the share that is done."""
+THREADS_MOST = 4
+"""A child computes with no more, unless it is told so: as many as a Pi has."""
 
 
 class Fits(Struct, frozen=True, kw_only=True):
@@ -109,13 +111,17 @@ def _told(order: FitOrder, outcome: Outcome) -> Fit:
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
-    """For children: our own package first, no huge pages, few arenas, threads that wait asleep.
+    """For children: our own package first, no huge pages, few arenas, few threads, which wait asleep.
 
-    Threads that spin while they wait take most of a small machine's time from each other.
+    Threads that spin while they wait take most of a small machine's time from each other; on a machine
+    of many processors the room that each thread asks for beforehand would be more than the budget.
     """
     package = str(Path(__file__).resolve().parents[1])
     before = given.get("PYTHONPATH", "")
+    threads = str(min(THREADS_MOST, len(os.sched_getaffinity(0))))
     return {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
         **given,
         "PYTHONPATH": f"{package}{os.pathsep}{before}" if before else package,
         "NUMPY_MADVISE_HUGEPAGE": "0",

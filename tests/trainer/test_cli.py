@@ -257,6 +257,16 @@ def test_a_fit_over_its_budget_is_ended_and_the_next_one_runs(tmp_path: Path) ->
     assert "a broken library" in made.fits[1].detail
 
 
+def test_children_compute_with_few_threads_unless_they_are_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for processors, threads in ((64, "4"), (2, "2")):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=processors: set(range(n)))
+        told = fitting.environment({})
+        assert (told["OMP_NUM_THREADS"], told["OPENBLAS_NUM_THREADS"]) == (threads, threads)
+    assert fitting.environment({"OMP_NUM_THREADS": "9"})["OMP_NUM_THREADS"] == "9"
+
+
 def test_when_no_time_is_left_nothing_is_begun() -> None:
     order = FitOrder(service="demand", history=[], out="", budget=Budget())
     (fit,) = fitting.fit_all([order], 1.0, program=["-c", "raise SystemExit(9)"]).fits
