@@ -34,6 +34,8 @@ READY_WITHIN_S = 180.0
 STARTS_IN_S = 2.0
 """How long a quick machine takes; on others all waits grow with it."""
 DRAINED_WITHIN_S = 120.0
+SLOWEST = 5.0
+"""… but no further: many lives are to be lived."""
 AIMED_WITHIN_S = 3.0
 LIVES_MOST_S = 1.6
 BACKLOG_MOST = 8_000
@@ -320,7 +322,7 @@ class Torture:
             while process.returncode is None and not await _status(client, "/healthz"):
                 await asyncio.sleep(0.02)
         if process.returncode is None:
-            self._slower = max(1.0, (time.monotonic() - began) / STARTS_IN_S)
+            self._slower = min(max(1.0, (time.monotonic() - began) / STARTS_IN_S), SLOWEST)
 
     async def _random(self, lives_s: float, *, cut: bool, term: bool) -> None:
         process = await self._start()
