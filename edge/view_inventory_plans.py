@@ -174,9 +174,15 @@ class Plans:
             stale |= np.isin(rows, list(self._dirty))
         moved = np.zeros(len(rows), np.bool_)
         now = position_of(self._state, rows, self.coming)
+        # of what was known only by being there it shows now that it comes back
+        stale |= (self.columns.of["evidence"][rows] == UNKNOWN) & self._turned(rows, now.on_rent)
         for name in POSITION:
             moved |= self.columns.of[name][rows] != getattr(now, name)
         return rows[stale], rows[moved & ~stale]
+
+    def _turned(self, rows: Ints, on_rent: Floats) -> NDArray[np.bool_]:
+        """bool[n]: whether units went out on rent, or came back, since a class was planned."""
+        return np.asarray((self.columns.of["on_rent"][rows] > 0) != (on_rent > 0))
 
     def _look_at_ledger(self) -> None:
         skus = self._watch.changed(self._ledger)

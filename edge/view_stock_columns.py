@@ -160,7 +160,7 @@ class Days:
 
 
 def days_of(state: FeatureState, rows: Ints, days: int = DAYS) -> Days:
-    """The days before today. Days before a class first moved or had stock are not looked at."""
+    """The days before today. Days before a class first moved, or its stock was known, are not looked at."""
     days = min(days, _ring(state, "sold_milli").days - 1)
     sold, rented = (
         _daily(state, "sold_milli", rows, days),
@@ -168,10 +168,13 @@ def days_of(state: FeatureState, rows: Ints, days: int = DAYS) -> Days:
     )
     on_hand = _daily(state, "on_hand_close_milli", rows, days)
     on_rent = _daily(state, "on_rent_close_milli", rows, days)
-    begun = np.maximum.accumulate((sold != 0) | (rented != 0) | (on_hand != 0) | (on_rent != 0))
-    unseen = (_daily(state, "unseen", rows, days) > 0) | ~begun
     ended = _daily(state, "empty_close", rows, days) > 0
     empty = ended | (_daily(state, "stockouts", rows, days) > 0)
+    # a day that is known to be without stock is one of a class that there was before
+    begun = np.maximum.accumulate(
+        (sold != 0) | (rented != 0) | (on_hand != 0) | (on_rent != 0) | empty
+    )
+    unseen = (_daily(state, "unseen", rows, days) > 0) | ~begun
     revenue = _daily(state, "revenue_cents", rows, days)
     told = (sold / 1000, rented / 1000, revenue, on_hand / 1000, on_rent / 1000, empty)
     return Days(*[np.where(unseen, np.nan, values) for values in told])

@@ -63,7 +63,7 @@ class PerformanceRow(Struct, kw_only=True, gc=False):
     on_rent_mean: float | None
     """Units out at the close of a day, mean."""
     turns: float | None
-    """Units sold a year over mean units on hand; null: none were on hand."""
+    """Units sold a year over mean units on hand; null: none were on hand, or it is only rented."""
     rentals_a_unit: float | None
     """Units rented a year over mean units owned."""
     utilisation: float | None
@@ -90,7 +90,7 @@ class PerformanceTotal(Struct, kw_only=True):
     revenue_cents: int
     """Revenue, cents."""
     turns: float | None
-    """Units sold a year over mean units on hand."""
+    """Units sold a year over mean units on hand, of classes that are not only rented."""
     utilisation: float | None
     """Mean units out over mean units owned, of classes that are rented."""
     stockout_days: int
@@ -229,7 +229,7 @@ class StockHistoryView:
         of = {name: np.nan_to_num(getattr(found, name)[at]) for name in _FIELDS}
         days, sold, rented = of["days"], of["sold"], of["rented"]
         years = np.where(days > 0, days / 365.0, 1.0)
-        rents = rented > 0
+        rents, sells = rented > 0, (sold > 0) | (rented <= 0)
         away = float(of["on_rent_mean"][rents].sum())
         owned = away + float(of["on_hand_mean"][rents].sum())
         moved, lost = float((sold + rented).sum()), float(of["lost"].sum())
@@ -238,7 +238,7 @@ class StockHistoryView:
             sold=round(float(sold.sum()), 3),
             rented=round(float(rented.sum()), 3),
             revenue_cents=round(float(of["revenue_cents"].sum())),
-            turns=_over(float((sold / years).sum()), float(of["on_hand_mean"].sum())),
+            turns=_over(float((sold / years).sum()), float(of["on_hand_mean"][sells].sum())),
             utilisation=_over(away, owned),
             stockout_days=int(of["empty_days"].sum()),
             in_stock_share=_over(float((days - of["empty_days"]).sum()), float(days.sum())),

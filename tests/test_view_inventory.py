@@ -463,3 +463,29 @@ def test_the_first_plan_after_a_start_knows_how_means_drift_here_like_any_later_
     other.view._drift_day = shop.core.state.today  # as if nobody had measured it
     other.plan()
     assert other.row("NAIL").reorder_point != first.reorder_point
+
+
+def test_a_class_that_begins_a_span_without_stock_was_without_it() -> None:
+    shop = Shop()
+    shop.tell({"type": "stock_count", "sku": "NAIL", "quantity": 5})
+    shop.days(1)  # the last five go
+    shop.wait(10 * DAY_MS)
+    rows = np.array([shop.core.state.cls.keys.get(class_key("main", "NAIL"))], np.int64)
+    for span in (7, 10):
+        assert np.nansum(days_of(shop.core.state, rows, span).empty) == span
+        assert np.isfinite(days_of(shop.core.state, rows, span).on_hand).all()
+    long = days_of(shop.core.state, rows, 30)
+    assert np.isfinite(long.on_hand).sum() == 11  # nobody knew it before
+
+
+def test_a_class_whose_first_unit_went_out_is_a_rental_at_once() -> None:
+    shop = Shop()
+    tag = "30" + "0" * 22
+    shop.tell({"type": "item_link", "epc": tag, "sku": "CHAIR"})
+    shop.plan()
+    assert shop.row("CHAIR").kind == "sale"  # nothing says otherwise
+    shop.tell({"type": "item_scan", "epc": tag, "scan_type": "Rental", "contract": "C1"})
+    shop.wait(CHECK_MS)
+    shop.plan()
+    row = shop.row("CHAIR")
+    assert (row.kind, row.on_rent, row.owned) == ("rental", 1, 1)

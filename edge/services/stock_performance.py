@@ -29,7 +29,7 @@ class Performance:
     on_rent_mean: Floats
     """Units at the close of a day, mean."""
     turns: Floats
-    """Units sold a year over mean units on hand."""
+    """Units sold a year over mean units on hand; of what is only rented it has no meaning."""
     rentals_a_unit: Floats
     """Units rented a year over mean units owned (on hand and on rent)."""
     utilisation: Floats
@@ -77,7 +77,11 @@ def measure(
             revenue_cents=np.where(known, np.nan_to_num(revenue_cents), 0.0).sum(axis=0),
             on_hand_mean=here,
             on_rent_mean=away,
-            turns=np.where(here > 0, sold_units * scale / here, np.nan),
+            turns=np.where(
+                (here > 0) & ((sold_units > 0) | (rented_units <= 0)),
+                sold_units * scale / here,
+                np.nan,
+            ),
             rentals_a_unit=np.where(here + away > 0, rented_units * scale / (here + away), np.nan),
             utilisation=np.where(here + away > 0, away / (here + away), np.nan),
             empty_days=out.sum(axis=0).astype(np.float64),

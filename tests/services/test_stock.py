@@ -107,6 +107,14 @@ def test_turns_fill_rate_and_stock_outs_of_a_span() -> None:
     assert found.revenue_cents[0] == 3400
 
 
+def test_what_is_only_rented_has_no_turns() -> None:
+    two, zero = np.full((5, 2), 2.0), np.zeros((5, 2))
+    sold = two * [[0.0, 1.0]]
+    found = stock_performance.measure(sold, two, zero, 10 * two, two, zero)
+    assert np.isnan(found.turns[0])
+    assert found.turns[1] == pytest.approx(2 * 365 / 20)
+
+
 def test_days_that_nobody_saw_do_not_count() -> None:
     sold = np.array([[4.0], [np.nan], [4.0]])
     seen = np.array([[20.0], [np.nan], [20.0]])
