@@ -4,7 +4,7 @@ What goes together is counted over the last year of the history (``edge.pipeline
 once a day) and, where a model answers, told by it, too. What is best is ``edge.services.packs``'s word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from edge.view_market import DAY_MS, HORIZON_DAYS, MarketColumns
 from edge.view_packs_found import PAIRS_LOOKED_AT, Found, from_extra, from_history, parts_of
 from edge.view_packs_types import Candidate, PackRow, PairRow, PartRow
 from edge.view_packs_words import (
+    COUNT_NOW,
     NOT_COUNTED,
     effect_range,
     rounded,
@@ -62,6 +63,11 @@ CREATE_RULE = (
     "pairs that meet more often than popularity and sizes of documents explain, false discoveries "
     f"at most {packs.FDR:.0%}; effect from elasticities, 28 days"
 )
+
+
+def _in(store: str) -> Callable[[tuple[str, str]], bool]:
+    """Whether a pair is of a store."""
+    return lambda pair: pair[0].partition("\x1f")[0] == store
 
 
 class PacksView:
@@ -185,7 +191,7 @@ class PacksView:
             ),
         )
 
-    def why_no_candidates(self) -> tuple[tuple[bool, str], ...]:
+    def why_no_candidates(self, store: str | None = None) -> tuple[tuple[bool, str], ...]:
         """Reasons why there is no pack that could be, for ``why_empty``."""
         found, listed = self._found(), self._listed()
         foreign = len(listed.pairs) if listed is not None else 0
@@ -194,8 +200,14 @@ class PacksView:
             (holds and found is None, why + model * bool(foreign))
             for holds, why in self.why_no_pairs(packs.FDR)
         ]
-        offered = found is not None and not self._groups(found, None)
-        return (*none, (offered, "Everything that goes together is offered as a pack already."))
+        here = found is not None and (store is None or any(map(_in(store), found.pairs)))
+        elsewhere = f"In {store!r} nothing was seen to go together when documents were last counted: once a day."
+        offered = found is not None and not self._groups(found, store)
+        return (
+            *none,
+            (found is not None and not here, f"{elsewhere} {COUNT_NOW}"),
+            (offered, "Everything that goes together is offered as a pack already."),
+        )
 
     def why_no_packs(self) -> tuple[tuple[bool, str], ...]:
         """Reasons why there is no pack to look at, for ``why_empty``."""

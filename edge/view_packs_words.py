@@ -16,9 +16,10 @@ from edge.view_pricing_types import Range
 
 Floats = NDArray[np.float64]
 
+COUNT_NOW = "POST /api/correlations/look counts now."
 NOT_COUNTED = (
-    "What goes together is counted once a day, a minute after the start at the earliest: not yet."
-    " POST /api/correlations/look counts now."
+    "What goes together is counted once a day, a minute after the start at the earliest: not yet. "
+    f"{COUNT_NOW}"
 )
 
 

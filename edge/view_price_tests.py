@@ -18,6 +18,7 @@ from edge.features.business import class_key
 from edge.features.layout import HISTORY_DAYS
 from edge.features.windows import DayRing
 from edge.ledger.price_tests import ObservePriceTest, PriceTest, PriceTestBlock
+from edge.ledger.prices import SAME
 from edge.services import price_test as judge
 from edge.services.price_test import Design, Layout
 from edge.view_basis import Basis, Sources
@@ -208,7 +209,8 @@ class Gathered:
 
     wish: Wish
     control_cents: int
-    baseline_cents: float
+    baseline_cents: Floats
+    """float64[s]: price that guard rails count from, in each store."""
     first_day: int
     past: Floats
     """float64[s, d]: takings of the days before today."""
@@ -294,10 +296,15 @@ class PriceTestsView:
                 return f"nothing is known about class {wish.sku!r} in store {store!r}"
         some = np.array(rows, np.int64)
         price, base = self._columns.prices(some)
-        control = float(wish.control_cents or (np.median(price) if np.isfinite(price).all() else 0))
+        if not wish.control_cents and _apart(price):
+            told = ", ".join(
+                f"{cents:.0f} in {store}" for store, cents in zip(wish.stores, price, strict=True)
+            )
+            return f"the stores charge different prices ({told} cents): name control_cents, or test in one"
+        control = float(wish.control_cents or (price[0] if np.isfinite(price).all() else 0))
         if control <= 0:
             return f"no price of {wish.sku!r} is known in every store: name control_cents"
-        baseline = float(np.median(base)) if np.isfinite(base).all() else control
+        baseline = np.where(np.isfinite(base), base, control)
         takings, units, _ = self._days(some, PAST_DAYS + 1)
         known = self._since(units)
         first = wish.first_day if wish.first_day is not None else self._state.today + 1
@@ -311,11 +318,12 @@ class PriceTestsView:
         """Why the tested price is outside of the guard rails; empty: it is within."""
         most = safeguards(self._sources.core.ledger).price_change_max_ratio
         away = gathered.wish.tested_cents / gathered.baseline_cents - 1
-        if abs(away) <= most + 1e-9:
+        far = int(np.argmax(np.abs(away)))
+        if abs(away[far]) <= most + 1e-9:
             return ""
         return (
-            f"{gathered.wish.tested_cents} cents are {away:+.1%} from the baseline of "
-            f"{gathered.baseline_cents:.0f}: {most:.0%} is allowed"
+            f"{gathered.wish.tested_cents} cents are {away[far]:+.1%} from the baseline of "
+            f"{gathered.baseline_cents[far]:.0f} in {gathered.wish.stores[far]}: {most:.0%} is allowed"
         )
 
     def _days(self, rows: Ints, days: int) -> tuple[Floats, Floats, Floats]:
@@ -402,6 +410,11 @@ class PriceTestsView:
 
 
 # -- plans, in a thread --------------------------------------------------------------------------------
+
+
+def _apart(price: Floats) -> bool:
+    """Whether stores charge what nobody would take for one price, rounded."""
+    return bool(np.isfinite(price).all() and price.max() > price.min() * (1 + SAME))
 
 
 def _laid(wish: Wish, first_day: int) -> Layout:

@@ -109,8 +109,11 @@ def lacks(needed: Floats, grade: Floats, best: Ints) -> Ints:
 
 
 def gain(values: Values) -> Floats:
-    """float64[n]: what the best choice is worth more than keeping, or keeping than the next."""
-    told, best = values.worth, values.best
+    """float64[n]: what the best choice is worth more than keeping, or keeping than the next; whole cents.
+
+    Of what is shown in whole cents, so that rows and sums of them agree to the cent.
+    """
+    told, best = np.rint(values.worth), values.best
     keep, others = told[:, 0], told[:, 1:]
     next_best = np.where(np.isnan(others), -np.inf, others).max(axis=1, initial=-np.inf)
     chosen = told[np.arange(len(best)), np.maximum(best, 0)]

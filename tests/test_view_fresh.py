@@ -4,17 +4,20 @@ import asyncio
 import re
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from edge.config import Config, Maintenance
 from edge.core import Core
+from edge.events import ItemLink
 from edge.features.catalog import BY_ENTITY
 from edge.inference.manifest import Manifest, Service
 from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Scorer
+from edge.records import Message
 from edge.simulate.days import DaysSettings, ShopDays
 from edge.view_answers import Answer
 from edge.view_basis import Basis, Sources
@@ -273,6 +276,28 @@ def test_books_are_made_anew_when_another_version_answers_and_once_it_has_spoken
     assert book is not None
     assert book.basis.version.startswith("2099")
     assert not book.basis.fallback or kind is QualityView
+
+
+@pytest.mark.parametrize("kind", [MaintenanceView, QualityView])
+def test_books_are_made_anew_when_many_items_came(
+    kind: type[MaintenanceView] | type[QualityView],
+) -> None:
+    sources = sources_after(3)
+    view, number = kind(sources), DAYS if kind is MaintenanceView else BOOK
+    made(view, number)
+    assert view.fresh(number)
+    for i in range(20):
+        epc, at = f"42544500000000000000A{i:03d}", sources.now_ms
+        new = ItemLink(epc=epc, sku="63005", store="south", at=at)
+        sources.core.step(
+            [Message("rfid3/south/item_link/x", msgspec.json.encode(new), at)], 10**6 + i
+        )
+    assert not view.fresh(number)
+    made(view, number)
+    assert view.fresh(number)
+    book = view.book(number)
+    assert book is not None
+    assert len(items(sources)) == 84
 
 
 def test_a_proposal_names_the_version_that_answers_now() -> None:

@@ -209,7 +209,7 @@ async def recommendations(api: Api, call: Call[CandidatesQuery, Path]) -> PackRe
         basis=view.candidates_basis(), horizon_days=28, counted_ms=view.counted_ms,
         counted_days=view.counted_days, tests=view.tests, create=page.rows,
         dissolve=view.to_take_apart(query.store, query.saving_cents), next_cursor=page.next_cursor,
-        why_empty="" if page.rows else why_empty(page.rows, *view.why_no_candidates()),
+        why_empty="" if page.rows else why_empty(page.rows, *view.why_no_candidates(query.store)),
     )  # fmt: skip
 
 

@@ -244,6 +244,10 @@ def test_packs_that_could_be_come_by_what_they_would_bring(tmp_path: Path) -> No
                 paged += [one["id"] for one in page["create"]]
                 cursor = {"cursor": page["next_cursor"] or ""}
             assert paged == [one["id"] for one in told]
+            await shop.events(line("South", "S1", 1, price_cents=1_100, store="south"))
+            none = await shop.get(f"{BASE}/recommendations", store="south")
+            assert none["why_empty"].startswith("In 'south' nothing was seen to go together")
+            assert "/api/correlations/look" in none["why_empty"]
 
     asyncio.run(main())
 

@@ -361,6 +361,14 @@ def test_a_price_test_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) ->
             told = await shop.ask("POST", path, status, json={"sku": "CUP", **wish})
             return str(told["detail"])
 
+        await shop.events(line("S", "CUP", 3.0, price_cents=600, store="south"))
+        both = {"stores": ["main", "south"], "effect_least": 1.0}
+        assert "(500 in main, 600 in south cents): name control_cents" in await refused(
+            422, change=0.1, **both
+        )
+        assert "+22.0% from the baseline of 500 in main" in await refused(
+            422, tested_cents=610, control_cents=550, **both
+        )
         assert "either" in await refused(422)
         assert "two prices are needed" in await refused(422, change=0.0)
         assert "two prices are needed" in await refused(422, tested_cents=500)
