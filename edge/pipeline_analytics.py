@@ -22,8 +22,9 @@ from edge.inference.manifest import SERVICES, Service
 from edge.inference.registry import Registry
 from edge.pipeline_scores import Figures
 from edge.services.correlation import FDR
-from edge.storage import analytics, changes
-from edge.storage.analytics import Ages, Floats, Place, Rows, Said, moment
+from edge.storage import analytics, analytics_room, changes
+from edge.storage.analytics import Floats, Place, Rows, Said, moment
+from edge.storage.analytics_room import Ages
 from edge.storage.journal import Journal
 from edge.storage.writer import JournalWriter
 from edge.view_correlations import CorrelationRow, CorrelationsView
@@ -226,16 +227,16 @@ class Analytics:
         """Let go of what is old, of what is too much, and of lines of what was deleted."""
         copied = await self._copied()
         ages = self._ages()
-        while await self._run(partial(analytics.trim, ages=ages, copied=copied)):
+        while await self._run(partial(analytics_room.trim, ages=ages, copied=copied)):
             await asyncio.sleep(REST_S)
         before = moment(self._before(self._settings.predictions_thin_days))
-        while await self._run(partial(analytics.thin, before=before, copied=copied)):
+        while await self._run(partial(analytics_room.thin, before=before, copied=copied)):
             await asyncio.sleep(REST_S)
         await self._run(partial(changes.trim_gone, copied=copied))
         given_up = 0
         while await self._used() > self._settings.uncopied_max_bytes:
             fine, lost = await self._run(
-                partial(analytics.give_up, copied=copied, also_uncopied=True)
+                partial(analytics_room.give_up, copied=copied, also_uncopied=True)
             )
             given_up += lost
             if not fine + lost:
@@ -259,7 +260,7 @@ class Analytics:
         return holds
 
     async def _used(self) -> int:
-        told = await self._writer.read(analytics.used_bytes)
+        told = await self._writer.read(analytics_room.used_bytes)
         return sum(size for _, size in told.values())
 
     def _ages(self) -> Ages:
@@ -270,7 +271,7 @@ class Analytics:
             "external_data_factors": moment(self._before(told.factors_days)),
             "daily_sales": analytics.date(today - int(told.sales_days)),
         }
-        before = {table: (column, moments[table]) for table, column in analytics.AGED.items()}
+        before = {table: (column, moments[table]) for table, column in analytics_room.AGED.items()}
         return Ages(before)
 
     def _before(self, days: float) -> int:

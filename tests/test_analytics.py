@@ -19,7 +19,7 @@ from edge.inference.scorer import Scorer
 from edge.pipeline_analytics import EVERYTHING, Analytics, chosen, strengths
 from edge.pipeline_field import FieldRecord
 from edge.records import Batch, Effects, Message
-from edge.storage import analytics, changes
+from edge.storage import analytics, analytics_room, changes
 from edge.storage.analytics import moment
 from edge.storage.history import HistoryReader
 from edge.storage.journal import Journal
@@ -268,7 +268,7 @@ def test_old_rows_go_and_old_predictions_thin_out_but_not_before_the_copy_holds_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline_analytics, "REST_S", 0)
-    monkeypatch.setattr(analytics, "THIN", 2)
+    monkeypatch.setattr(analytics_room, "THIN", 2)
 
     async def main() -> None:
         kept = {"predictions_days": 6, "predictions_thin_days": 3, "sales_days": 4,
@@ -322,7 +322,9 @@ def test_beyond_the_limit_the_oldest_goes_copied_rows_first_and_that_is_said(
             shop.journal.write_field(
                 lambda c: analytics.write(c, analytics.Rows(analytics.FACTORS, rows))
             )
-            used = sum(size for _, size in analytics.used_bytes(shop.journal._connection).values())
+            used = sum(
+                size for _, size in analytics_room.used_bytes(shop.journal._connection).values()
+            )
             assert used > 4_000_000
             shop.core.advance(START_MS)
             told._settings = msgspec.structs.replace(told._settings, factors_days=36_500)

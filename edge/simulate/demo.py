@@ -36,10 +36,10 @@ from edge.simulate.publish import Progress, publish_paced
 from edge.simulate.shop import Shop
 from edge.simulate.shop_settings import ShopSettings
 
-READY_WITHIN_S = 30.0
-STOP_WITHIN_S = 20.0
-CATCH_UP_WITHIN_S = 20.0
-PAST_WITHIN_S = 120.0
+READY_WITHIN_S = 180.0
+STOP_WITHIN_S = 60.0
+CATCH_UP_WITHIN_S = 180.0
+PAST_WITHIN_S = 900.0
 PAST_AT_ONCE = 70
 """Messages of the past that are published before one looks how far the daemon is."""
 LOOK_EVERY_S = 0.5

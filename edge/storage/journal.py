@@ -31,7 +31,7 @@ import structlog
 from edge.config import Storage
 from edge.errors import JournalBroken, JournalFull
 from edge.records import Batch, Effects, Replayed
-from edge.storage import analytics, changes, migrations, packing
+from edge.storage import analytics_room, changes, migrations, packing
 from edge.storage.field import drop_oldest_quarter, kept_bytes
 from edge.storage.history import history_bytes, oldest_quarter_day, pack, trim_history
 from edge.storage.journal_file import (
@@ -358,7 +358,9 @@ class Journal:
         """Remove a slice of the rows that are only there to be asked in SQL; how many went."""
         with self._transaction():
             copied = changes.value_of(self._connection, changes.COPIED)
-            fine, lost = analytics.give_up(self._connection, copied, also_uncopied=also_uncopied)
+            fine, lost = analytics_room.give_up(
+                self._connection, copied, also_uncopied=also_uncopied
+            )
         if lost:
             log.error("tables_give_up_rows", rows=lost, limit="storage.journal_max_bytes")
         return fine + lost
