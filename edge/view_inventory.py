@@ -197,12 +197,12 @@ class InventoryView(Plans):
         of["stock_position"] = now.position
         block = np.column_stack([np.asarray(values, np.float64) for values in of.values()])
         known = self._state.stock_known(rows).tolist()
-        if len(self._written) + len(rows) > WRITTEN_MOST:
+        if len(self._written) > WRITTEN_MOST:
             self._written.clear()
-        shown = []
+        shown, today = [], self._today()
         for i, row in enumerate(rows.tolist()):
             texts = self._texts(row)
-            made_of = (block[i].tobytes(), known[i], *texts, self._today())
+            made_of = (block[i].tobytes(), known[i], texts, today)
             before = self._written.get(row)
             if before is None or before[0] != made_of:
                 values = {name: column[i].item() for name, column in of.items()}
