@@ -152,7 +152,7 @@ def test_an_upload_into_a_full_corridor_is_refused_with_503_and_what_was_taken_i
     tmp_path: Path,
 ) -> None:
     config = shop(tmp_path / "var", None, inbox_max=40, batch_max=20)
-    slow = Storage(directory=str(tmp_path / "var"), disk_reserve_bytes=0, fsync_delay_ms=60)
+    slow = Storage(directory=str(tmp_path / "var"), disk_reserve_bytes=0, fsync_delay_ms=400)
 
     async def main() -> None:
         async with served(msgspec.structs.replace(config, storage=slow)) as (daemon, client):
