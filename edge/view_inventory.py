@@ -60,6 +60,9 @@ UNMET = (
     " store yet; a quantity (PUT /api/inventory/{sku}) or its first event begins that"
 )
 
+NO_COST = ("unknown", "assumed")
+"""Sources of a cost that nobody told."""
+
 NO_CLASS = (
     "Nothing was told of any class yet: POST /api/inventory puts one in, and so does its first sale,"
     " rental, scan or count."
@@ -223,7 +226,7 @@ class InventoryView(Plans):
         if listed is None and self._ledger.get(Supply, sku, store) is None:
             return None
         bought = bought_unmet(self._ledger, sku, store, self.terms)
-        coming = sum(line.coming for line in self.coming.lines((sku, store)))
+        coming = float(sum(line.coming for line in self.coming.lines((sku, store))))
         told = dict.fromkeys((*TERMS, *PLAN, *REST), math.nan) | dict.fromkeys(POSITION, 0.0)
         told |= {name: float(getattr(bought.terms, name)[0]) for name in TERMS}
         by_hand = float(bought.fixed_point[0])
@@ -340,6 +343,13 @@ class InventoryView(Plans):
         listed = self._ledger.get(CatalogueClass, sku)
         return (listed.name if listed else "") or self._state.cls.text["name"].get(row, "")
 
+    def cost_of(self, sku: str, store: str) -> int | None:
+        """Cost of a unit as terms, receipts or the catalogue tell it, cents; ``None``: none of them does."""
+        row = self.row(sku, store)
+        if row < 0 or COST_SOURCES[int(self.columns.of["cost_source"][row])] in NO_COST:
+            return None
+        return whole_cents(float(self.columns.of["cost"][row]))
+
     def by_supplier(self, rows: Ints) -> list[SupplierTotal]:
         """What is suggested of ``rows``, supplier by supplier, the most money first."""
         value = np.nan_to_num(self.columns.of["value"][rows]).tolist()
@@ -408,7 +418,7 @@ class InventoryView(Plans):
                     f"{row.suggested_order_qty:g} units would be right: this is a part of them"
                 )
         data: dict[str, Any] = {"units": units, "supplier": row.supplier}
-        if row.cost_source not in ("assumed", "unknown"):
+        if row.cost_source not in NO_COST:
             data["cost_cents"] = cents
         by_model = row.evidence == "model"
         return Propose(

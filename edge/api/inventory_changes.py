@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -20,7 +21,7 @@ from edge.api.commands import (
     obey,
 )
 from edge.api.endpoint import Answer, Api, Call, Endpoint, Path, Query
-from edge.api.known import need_class
+from edge.api.known import need_class, need_store
 from edge.api.problems import Problem
 from edge.api.query import Text
 from edge.api.report import Report
@@ -200,6 +201,7 @@ def _part(call: Call[Any, Any], part: str) -> str:
 async def add_stock(api: Api, call: Call[Query, Path]) -> Answer:
     """Put a class into the inventory."""
     told: NewStock = call.body
+    need_store(api, told.store)
     return await _change(api, call, told.sku, told, created=True)
 
 
@@ -228,10 +230,11 @@ async def _change(
     if row >= 0 and not durable:
         await in_slices(view.planning(np.array([row], np.int64)))
     item = view.told(np.array([row], np.int64))[0] if row >= 0 else view.unmet(sku, store)
+    where = f"?store={quote(store, safe='')}" if told.store else ""
     body = StockChange(
         state="durable" if durable else "done",
         commands=ids,
-        place=f"/api/inventory/{sku}",
+        place=f"/api/inventory/{quote(sku, safe='')}{where}",
         item=item,
     )
     status = 202 if durable else 201 if created else 200
@@ -305,7 +308,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         body=NewStock,
         headers=KEY_HEADER,
         statuses=CREATED,
-        problems=PROBLEMS,
+        problems=(*PROBLEMS, "unknown-store"),
     ),
     Endpoint(
         "PUT",

@@ -231,7 +231,7 @@ class OrderLineBody(Body):
     units: Units
     """Units."""
     cost_cents: Cents | None = None
-    """Cost of one unit, cents; without it as the terms of the class say."""
+    """Cost of one unit, cents; without it as the terms of the class, its last receipt or the catalogue say."""
 
 
 class NewOrder(Body):
@@ -456,7 +456,8 @@ async def place_order(api: Api, call: Call[Query, Path]) -> Answer:
     store = told.store or api.settings.shop.store
     for line in told.lines:
         need_class(api, line.sku, store)
-    suppliers = {row.supplier for row in api.view_of(InventoryView).rows_of(Supplier)}
+    view = api.view_of(InventoryView)
+    suppliers = {row.supplier for row in view.rows_of(Supplier)}
     if told.supplier and told.supplier not in suppliers:
         raise Problem(
             "unknown",
@@ -466,7 +467,13 @@ async def place_order(api: Api, call: Call[Query, Path]) -> Answer:
     asked = PlaceOrder(
         store=store,
         lines=[
-            NewLine(sku=line.sku, units=line.units, cost_cents=line.cost_cents)
+            NewLine(
+                sku=line.sku,
+                units=line.units,
+                cost_cents=view.cost_of(line.sku, store)
+                if line.cost_cents is None
+                else line.cost_cents,
+            )
             for line in told.lines
         ],
         id=told.id,

@@ -147,11 +147,8 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     return _told(decision)
 
 
-MORE_THAN_NOTHING: tuple[tuple[DecisionKind, str], ...] = (
-    ("restock", "units"),
-    ("pricing", "price_cents"),
-)
-"""(kind, field of its data): numbers that make no sense at nothing or below."""
+MORE_THAN_NOTHING: Mapping[DecisionKind, str] = {"restock": "units", "pricing": "price_cents"}
+"""Kind -> field of its data without which nothing could be carried out: a number above nothing."""
 
 
 def _wrong(proposal: Propose) -> str:
@@ -160,10 +157,11 @@ def _wrong(proposal: Propose) -> str:
         return f"confidence is {proposal.confidence}: it must lie between 0 and 1"
     if proposal.value_cents < 0:
         return f"value_cents is {proposal.value_cents}: it cannot be negative"
-    for kind, name in MORE_THAN_NOTHING:
-        told = proposal.data.get(name)
-        if proposal.kind == kind and isinstance(told, int | float) and not told > 0:
-            return f"data.{name} is {told}: it must be above 0"
+    name = MORE_THAN_NOTHING.get(proposal.kind, "")
+    told = proposal.data.get(name)
+    if name and (isinstance(told, bool) or not isinstance(told, int | float) or not told > 0):
+        said = f"is {told!r}: it must be a number above 0" if name in proposal.data else "is needed"
+        return f"data.{name} {said}"
     if not proposal.target or not proposal.period:
         return "target and period must not be empty"
     return ""

@@ -52,6 +52,10 @@ def test_a_class_that_was_put_in_is_shown_though_nothing_of_it_was_counted(tmp_p
         assert (counted["item"]["current_stock"], counted["item"]["on_order"]) == (4, 6)
         assert counted["item"]["name"] == "Lamp"
         await shop.get(f"{made['place']}?store=moon", 404)
+        await shop.ask("POST", "/api/inventory", 404, json=lamp | {"store": "moon"})
+        odd = {"sku": "A/1 B", "store": "main"}
+        there = await shop.ask("POST", "/api/inventory", 201, json=odd)
+        assert there["place"] == "/api/inventory/A%2F1%20B?store=main"
 
     with_shop(tmp_path, case, days=1)
 
@@ -67,5 +71,20 @@ def test_what_people_call_a_class_is_what_lists_call_it_and_find_it_by(tmp_path:
         seen = (await shop.get("/api/inventory/performance", category="Hardware"))["classes"]
         assert [(row["sku"], row["name"]) for row in seen] == [("NAIL", "Wire nail")]
         assert (await shop.get("/api/inventory", category="Iron"))["items"] == []
+
+    with_shop(tmp_path, case, days=1)
+
+
+def test_an_order_costs_what_its_class_last_cost_where_nobody_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    async def case(shop: Shop, _: Calendar) -> None:
+        await shop.get("/api/inventory")
+        order = {"lines": [{"sku": "NAIL", "units": 6}]}
+        made = await shop.ask("POST", "/api/purchase-orders", 201, json=order)
+        assert made["result"]["value_cents"] == 6 * 200  # as received
+        order["lines"][0]["cost_cents"] = 150
+        made = await shop.ask("POST", "/api/purchase-orders", 201, json=order)
+        assert made["result"]["value_cents"] == 6 * 150
 
     with_shop(tmp_path, case, days=1)

@@ -109,7 +109,12 @@ def refused(ledger: Ledger, command: Command, at_ms: int = NOW) -> Refused:
             "approved",
             "within all limits",
         ),
-        ({"kind": "pricing", "change_ratio": -0.21}, LIVE, "rejected", "20% is allowed"),
+        (
+            {"kind": "pricing", "change_ratio": -0.21, "data": PRICE},
+            LIVE,
+            "rejected",
+            "20% is allowed",
+        ),
         ({"fallback": True}, LIVE, "pending", "a simple rule spoke"),
         ({}, replace(LIVE, killed=True), "pending", "the kill switch is on"),
         ({}, replace(LIVE, daily_budget_cents=49_999), "pending", "has 499.99 left"),
@@ -154,10 +159,17 @@ def test_what_is_being_carried_out_is_not_proposed_anew() -> None:
         ({"confidence": float("nan")}, "between 0 and 1"),
         ({"value_cents": -1}, "cannot be negative"),
         ({"target": ""}, "must not be empty"),
-        ({"kind": "restock", "data": {"units": -5}}, "data.units is -5: it must be above 0"),
+        (
+            {"kind": "restock", "data": {"units": -5}},
+            "data.units is -5: it must be a number above 0",
+        ),
+        ({"kind": "restock", "data": {"units": "ten"}}, "data.units is 'ten': it must be a number"),
+        ({"kind": "restock", "data": {"units": True}}, "data.units is True"),
+        ({"kind": "restock", "data": {}}, "data.units is needed"),
+        ({"kind": "pricing", "data": {}}, "data.price_cents is needed"),
         (
             {"kind": "pricing", "data": {"price_cents": 0}},
-            "data.price_cents is 0: it must be above 0",
+            "data.price_cents is 0: it must be a number above 0",
         ),
     ],
 )
