@@ -283,6 +283,8 @@ class LiveView:
     def zones(self) -> list[ZoneRow]:
         """Every zone."""
         state, places = self._state, self._core.places
+        live = state.zone.keys.live()
+        features = catalog.values_of(state, "zone", live)
         return [
             ZoneRow(
                 name=state.zone.keys.key(row),
@@ -291,16 +293,17 @@ class LiveView:
                 readers=places.readers_of(row),
                 items=int(state.zone.col["items_present"][row]),
                 blind=bool(state.zone.col["blind"][row]),
-                features=catalog.values(state, "zone", row),
+                features=values,
             )
-            for row in state.zone.keys.live().tolist()
+            for row, values in zip(live.tolist(), features, strict=True)
         ]
 
     def readers(self) -> list[ReaderRow]:
         """Every reader."""
         state = self._state
-        made = []
-        for row in state.reader.keys.live().tolist():
+        live, made = state.reader.keys.live(), []
+        features = catalog.values_of(state, "reader", live)
+        for row, values in zip(live.tolist(), features, strict=True):
             col = state.reader.col
             name = state.reader.keys.key(row)
             gap = self._core.outages.gap_of(name)
@@ -316,7 +319,7 @@ class LiveView:
                     gap_reason=gap[1] if gap else "",
                     gaps=int(col["gaps_total"][row]),
                     lost_events=int(col["lost_events_total"][row]),
-                    features=catalog.values(state, "reader", row),
+                    features=values,
                 )
             )
         return made

@@ -589,9 +589,16 @@ def matrix(
 
 def values(state: FeatureState, entity: str, row: int) -> dict[str, float | None]:
     """Every feature of one row by name; ``None`` where there is no value."""
-    rows = np.array([row], np.int64)
-    read = {name: float(f.read(state, rows)[0]) for name, f in BY_ENTITY[entity].items()}
-    return {name: (None if np.isnan(v) else round(v, 6)) for name, v in read.items()}
+    return values_of(state, entity, np.array([row], np.int64))[0]
+
+
+def values_of(state: FeatureState, entity: str, rows: Ints) -> list[dict[str, float | None]]:
+    """The same of some rows: each feature is read once for all of them."""
+    read = [
+        np.asarray(f.read(state, rows), np.float64).tolist() for f in BY_ENTITY[entity].values()
+    ]
+    told = [[None if v != v else round(v, 6) for v in column] for column in read]
+    return [dict(zip(BY_ENTITY[entity], row, strict=True)) for row in zip(*told, strict=True)]
 
 
 def history(state: FeatureState, row: int, days: int) -> dict[str, list[float | None]]:

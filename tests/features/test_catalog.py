@@ -20,6 +20,7 @@ from edge.features.catalog import (
     history,
     matrix,
     values,
+    values_of,
 )
 from edge.ingest.decode import Decoder
 from edge.records import Message
@@ -82,8 +83,9 @@ def differences(core: Core, oracle: Oracle) -> Iterator[str]:
         keys = {key.removeprefix("main\x1f"): row for key, row in table.keys.items()}
         missing = set(wanted) - set(keys)
         assert not missing, (entity, missing)
-        for key, features in wanted.items():
-            told = values(core.state, entity, keys[key])
+        rows = np.array([keys[key] for key in wanted], np.int64)
+        together = values_of(core.state, entity, rows)
+        for (key, features), told in zip(wanted.items(), together, strict=True):
             assert set(told) == set(features) | PRESENCE.get(entity, set()), entity
             for name, right in features.items():
                 if not close(name, told[name], right):
@@ -126,6 +128,8 @@ def test_reading_features_changes_nothing() -> None:
         read = matrix(core.state, entity, rows, list(features))
         assert read.shape == (len(rows), len(features))
         assert read.dtype == np.float32
+        together = values_of(core.state, entity, rows)
+        assert together == [values(core.state, entity, row) for row in rows.tolist()]
     assert core.digest() == before
 
 
