@@ -2,9 +2,7 @@
 
 import asyncio
 import math
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +19,7 @@ from edge.config import DecisionSettings, Redis
 from edge.servers import Redis as Server
 from edge.storage.mirror import Entry, Mirror, MirrorAwayError
 from tests.api.shop import Shop, daemon
-from tests.api.test_decisions import RESTOCK, proposed
+from tests.api.test_decisions import RESTOCK, proposed, until
 
 SALES: list[dict[str, Any]] = [
     {"type": "pos_line", "document": f"D{i}", "kind": "sale", "sku": "chair", "quantity": 2}
@@ -38,15 +36,6 @@ def mirrored(server: Server) -> Redis:
 def url_of(server: Server) -> str:
     """Its address."""
     return f"redis://{server.host}:{server.port}/0"
-
-
-async def until(ready: Callable[[], Awaitable[Any]], seconds: float = 60.0) -> Any:
-    """What ``ready`` gives once it is something."""
-    end = time.monotonic() + seconds
-    while not (found := await ready()):
-        assert time.monotonic() < end, "it never came"
-        await asyncio.sleep(0.02)
-    return found
 
 
 async def value(mirror: Mirror, key: str) -> Any:
