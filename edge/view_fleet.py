@@ -45,7 +45,7 @@ GONE = frozenset({"sold", "missing"})
 REPAIR = "Repair"
 COPIED = (
     *("class_row", "store_row", "status_row", "rented_at_ms", "due_ms", "first_seen_ms"),
-    *("last_inspection_ms", "last_maintenance_ms", "last_repair_ms", "last_scan_ms", "grade"),
+    *("last_inspection_ms", "last_repair_ms", "last_scan_ms", "grade"),
     *("defects", "repairs_total", "failures_total", "repair_cost_cents_total"),
     *("maintenance_minutes_total", "revenue_cents_total", "rentals_total", "on_rent_ms_total"),
 )

@@ -270,7 +270,7 @@ class MaintenanceView:
         )
 
     def so_far(self, book: Book, services: list[ServiceRow]) -> list[ServiceRow]:
-        """The same, with those marked whose items were maintained or repaired since the plan was made."""
+        """The same, with those marked whose items were served or repaired since the plan was made."""
         return [
             replace(row, done=True) if self._served(row.epc, book.made_ms) else row
             for row in services
@@ -278,9 +278,8 @@ class MaintenanceView:
 
     def _served(self, epc: str, since_ms: int) -> bool:
         state = self._sources.core.state
-        row, col = state.item.keys.get(epc), state.item.col
-        newest = max(col["last_maintenance_ms"][row], col["last_repair_ms"][row]) if row >= 0 else 0
-        return bool(newest > since_ms)
+        row = state.item.keys.get(epc)
+        return row >= 0 and bool(state.item.col["last_repair_ms"][row] > since_ms)
 
     def far_cost(self, epc: str, cents: int) -> str:
         """What a piece of work costs beside a new item or a usual repair, where that is absurd; else empty."""
@@ -539,8 +538,7 @@ def effect_by(inputs: Inputs, row: int) -> Literal["model", "configured"]:
 
 def _served_days(found: Items, rows: Ints) -> list[int]:
     """Day of the last service or repair of these items, days since 1970-01-01; 0: never."""
-    newest = np.maximum(found.col["last_maintenance_ms"], found.col["last_repair_ms"])
-    days: list[int] = (newest[rows] // DAY_MS).tolist()
+    days: list[int] = (found.col["last_repair_ms"][rows] // DAY_MS).tolist()
     return days
 
 

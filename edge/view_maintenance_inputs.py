@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from edge.config import Config, Crew
 from edge.config_rules import WEEKDAYS
 from edge.decisions.rows import Decision
-from edge.services.maintenance import Costs, Fresh, compared, hazards, lessened
+from edge.services.maintenance import Costs, Fresh, aged, compared, hazards, lessened
 from edge.services.planning import Inputs
-from edge.view_basis import Sources
+from edge.view_basis import Sources, speaker
 from edge.view_fleet import (
     DAY_MS,
     HORIZONS,
@@ -30,6 +30,9 @@ Mask = NDArray[np.bool_]
 RENEWED = {"days_since_repair": 0.0, "days_since_maintenance": 0.0, "defects_count_last": 0.0}
 """Features as they stand right after a service. Counts of repairs stay: more of them mark an item
 that fails often, they do not make it one; and the status tells where it is, not how worn."""
+AGEING = "ageing_shape"
+"""Figure of a manifest: shape of the Weibull law by which an item ages after a repair or a service
+(``trainer.ageing``)."""
 WINDOW_DAYS = 180
 """Days over which a service is weighed: about two renewals of what fails often."""
 MARGIN = 0.25
@@ -89,7 +92,7 @@ def plan_inputs(
         crews=[crew.name for crew in crews],
         capacity=capacity(crews, first_day, days),
         earliest=there,
-        since_days=found.days_since("last_maintenance_ms", "last_repair_ms", "first_seen_ms"),
+        since_days=found.days_since("last_repair_ms", "first_seen_ms"),  # a wash is no service
         interval_days=settings.interval_days,
         repair_hours=float(hours.mean()) if n else settings.repair_hours,
         pinned_day=promises.day,
@@ -101,8 +104,10 @@ def plan_inputs(
 def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh, Mask]]:
     """(what a service leaves of each item's rate, bool[n] whether the model told it), in slices.
 
-    The model is asked for every item it spoke of and is fully believed of, as if it came out of a service
-    now. For the others the configured effect fades over ``effect_days``: it is not known how worn they are.
+    Where the shop's own model says how its items age (``AGEING``), by that. Else the model is asked for every
+    item it spoke of and is fully believed of, as if it came out of a service now: of items that look so,
+    many fail often, so it finds less than a service brings. For the others the configured effect fades over
+    ``effect_days``: it is not known how worn they are.
     """
     age, parts = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0), []
     for start in range(0, max(len(found), 1), ITEM_ROWS):
@@ -126,6 +131,9 @@ def _renewed(
     usual = lessened(worn, np.full(n, settings.effect), np.full(n, float(settings.effect_days)))
     chances, told = np.zeros_like(now), np.zeros(n, np.bool_)
     believed = found.by_model[part] & (found.voice.share[part] >= 1.0)
+    shape = _ageing_shape(sources, found)
+    if shape is not None:
+        return _chosen(believed, aged(worn, age[part], shape, HORIZONS), usual), believed
     asked = np.flatnonzero(believed) if scorer is not None else np.zeros(0, np.int64)
     start = 0
     while start < len(asked) and scorer is not None:
@@ -139,13 +147,23 @@ def _renewed(
             chances[few] = answers[:, [names.index(name) for name in wanted]]
             told[few] = np.isfinite(chances[few]).all(axis=1)
         yield
-    model = compared(chances, HORIZONS, age[part])
-    fresh = Fresh(
+    return _chosen(told, compared(chances, HORIZONS, age[part]), usual), told
+
+
+def _chosen(told: Mask, model: Fresh, usual: Fresh) -> Fresh:
+    """What the model tells where it does, else the usual."""
+    return Fresh(
         rate=np.where(told, model.rate, usual.rate),
         from_days=np.where(told, model.from_days, usual.from_days),
         worn_days=np.where(told, model.worn_days, usual.worn_days),
     )
-    return fresh, told
+
+
+def _ageing_shape(sources: Sources, found: Items) -> float | None:
+    """How items age here, as the model that answers found it in the shop's own history; a starter's
+    items were others."""
+    told = speaker(sources.scorer, "maintenance")
+    return told.metrics.get(AGEING) if told is not None and found.voice.origin == "shop" else None
 
 
 class Promises:

@@ -53,7 +53,7 @@ class ServiceRow(Struct, kw_only=True):
     fallback: bool
     """Whether the shop's own rate stood in for a model."""
     done: bool = False
-    """Whether the item was maintained or repaired since the plan was made: the next plan, within the hour,
+    """Whether the item was served or repaired since the plan was made: the next plan, within the hour,
     knows it."""
 
 

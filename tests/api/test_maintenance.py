@@ -263,10 +263,11 @@ def test_a_service_whose_item_was_mended_meanwhile_is_marked_and_proposed_no_mor
             view = shop.daemon.views.of(MaintenanceView)
             proposed = [one.target for one in view.proposals() if one is not None]
             epc = proposed[0]
-            await shop.ask(
-                "POST", "/api/predictive/maintenance/feedback", 201,
-                json={"item": epc, "verdict": "right", "work": "repair"},
-            )  # fmt: skip
+            for item, work in ((epc, "repair"), (proposed[1], "wash")):  # washed is not mended
+                await shop.ask(
+                    "POST", "/api/predictive/maintenance/feedback", 201,
+                    json={"item": item, "verdict": "right", "work": work},
+                )  # fmt: skip
             after = (await shop.get(path, limit=1000))["services"]
             assert [row["epc"] for row in after if row["done"]] == [epc]
             assert len(after) == len(before)  # the plan and its sums are as they were made
