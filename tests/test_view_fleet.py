@@ -53,12 +53,15 @@ def core() -> Core:
     return made
 
 
-def scored(core: Core, *services: Service) -> Scorer:
-    """With the models that are shipped."""
+def scored(core: Core, *services: Service, own: dict[str, float] | None = None) -> Scorer:
+    """With the models that are shipped; ``own``: as if learnt here, with these figures."""
     scorer = Scorer(core.state, core.config.models, lambda *_: None)
     for number, service in enumerate(services, 1):
         (folder,) = (SHIPPED / service).iterdir()
         manifest = decode_manifest((folder / "manifest.json").read_bytes())
+        if own is not None:
+            here = msgspec.structs.replace(manifest.training, reason="asked")
+            manifest = msgspec.structs.replace(manifest, metrics=own, training=here)
         most = SERVICES[service].columns_max
         model = (folder / "model.onnx").read_bytes()
         scorer.use(service, Loaded(manifest, model, None, core.state, number, most))
@@ -220,6 +223,41 @@ def test_what_a_service_leaves_is_told_by_the_model_of_the_item_just_served(core
             col[name][:] = values
     slow = hazards(served.chances, inputs.horizons)[:, -1]
     assert inputs.fresh.rate == pytest.approx(slow, rel=1e-4)
+
+
+def test_where_the_shops_own_model_tells_how_items_age_a_service_leaves_what_that_says(
+    core: Core,
+) -> None:
+    known = {"ageing_shape": 1.6}
+    scorer = scored(core, "maintenance", own=known)
+    gathered = drained(MaintenanceView(Sources(core, core.config, None, scorer)).gathering(30))
+    inputs, found = gathered.inputs, gathered.items
+    assert inputs.effect_by_model.all()
+    worn = hazards(inputs.chances, inputs.horizons)[:, -1]
+    age = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"))
+    for i in range(0, len(found), 7):
+        as_old = np.array([[age[i] + 15.0]])  # the middle of the longest horizon
+        told = inputs.fresh.only(slice(i, i + 1)).cumulated(worn[i : i + 1], as_old)[0, 0]
+        assert told == pytest.approx(worn[i] * as_old[0, 0] / 1.6)
+    assert effect_of(inputs, 0) == pytest.approx(0.75)
+    plain = drained(
+        MaintenanceView(
+            Sources(core, core.config, None, scored(core, "maintenance", own={}))
+        ).gathering(30)
+    ).inputs
+    assert (plain.fresh.worn_days > plain.fresh.from_days).all()
+    assert plain.fresh.from_days == pytest.approx(np.full(len(found), 15.0))  # the model was asked
+
+
+def test_how_items_age_is_not_taken_from_a_shop_that_was_another(core: Core) -> None:
+    scorer = scored(core, "maintenance")
+    told = scorer.slots["maintenance"].active
+    assert told is not None
+    told.manifest.metrics["ageing_shape"] = 3.0
+    fresh = drained(
+        MaintenanceView(Sources(core, core.config, None, scorer)).gathering(30)
+    ).inputs.fresh
+    assert fresh.from_days == pytest.approx(np.full(len(fresh.rate), 15.0))
 
 
 def test_where_no_model_speaks_the_configured_effect_stands_in_and_says_so(core: Core) -> None:

@@ -19,6 +19,7 @@ from edge.inference.manifest import Column, Training
 from edge.inference.predict import MAINTENANCE_DAYS
 from edge.storage.history import HistoryReader
 from trainer import hazard, survival
+from trainer.ageing import Ageing, ageing, gaps
 from trainer.examples import Rises, examples, watched_until
 from trainer.export import Exportable, binned, golden_rows, quantiles21
 from trainer.hazard import Fitted, Problem
@@ -101,6 +102,8 @@ class Maintenance:
     fitted: Fitted
     residual: dict[str, float]
     """What became of residual life on the judged examples (:func:`checked`)."""
+    ageing: Ageing | None = None
+    """How items age between renewals; ``None``: too few failures came after a renewal that was seen."""
 
     @property
     def tells_residual(self) -> bool:
@@ -155,7 +158,9 @@ class Maintenance:
             columns=self.columns,
             predict=self.predict,
             training=training,
-            metrics=self.fitted.metrics | self.residual,
+            metrics=self.fitted.metrics
+            | self.residual
+            | (self.ageing.figures if self.ageing else {}),
             notes=NOTES,
         )
 
@@ -171,7 +176,8 @@ NOTES = (
 def fit(table: FeatureTable, **search: Any) -> Maintenance:
     """Raises TooLittleKnown; ``search``: as ``trainer.hazard.fit``."""
     found = hazard.fit(problem(table), **{"alone": ALONE, **search})
-    return Maintenance(found, checked(found))
+    aged = ageing(gaps(table, watched_until(table)))
+    return Maintenance(found, checked(found), aged)
 
 
 # --- residual life -----------------------------------------------------------------------------------

@@ -127,6 +127,22 @@ def compared(renewed: Floats, horizons: Floats, age_days: Floats) -> Fresh:
     return Fresh(rate, start, start + np.maximum(age_days, float(horizons[-1])))
 
 
+def aged(worn: Floats, age_days: Floats, shape: float, horizons: Floats) -> Fresh:
+    """Of items that age by a Weibull law of this shape, each of which fails at ``worn`` now.
+
+    ``age_days``: float64[n], how long ago each was renewed; a mean rate up to the last horizon is that of
+    its middle. Until an item is as old again it fails as often as the law says, and of shape 2 just when;
+    of another the rise is an even one between the same ends. Shape 1 or less: a service changes nothing.
+
+    >>> fresh = aged(np.array([0.02]), np.array([85.0]), 1.6, np.array([30.0]))
+    >>> float(fresh.cumulated(np.array([0.02]), np.array([100.0]))[0, 0]), 0.02 * 100 / 1.6
+    (1.25, 1.25)
+    """
+    reach = age_days + float(horizons[-1]) / 2.0
+    start = max(2.0 / max(shape, 1.0) - 1.0, 0.0)
+    return Fresh(start * worn, max(1.0 - 2.0 / shape, 0.0) * reach, reach)
+
+
 def hazards(chances: Floats, horizons: Floats) -> Floats:
     """float64[n, k + 1]: failures a day up to each horizon and, as their mean, after the last.
 

@@ -12,6 +12,7 @@ from edge.services.maintenance import (
     Costs,
     Fresh,
     Outlook,
+    aged,
     beats,
     compared,
     cumulated,
@@ -265,6 +266,37 @@ def test_what_a_model_tells_of_a_served_item_lasts_until_it_is_as_old_again() ->
     assert fresh.rate[0] == pytest.approx(-math.log(0.6) / 30)
     assert (fresh.from_days[0], fresh.worn_days[0]) == (15.0, 115.0)
     assert compared(p, HORIZONS, np.array([3.0])).worn_days[0] == 45.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.3, 8.0), st.floats(0.0, 500.0), st.floats(1e-4, 0.1))
+def test_until_an_item_is_as_old_again_it_fails_as_often_as_its_law_says(
+    shape: float, age: float, worn: float
+) -> None:
+    fresh, now = aged(np.array([worn]), np.array([age]), shape, HORIZONS), np.array([worn])
+    as_old = age + 15.0
+    until = np.array([0.25, 0.5, 1.0, 1.5]) * as_old
+    found = fresh.cumulated(now, until)[0]
+    law = worn * as_old / max(shape, 1.0)  # the integral of worn (t / as_old) ** (shape - 1)
+    assert found[2] == pytest.approx(law)
+    assert found[3] - found[2] == pytest.approx(worn * as_old / 2)  # from then on as now
+    exact = law * np.array([0.25, 0.5]) ** max(shape, 1.0)
+    assert found[:2] == pytest.approx(exact, abs=0.12 * law)  # the rise is an even one
+
+
+def test_what_does_not_age_gains_nothing_from_a_service() -> None:
+    of, worn, age = costs(20), np.full(20, 0.02), np.linspace(0.0, 400.0, 20)
+    rates = np.tile(worn[:, None], 4)
+    for shape in (0.5, 1.0):
+        found = outlook(rates, HORIZONS, aged(worn, age, shape, HORIZONS), of, 10)
+        assert (found.gain < 0).all()
+    gains = [
+        outlook(rates, HORIZONS, aged(worn, age, k, HORIZONS), of, 10).gain[:, 0]
+        for k in (1.0, 1.3, 1.8, 2.5, 4.0)
+    ]
+    more = np.diff(gains, axis=0)
+    assert (more >= -1e-6).all()
+    assert (more[0] > 0).all()
 
 
 def test_failures_while_wear_comes_back_are_those_of_small_steps() -> None:
