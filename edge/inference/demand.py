@@ -7,6 +7,7 @@ Also the adaptive correction of intervals. No fitting, no files, no clock.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -24,11 +25,13 @@ from edge.inference import (
     tabular,
 )
 from edge.inference.demand_calendar import Calendar
+from edge.inference.demand_columns import DAILY_QUANTILE_DAYS
 from edge.inference.demand_columns import HORIZON_DAYS as HORIZON_DAYS
 from edge.inference.demand_columns import LEVELS as LEVELS
 from edge.inference.demand_fallback import ENOUGH_DAYS, Speaker
 from edge.inference.demand_history import Drivers
 from edge.inference.demand_states import DIM, Member, State
+from edge.inference.demand_windows import Seen
 from edge.inference.manifest import Manifest
 from edge.inference.model import SIDE as CONSTANTS
 from edge.inference.model import Loaded
@@ -42,6 +45,7 @@ STATE_MEMBERS = ("smoothing", "seasonal_smoothing", "theta", "arima")
 OWN_SEASON = (False, True, False, False)
 MEMBERS = (*demand_windows.NAMES, *STATE_MEMBERS, "boosted")
 WINDOW_DAYS = 400
+STEPS = np.arange(1, HORIZON_DAYS + 1)
 
 _MEMBER = DIM * DIM + DIM + DIM + 1
 _STATE = DIM + PERIOD
@@ -56,6 +60,7 @@ def _layout() -> dict[str, slice]:
         "profile": PERIOD,
         **{f"{name}_member": _MEMBER for name in STATE_MEMBERS},
         **{f"{name}_state": _STATE for name in STATE_MEMBERS},
+        "shape": PERIOD * (1 + len(LEVELS)),
     }
     ends = np.cumsum(list(sizes.values())).tolist()
     return {
@@ -129,6 +134,29 @@ def put_member(s: Floats, name: str, member: Member, state: State) -> None:
     s[:, LAYOUT[f"{name}_state"]] = np.concatenate([state.x, state.s], axis=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """What the calendar says of d days up to one, and of the ``HORIZON_DAYS`` after it: the same for
+    every class. ``columns`` are ``Calendar.columns`` of the days ahead."""
+
+    today: int
+    phases: Ints
+    shares: Floats
+    later_phases: Ints
+    later_shares: Floats
+    columns: Floats
+
+
+def dates_of(constants: Constants, today: int, days: int) -> Dates:
+    """Of the days up to and with ``today``."""
+    moments, later = np.arange(today - days + 1, today + 1), today + STEPS
+    shares = constants.calendar.shares
+    columns = constants.calendar.columns(later)
+    return Dates(
+        today, moments % PERIOD, shares(moments), later % PERIOD, shares(later), columns
+    )  # fmt: skip
+
+
 def inputs(
     constants: Constants,
     s: Float32,
@@ -136,24 +164,23 @@ def inputs(
     today: int,
     factors: Floats | None = None,
     drivers: Drivers | None = None,
+    dates: "Dates | None" = None,
 ) -> dict[str, Float32]:
     """Inputs of the graph by name, all float32 with n rows.
 
     ``s`` [n, len(SIDE)] the classes' constants, ``y`` float64[n, d] their demand of the days up to
     and with ``today``, NaN where not observed (no class yet, or out of stock). ``factors``
     float64[HORIZON_DAYS, e]: outside influences of the days ahead, where known; ``drivers`` of the
-    same days as ``y``.
+    same days as ``y``. ``dates`` are ``dates_of`` these days, if somebody has them already.
     """
     beside = drivers or demand_history.none(*y.shape)
     y, beside = demand_history.lately(y, beside.chosen(constants.drivers))
     side = s.astype(np.float64)
-    moments = np.arange(today - y.shape[1] + 1, today + 1)
-    later = today + 1 + np.arange(HORIZON_DAYS)
+    at = dates or dates_of(constants, today, y.shape[1])
     profile = side[:, LAYOUT["profile"]]
-    flat = profile[:, moments % PERIOD] * constants.calendar.shares(moments)
-    ahead = profile[:, later % PERIOD] * constants.calendar.shares(later)
-    own = np.broadcast_to(constants.calendar.shares(moments), flat.shape)
-    own_ahead = np.broadcast_to(constants.calendar.shares(later), ahead.shape)
+    flat, ahead = profile[:, at.phases] * at.shares, profile[:, at.later_phases] * at.later_shares
+    own = np.broadcast_to(at.shares, flat.shape)
+    own_ahead = np.broadcast_to(at.later_shares, ahead.shape)
     scaled = y / side[:, LAYOUT["scale"]]
     fresh = min(max(today - constants.trained_day, 0), y.shape[1])
     rolled = _rolled(side, scaled, flat, own, fresh)
@@ -162,17 +189,26 @@ def inputs(
         newest = np.stack([scaled[:, -1], flat[:, -1], own[:, -1]], axis=1)
     v = demand_rows.view(y, flat, PERIOD)
     known = np.zeros((HORIZON_DAYS, 0)) if factors is None else factors
-    rows = demand_rows.rows(
-        v, ahead, np.arange(1, HORIZON_DAYS + 1), later, constants.calendar, PERIOD, known, beside
-    )
+    rows = demand_rows.rows(v, ahead, STEPS, at.columns, PERIOD, known, beside)
     return {
         "s": rolled.astype(np.float32),
+        "shape": _shapes(s, at.later_phases[:DAILY_QUANTILE_DAYS]),
         "newest": newest.astype(np.float32),
         "index": np.concatenate([ahead, own_ahead], axis=1).astype(np.float32),
-        "other": _others(side, y, v.z, ahead, own_ahead).astype(np.float32),
+        "other": _others(side, y, v.of, ahead, at.later_shares).astype(np.float32),
         "rows": rows.reshape(len(s), -1),
         "base": (v.level[:, None] * ahead).astype(np.float32),
     }
+
+
+def _shapes(s: Float32, phases: Ints) -> Float32:
+    """float32[n, 28 * 4]: of each day ahead how much of its quantiles is the class's own, then what
+    that is, less 1 (``Shape`` of the trainer). Models of before know of none: no columns."""
+    part = s[:, LAYOUT["shape"]]
+    if not part.shape[1]:
+        return part
+    gap = part[:, PERIOD:].reshape(len(s), PERIOD, len(LEVELS))[:, phases]
+    return np.concatenate([part[:, phases], gap.reshape(len(s), -1)], axis=1)
 
 
 def _rolled(side: Floats, y: Floats, flat: Floats, own: Floats, fresh: int) -> Floats:
@@ -183,8 +219,8 @@ def _rolled(side: Floats, y: Floats, flat: Floats, own: Floats, fresh: int) -> F
     """
     out = side.copy()
     days = y.shape[1]
-    if not fresh:
-        return _behind(out)
+    if fresh <= 1:
+        return out if fresh else _behind(out)
     part = slice(days - fresh, days - 1)
     weights = side[:, LAYOUT["weights"]][:, len(demand_windows.NAMES) :]
     asked = np.flatnonzero((weights[:, : len(STATE_MEMBERS)] > 0).any(axis=1))
@@ -224,7 +260,7 @@ def _behind(out: Floats) -> Floats:
     return out
 
 
-def _others(side: Floats, y: Floats, z: Floats, ahead: Floats, shares: Floats) -> Floats:
+def _others(side: Floats, y: Floats, z: Seen, ahead: Floats, shares: Floats) -> Floats:
     """float64[n, h]: weighted sum of the members that need no state."""
     paths = demand_windows.forecasts(y, z, ahead, PERIOD, PERIOD)
     paths[:4] *= shares
@@ -240,41 +276,51 @@ UNITS = ("rented_milli", "sold_milli")
 def history(state: FeatureState, rows: Ints) -> Floats:
     """float64[n, d]: units of the last closed days, the newest last; NaN before the first sale, sold
     out, or where nobody looked. The present day is not among them: it has only begun."""
-    y, out = _units(state, rows)
-    return demand_history.lately(y, Drivers(("out",), out[None]))[0]
+    return gathered(state, rows, ())[0]
 
 
 def drivers(state: FeatureState, rows: Ints, names: Sequence[str]) -> Drivers:
     """What stood beside the units on the same days."""
-    unseen = _days(state, "unseen", rows) > 0
-    price = demand_history.rounded(_days(state, "price_close_cents", rows), 1.0)
-    on_rent = demand_history.rounded(_days(state, "on_rent_close_milli", rows), 0.001)
-    every = Drivers(
-        ("price", "on_rent", "out"),
-        np.stack(
-            [
-                np.where(price == 0, np.nan, price),
-                np.where(unseen, np.nan, on_rent),
-                _units(state, rows)[1],
-            ]
-        ),
-    )
-    return every.chosen(names)
+    return gathered(state, rows, names)[1]
 
 
-def _units(state: FeatureState, rows: Ints) -> tuple[Floats, Floats]:
-    """Demand and whether stock ran out, float64[n, d] each, NaN where nobody looked."""
-    moved = [_days(state, name, rows) for name in UNITS]
-    units = demand_history.rounded(moved[0] + moved[1], 0.001)
-    ran_out = (_days(state, "stockouts", rows) > 0) | (_days(state, "empty_close", rows) > 0)
-    unseen = _days(state, "unseen", rows) > 0
-    out = np.where(unseen, np.nan, ran_out.astype(np.float64))
-    return demand_history.demand(np.where(unseen, np.nan, units), out), out
+def gathered(state: FeatureState, rows: Ints, names: Sequence[str]) -> tuple[Floats, Drivers]:
+    """The history of classes ``rows``, and of the drivers those that are asked for."""
+    days = partial(_days, state, rows, _order(_ring(state, UNITS[0])))
+    unseen = days("unseen") > 0
+    ran_out = (days("stockouts") > 0) | (days("empty_close") > 0)
+    out = np.where(unseen, np.nan, ran_out)
+    units = demand_history.rounded(days(UNITS[0]) + days(UNITS[1]), 0.001)
+    units[unseen] = np.nan
+    beside = np.empty((len(names), *units.shape))
+    asked = [name for name in demand_history.DRIVERS if name in names]
+    for i, name in enumerate(asked):
+        if name == "price":
+            beside[i] = demand_history.rounded(days("price_close_cents"), 1.0)
+            np.copyto(beside[i], np.nan, where=beside[i] == 0)
+        elif name == "on_rent":
+            beside[i] = demand_history.rounded(days("on_rent_close_milli"), 0.001)
+            np.copyto(beside[i], np.nan, where=unseen)
+        else:
+            beside[i] = out
+    y = demand_history.demand(units, out)
+    there = demand_history.begun(y)
+    y[~there] = np.nan
+    return y, Drivers(tuple(asked), beside[: len(asked)])
 
 
-def _days(state: FeatureState, name: str, rows: Ints) -> Ints:
+def _order(ring: DayRing) -> Ints:
+    """Where in a ring the closed days stand, the newest last."""
+    return (ring.today - np.arange(WINDOW_DAYS - 1, 0, -1)) % ring.days
+
+
+def _days(state: FeatureState, rows: Ints, order: Ints, name: str) -> Ints:
     """int64[n, d] of a day measure."""
-    return _ring(state, name).series(rows, WINDOW_DAYS)[:-1].T
+    ring = _ring(state, name)
+    assert ring.today == _ring(state, UNITS[0]).today, name
+    if len(rows) == 1:  # one column: the same numbers by a call that costs a quarter
+        return ring.ring[:, rows[0]].take(order).astype(np.int64)[None]
+    return ring.ring[order[:, None], rows].astype(np.int64).T
 
 
 def _ring(state: FeatureState, name: str) -> DayRing:
@@ -302,9 +348,9 @@ def prepare(state: FeatureState, rows: Ints, model: Loaded) -> None:
     closed = _ring(state, UNITS[0]).today - 1
     unknown = np.full((HORIZON_DAYS, len(constants.factors)), np.nan)
     n = len(rows)
-    y = history(state, rows)
-    beside = drivers(state, rows, constants.drivers) if constants.drivers else None
-    given = inputs(constants, into[CONSTANTS][:n], y, closed, unknown, beside)
+    y, beside = gathered(state, rows, constants.drivers)
+    dates = _dates(model, closed)
+    given = inputs(constants, into[CONSTANTS][:n], y, closed, unknown, beside, dates)
     for name, values in given.items():
         if name in into:
             into[name][:n] = values
@@ -419,6 +465,17 @@ def _constants(model: Loaded) -> Constants:
     if found is None:
         found = Constants.from_extra(msgspec.json.decode(model.manifest.extra["demand"]))
         _known[model] = found
+    return found
+
+
+_at: WeakKeyDictionary[Loaded, Dates] = WeakKeyDictionary()
+
+
+def _dates(model: Loaded, closed: int) -> Dates:
+    """What its calendar says of the closed days and those ahead, made once a day."""
+    found = _at.get(model)
+    if found is None or found.today != closed:
+        found = _at[model] = dates_of(_constants(model), closed, WINDOW_DAYS - 1)
     return found
 
 

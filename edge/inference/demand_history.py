@@ -36,6 +36,8 @@ class Drivers:
 
     def chosen(self, names: Sequence[str]) -> "Drivers":
         """Some of them; unknown ones are NaN."""
+        if tuple(names) == self.names:
+            return self
         k, d = self.values.shape[1:]
         blank = np.full((k, d), np.nan)
         found = dict(zip(self.names, self.values, strict=True))
@@ -56,12 +58,12 @@ def rounded(amounts: Ints, factor: float) -> Floats:
 
 def demand(units: Floats, out: Floats) -> Floats:
     """Units never below zero; a day without stock is not a day without demand: NaN."""
-    return np.where(np.nan_to_num(out) > 0, np.nan, np.maximum(units, 0))
+    return np.where(out > 0, np.nan, np.maximum(units, 0))
 
 
 def begun(y: Floats) -> Bools:
     """bool[k, d]: days from the first demand within these days on; before, nobody sold it yet."""
-    return np.asarray(np.logical_or.accumulate(np.nan_to_num(y) > 0, axis=1))
+    return np.asarray(np.logical_or.accumulate(y > 0, axis=1))
 
 
 def lately(y: Floats, drivers: Drivers) -> tuple[Floats, Drivers]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.inference import demand_calendar as calendar
 from edge.inference.demand_history import Drivers
-from edge.inference.demand_windows import newest
+from edge.inference.demand_windows import Seen, fading, look, newest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,141 +47,132 @@ INDEX_FLOOR = 0.02
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """History as rows need it: ``z`` [k, d] is demand over the day's index, NaN where unknown."""
+    """History as rows need it: ``of`` is demand over the day's index, [k, d], NaN where unknown."""
 
-    z: Floats
+    of: Seen
     level: Floats
     period: int
+
+    @property
+    def z(self) -> Floats:
+        """float64[k, d]: that demand."""
+        return self.of.values
 
 
 def view(y: Floats, index: Floats, period: int) -> View:
     """``y`` and ``index`` are float64[k, d], newest day last."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.where(index > INDEX_FLOOR, y / np.maximum(index, INDEX_FLOOR), np.nan)
-    d = z.shape[1]
-    decay = 0.5 ** (np.arange(d)[::-1] / (HALF_LIFE_SEASONS * period))
-    seen = ~np.isnan(z)
-    filled = np.where(seen, z, 0.0)
-    mean = filled.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    of = look(np.where(index > INDEX_FLOOR, y / np.maximum(index, INDEX_FLOOR), np.nan))
+    decay = fading(y.shape[1], HALF_LIFE_SEASONS * period)
+    mean = of.sums[:, -1] / np.maximum(of.counts[:, -1], 1)
     # Not a product of matrices: that would differ in the last bits with the number of rows.
-    level = ((filled * decay).sum(axis=1) + mean) / ((seen * decay).sum(axis=1) + 1.0)
-    return View(z, np.maximum(level, 1e-3), period)
+    level = ((of.filled * decay).sum(axis=1) + mean) / ((of.seen * decay).sum(axis=1) + 1.0)
+    return View(of, np.maximum(level, 1e-3), period)
 
 
-def _mean(z: Floats, days: int) -> Floats:
-    part = z[:, -days:]
-    seen = ~np.isnan(part)
-    count = seen.sum(axis=1)
-    total = np.where(seen, part, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+MEAN_SEASONS = (1, 2, 4, 13, 52)
 
 
 def origin(v: View) -> Floats:
     """float64[k, len(ORIGIN)]."""
-    z, level, season = v.z, v.level, v.period
-    scale = 1 / level
-    recent = z[:, -4 * season :]
-    seen = ~np.isnan(recent)
-    filled = np.where(seen, recent, 0.0)
-    count = np.maximum(seen.sum(axis=1), 1)
-    middle = filled.sum(axis=1) / count
-    spread = np.sqrt(np.where(seen, (recent - middle[:, None]) ** 2, 0).sum(axis=1) / count)
-    demand = np.nan_to_num(z) > 0
-    none = ~demand.any(axis=1)
-    since = np.where(none, SINCE_SEASONS_MAX * season, np.argmax(demand[:, ::-1], axis=1))
-    last = recent[:, -1]
-    return np.stack(
-        [
-            np.log(level),
-            *(_mean(z, n * season) * scale for n in (1, 2, 4, 13, 52)),
-            spread * scale,
-            np.where(seen, recent == 0, 0).sum(axis=1) / count,
-            (z[:, -13 * season :] == 0).sum(axis=1)
-            / np.maximum((~np.isnan(z[:, -13 * season :])).sum(axis=1), 1),
-            last * scale,
-            filled.max(axis=1) * scale,
-            np.log1p((~np.isnan(z)).sum(axis=1)),
-            np.minimum(since / season, SINCE_SEASONS_MAX),
-        ],
-        axis=1,
+    season, d = v.period, v.z.shape[1]
+    short, long = min(4 * season, d), min(13 * season, d)
+    seen, filled = v.of.seen[:, -short:], v.of.filled[:, -short:]
+    count = np.maximum(v.of.counts[:, -1] - v.of.counts[:, d - short], 1)
+    middle = (v.of.sums[:, -1] - v.of.sums[:, d - short]) / count
+    gap = (filled - middle[:, None]) * seen
+    spread = np.sqrt((gap * gap).sum(axis=1) / count)
+    demand, days = v.of.filled > 0, v.of.counts
+    none = (v.of.seen[:, -long:] > demand[:, -long:]).cumsum(axis=1)
+    nothing = np.zeros(len(v.z)) if short == long else none[:, long - short - 1]
+    since = np.where(
+        demand.any(axis=1), np.argmax(demand[:, ::-1], axis=1), SINCE_SEASONS_MAX * season
     )
+    out = np.zeros((len(v.z), len(ORIGIN)))
+    out[:, 1:6] = v.of.means(tuple(n * season for n in MEAN_SEASONS))
+    out[:, 6] = spread
+    out[:, 9] = v.z[:, -1]
+    out[:, 10] = filled.max(axis=1)
+    out *= (1 / v.level)[:, None]
+    out[:, 0] = np.log(v.level)
+    out[:, 7] = (none[:, -1] - nothing) / count
+    out[:, 8] = none[:, -1] / np.maximum(days[:, -1] - days[:, d - long], 1)
+    out[:, 11] = np.log1p(days[:, -1])
+    out[:, 12] = np.minimum(since / season, SINCE_SEASONS_MAX)
+    return out
 
 
 def driven(v: View, drivers: Drivers) -> Floats:
     """float64[k, c]: the columns ``DRIVEN`` of the drivers there are."""
-    told: list[Floats] = [np.zeros((0, len(v.z)))]
-    for name, values in zip(drivers.names, drivers.values, strict=True):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            columns = _DRIVEN[name](v, newest(values[:, -28:]), _mean(values, 28), values)
-        told.append(np.where(np.isfinite(columns), columns, np.nan))
-    return np.concatenate(told).T
+    e, k = drivers.values.shape[:2]
+    if not e:
+        return np.zeros((k, 0))
+    last = look(drivers.values[:, :, -91:].reshape(e * k, -1))
+    now = newest(last.values[:, -28:]).reshape(e, k)
+    month, quarter = last.means((28, 91)).T.reshape(2, e, k)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        told = [
+            column
+            for i, name in enumerate(drivers.names)
+            for column in _DRIVEN[name](v, now[i], month[i], quarter[i])
+        ]
+    columns = np.stack(told, axis=1)
+    return np.where(np.isfinite(columns), columns, np.nan)
 
 
-def _price(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
-    return np.stack([now / month, now / _mean(values, 91)])
+Columns = tuple[Floats, ...]
 
 
-def _on_rent(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
-    return np.stack([now / v.level, now / month])
+def _price(v: View, now: Floats, month: Floats, quarter: Floats) -> Columns:
+    return now / month, now / quarter
 
 
-def _out(v: View, now: Floats, month: Floats, values: Floats) -> Floats:
-    return np.stack([now, month, _mean(values, 91)])
+def _on_rent(v: View, now: Floats, month: Floats, quarter: Floats) -> Columns:
+    return now / v.level, now / month
+
+
+def _out(v: View, now: Floats, month: Floats, quarter: Floats) -> Columns:
+    return now, month, quarter
 
 
 _DRIVEN = {"price": _price, "on_rent": _on_rent, "out": _out}
 
 
-def ahead(v: View, index: Floats, steps: Ints, phases: int) -> Floats:
-    """float64[k, n, len(AHEAD)] of the days ``steps`` (int64[n], 1 is tomorrow) after the last.
+def _ahead(v: View, index: Floats, steps: Ints, phases: int, out: NDArray[np.float32]) -> None:
+    """Put into float32[k, n, len(AHEAD)] the days ``steps`` (int64[n], 1 is tomorrow) after the last.
 
     ``index`` is float64[k, n], the indices of those days; ``phases`` the length of the profile.
     """
-    z, k, n = v.z, len(v.z), len(steps)
-    d = z.shape[1]
+    d = v.z.shape[1]
     scale = (1 / v.level)[:, None]
-    back = d - 1 + steps[None] - phases * np.ceil(steps / phases).astype(np.int64)[None]
-    same = np.stack([_at(z, (back - phases * i)[0]) for i in range(4)])
-    known = ~np.isnan(same)
-    mean = np.where(known, same, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    # the newest season's same phase, then those of the three seasons before
+    back = (d - 1 + steps - phases * -(-steps // phases)) - phases * np.arange(4)[:, None]
+    at = np.maximum(back, 0)
+    same, there = v.of.filled[:, at], v.of.seen[:, at] & (back >= 0)
+    count = there.sum(axis=1)
+    mean = (same * there).sum(axis=1) / np.maximum(count, 1)
     year = 52 * 7 * (v.period if v.period == 24 else 1) if v.period in (7, 24) else v.period
-    return np.stack(
-        [
-            np.broadcast_to(steps[None].astype(np.float64), (k, n)),
-            index,
-            same[0] * scale,
-            np.where(known.any(axis=0), mean, np.nan) * scale,
-            _year_ago(z, year, steps, v.period),
-        ],
-        axis=2,
-    )
+    out[:, :, 0] = steps
+    out[:, :, 1] = index
+    out[:, :, 2] = np.where(there[:, 0], same[:, 0] * scale, np.nan)
+    out[:, :, 3] = np.where(count > 0, mean * scale, np.nan)
+    out[:, :, 4] = _year_ago(v.of, year, steps, v.period)
 
 
-def _at(z: Floats, columns: Ints) -> Floats:
-    out = z[:, np.maximum(columns, 0)]
-    return np.where(columns >= 0, out, np.nan)
-
-
-def _year_ago(z: Floats, year: int, steps: Ints, period: int) -> Floats:
+def _year_ago(z: Seen, year: int, steps: Ints, period: int) -> Floats:
     """float64[k, n]: how demand went on from this day a year ago, over the season before it."""
-    k, d = z.shape
+    k, d = z.values.shape
     if d < year + period:
         return np.full((k, len(steps)), np.nan)
-    seen = ~np.isnan(z)
-    sums = np.concatenate([np.zeros((k, 1)), np.where(seen, z, 0).cumsum(axis=1)], axis=1)
-    counts = np.concatenate([np.zeros((k, 1)), seen.cumsum(axis=1)], axis=1)
     half = max(period // 2, 1)
-    centre = d - 1 + steps - year
-    low = np.clip(centre - half, 0, d)
-    high = np.clip(centre + half + 1, 0, d)
-    base_high = d - year
-    base_low = max(base_high - 4 * period, 0)
-    base = sums[:, base_high] - sums[:, base_low]
-    base_count = counts[:, base_high] - counts[:, base_low]
-    then = sums[:, high] - sums[:, low]
-    then_count = counts[:, high] - counts[:, low]
+    low = np.empty(len(steps) + 1, np.int64)
+    low[1:] = d - 1 - half - year + steps
+    high = low + 2 * half + 1
+    low[0], high[0] = d - year - 4 * period, d - year
+    low, high = (np.minimum(np.maximum(ends, 0), d) for ends in (low, high))
+    sums, counts = z.between(low, high)
     with np.errstate(invalid="ignore", divide="ignore"):
-        own = (then / then_count) / (base / base_count)[:, None]
+        means = sums / counts
+        own = means[:, 1:] / means[:, :1]
     return np.where(np.isfinite(own), np.minimum(own, 10), np.nan)
 
 
@@ -189,26 +180,27 @@ def rows(
     v: View,
     index: Floats,
     steps: Ints,
-    moments: Ints,
-    dates: calendar.Calendar,
+    dates: Floats,
     phases: int,
     factors: Floats,
     drivers: Drivers,
 ) -> NDArray[np.float32]:
     """float32[k, n, f]: everything of each series and each day ahead.
 
-    ``moments`` int64[n] are the observations ahead, ``factors`` float64[n, e] what is known of them;
-    ``drivers`` those of the same days as ``v``.
+    ``dates`` float64[n, c] is what the calendar says of those days (``Calendar.columns``), ``factors``
+    float64[n, e] what is known of them; ``drivers`` those of the same days as ``v``.
     """
-    k, n = len(v.z), len(steps)
-    since = np.concatenate([origin(v), driven(v, drivers)], axis=1)
-    parts = [
-        np.broadcast_to(since[:, None], (k, n, since.shape[1])),
-        ahead(v, index, steps, phases),
-        np.broadcast_to(dates.columns(moments)[None], (k, n, len(calendar.NAMES))),
-        np.broadcast_to(factors[None], (k, n, factors.shape[1])),
-    ]
-    return np.concatenate(parts, axis=2).astype(np.float32)
+    since, driving = origin(v), driven(v, drivers)
+    coming = since.shape[1] + driving.shape[1]
+    dated = coming + len(AHEAD)
+    given = dated + dates.shape[1]
+    out = np.empty((len(v.z), len(steps), given + factors.shape[1]), np.float32)
+    out[:, :, : since.shape[1]] = since[:, None]
+    out[:, :, since.shape[1] : coming] = driving[:, None]
+    _ahead(v, index, steps, phases, out[:, :, coming:dated])
+    out[:, :, dated:given] = dates
+    out[:, :, given:] = factors
+    return out
 
 
 def names(factors: Sequence[str], drivers: Sequence[str] = ()) -> list[str]:

@@ -5,16 +5,72 @@ made at the counter agree. Arrays are float64[k, d]: k series, d days, the newes
 day that was not observed (the class did not exist yet, or its stock had run out).
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 NAMES = ("naive", "seasonal_naive", "average", "profile", "croston", "sba", "tsb", "yearly")
 """Rows of what ``forecasts`` answers, in order."""
 
 PROFILE_SEASONS = 8
 """Seasons the profile and the average look back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Days as sums need them, looked at once: for one class a call of numpy costs more than its numbers.
+
+    ``values`` float64[k, d] with NaN, ``seen`` bool[k, d], ``filled`` with 0 for NaN, and of the days
+    before each ``sums`` and ``counts`` float64[k, d + 1].
+    """
+
+    values: Floats
+    seen: Bools
+    filled: Floats
+    sums: Floats
+    counts: Floats
+
+    def between(self, first: Ints, last: Ints) -> tuple[Floats, Floats]:
+        """float64[k, n] each: sum and number of what was seen from day ``first`` to before ``last``."""
+        return (
+            self.sums[:, last] - self.sums[:, first],
+            self.counts[:, last] - self.counts[:, first],
+        )
+
+    def means(self, days: tuple[int, ...]) -> Floats:
+        """float64[k, len(days)]: means of the newest so many days; NaN where nothing was seen."""
+        first = _before(self.values.shape[1], days)
+        total = self.sums[:, -1:] - self.sums[:, first]
+        count = self.counts[:, -1:] - self.counts[:, first]
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+@lru_cache(maxsize=64)
+def _before(end: int, days: tuple[int, ...]) -> Ints:
+    return np.asarray(np.maximum(end - np.array(days), 0))
+
+
+def look(values: Floats) -> Seen:
+    """``values`` float64[k, d], newest day last."""
+    k, d = values.shape
+    seen = ~np.isnan(values)
+    filled = np.where(seen, values, 0.0)
+    sums, counts = np.zeros((2, k, d + 1))
+    filled.cumsum(axis=1, out=sums[:, 1:])
+    seen.cumsum(axis=1, out=counts[:, 1:])
+    return Seen(values, seen, filled, sums, counts)
+
+
+@lru_cache(maxsize=16)
+def fading(days: int, half_life: float) -> Floats:
+    """float64[d]: 1 for the newest day, half of it ``half_life`` days before. Do not write into it."""
+    return np.asarray(0.5 ** (np.arange(days)[::-1] / half_life))
 
 
 def flat(level: Floats, horizon: int) -> Floats:
@@ -52,37 +108,37 @@ def ahead(phases: Floats, horizon: int) -> Floats:
     return np.asarray(phases[:, np.arange(horizon) % period])
 
 
-def naive(y: Floats, horizon: int) -> Floats:
-    """The newest value, every day."""
-    return flat(newest(y), horizon)
-
-
 def seasonal_naive(y: Floats, horizon: int, period: int) -> Floats:
     """The newest observed value of the same phase, up to four seasons ago; else the average."""
-    seasons = by_phase(y, period, 4)
-    k = len(y)
-    out = newest(seasons.transpose(0, 2, 1).reshape(k * period, 4)).reshape(k, period)
-    out = np.where(np.isnan(out), mean_of(y)[:, None], out)
-    return ahead(out, horizon)
+    return ahead(_last_of_phase(look(y), period), horizon)
 
 
-def average(y: Floats, horizon: int, period: int) -> Floats:
-    """The mean of the newest seasons."""
-    recent = mean_of(y[:, -PROFILE_SEASONS * period :])
-    return flat(np.where(np.isnan(recent), mean_of(y), recent), horizon)
+def _last_of_phase(y: Seen, period: int) -> Floats:
+    """float64[k, period], tomorrow's phase first."""
+    seasons = by_phase(y.values, period, 4)
+    out, *earlier = seasons[:, ::-1].swapaxes(0, 1)
+    for values in earlier:
+        out = np.where(np.isnan(out), values, out)
+    return np.where(np.isnan(out), y.sums[:, -1:] / np.maximum(y.counts[:, -1:], 1), out)
 
 
-def profile(y: Floats, horizon: int, period: int) -> Floats:
-    """The mean of the same phase (such as the day of the week) over the newest seasons.
+def _average(y: Seen, period: int) -> Floats:
+    """float64[k, 1]: the mean of the newest seasons."""
+    means = y.means((PROFILE_SEASONS * period, y.values.shape[1]))
+    return np.where(np.isnan(means[:, :1]), means[:, 1:], means[:, :1])
 
-    Shrunk towards the average by one season's worth of it, so that short series are calm.
-    """
-    seasons = by_phase(y, period, PROFILE_SEASONS)
-    seen = ~np.isnan(seasons)
-    count = seen.sum(axis=1)
-    total = np.where(seen, seasons, 0.0).sum(axis=1)
-    overall = average(y, 1, period)
-    return ahead((total + 0.5 * overall) / (count + 0.5), horizon)
+
+def _profile(y: Seen, average: Floats, period: int) -> Floats:
+    """float64[k, period]: the mean of the same phase (such as the day of the week) over the newest
+    seasons, tomorrow's first; shrunk towards the average by half a season's worth of it, so that short
+    series are calm."""
+    need = PROFILE_SEASONS * period
+    if y.values.shape[1] < need:
+        y = look(by_phase(y.values, period, PROFILE_SEASONS).reshape(len(y.values), need))
+    shape = len(y.values), PROFILE_SEASONS, period
+    count = y.seen[:, -need:].reshape(shape).sum(axis=1)
+    total = y.filled[:, -need:].reshape(shape).sum(axis=1)
+    return np.asarray((total + 0.5 * average) / (count + 0.5))
 
 
 def intermittent(y: Floats, horizon: int, alpha: float) -> tuple[Floats, Floats, Floats]:
@@ -92,27 +148,29 @@ def intermittent(y: Floats, horizon: int, alpha: float) -> tuple[Floats, Floats,
     sum with weight (1 - alpha) to the number of demands after. Days not observed are left out.
     Source: Croston (1972), Syntetos & Boylan (2005), Teunter, Syntetos & Babai (2011).
     """
-    keep = 1.0 - alpha
-    seen = ~np.isnan(y)
-    demand = seen & (np.nan_to_num(y) > 0)
-    after = demand[:, ::-1].cumsum(axis=1)[:, ::-1] - demand  # demands after each day
-    first = demand & (demand.cumsum(axis=1) == 1)
-    weight = np.where(demand, keep**after * np.where(first, 1.0, alpha), 0.0)
-    size = (weight * np.nan_to_num(y)).sum(axis=1)
+    croston, sba, tsb = (flat(level, horizon) for level in _rates(look(y), alpha).T)
+    return croston, sba, tsb
+
+
+def _rates(y: Seen, alpha: float) -> Floats:
+    """float64[k, 3]: units a day, see ``intermittent``."""
+    powers = _powers(y.values.shape[1] + 1, 1.0 - alpha)
+    demand = y.filled > 0
+    rank, clock = demand.cumsum(axis=1), y.seen.cumsum(axis=1)
+    weight = powers[rank[:, -1:] - rank] * np.where(rank == 1, 1.0, alpha) * demand
+    size = (weight * y.filled).sum(axis=1)
     # Days since the demand before (the first counts from the start of what was observed).
-    clock = seen.cumsum(axis=1)
-    before = np.maximum.accumulate(np.where(demand, clock, 0), axis=1)
-    gap = clock - np.concatenate([np.zeros((len(y), 1)), before[:, :-1]], axis=1)
+    gap = clock.copy()
+    gap[:, 1:] -= np.maximum.accumulate(clock * demand, axis=1)[:, :-1]
     interval = (weight * gap).sum(axis=1)
     croston = np.where(interval > 0, size / np.where(interval > 0, interval, 1.0), 0.0)
-    later = seen[:, ::-1].cumsum(axis=1)[:, ::-1] - seen
-    share = np.where(seen, keep**later * np.where(clock == 1, 1.0, alpha), 0.0)
-    tsb = (share * demand).sum(axis=1) * size
-    return (
-        flat(croston, horizon),
-        flat(croston * (1 - alpha / 2), horizon),
-        flat(tsb, horizon),
-    )
+    share = powers[clock[:, -1:] - clock] * np.where(clock == 1, 1.0, alpha) * demand
+    return np.stack([croston, croston * (1 - alpha / 2), share.sum(axis=1) * size], axis=1)
+
+
+@lru_cache(maxsize=16)
+def _powers(count: int, keep: float) -> Floats:
+    return np.asarray(keep ** np.arange(count))
 
 
 def yearly(z: Floats, horizon: int, period: int) -> Floats:
@@ -123,26 +181,33 @@ def yearly(z: Floats, horizon: int, period: int) -> Floats:
     series would follow chance: no series knows of another, so that the daemon may ask for a few at a
     time. ``z`` is adjusted for the calendar.
     """
-    recent = _smoothed(z, period)
+    return _yearly(look(z), horizon, period)
+
+
+def _yearly(z: Seen, horizon: int, period: int) -> Floats:
+    recent = _smoothed(z, period)[:, None]
     year = YEAR_DAYS * (24 if period == 24 else 1)
-    d = z.shape[1]
+    d = z.values.shape[1]
     back, reach = 4 * period, 10 if period == 7 else period
     if period not in (7, 24) or d < year + back:
-        return flat(recent, horizon)
-    seen = ~np.isnan(z)
-    zero = np.zeros((len(z), 1))
-    sums = np.concatenate([zero, np.where(seen, z, 0.0).cumsum(axis=1)], axis=1)
-    days = np.concatenate([zero, seen.cumsum(axis=1)], axis=1)
-    centre = d + np.arange(horizon) - year
-    low, high = np.clip(centre - reach, 0, d), np.clip(centre + reach + 1, 0, d)
-    then, count = sums[:, high] - sums[:, low], days[:, high] - days[:, low]
-    base = (sums[:, d - year] - sums[:, d - year - back])[:, None]
-    base_count = (days[:, d - year] - days[:, d - year - back])[:, None]
+        return np.repeat(recent, horizon, axis=1)
+    total, days = z.between(*_year_before(d, horizon, back, reach, year))
+    base, base_count, then, count = total[:, :1], days[:, :1], total[:, 1:], days[:, 1:]
     whole = (base_count > back / 2) & (count > 0)
     rate = np.where(whole, base / np.maximum(base_count, 1), 0.0)
-    faith = (2.0 * np.maximum(recent, 1e-9) + FAITH_UNITS)[:, None]
+    faith = 2.0 * np.maximum(recent, 1e-9) + FAITH_UNITS
     own = (then * whole + faith) / (rate * count * whole + faith)
-    return np.asarray(recent[:, None] * np.clip(own, 0.4, 2.5) ** 0.6)
+    return np.asarray(recent * np.minimum(np.maximum(own, 0.4), 2.5) ** 0.6)
+
+
+@lru_cache(maxsize=16)
+def _year_before(days: int, horizon: int, back: int, reach: int, year: int) -> tuple[Ints, Ints]:
+    """int64[horizon + 1] each, first days and those after the last: the seasons before this day a year
+    ago, then ``reach`` days either side of each of the days ahead, a year ago."""
+    low = np.arange(-1, horizon) + (days - year - reach)
+    high = low + 2 * reach + 1
+    low[0], high[0] = days - year - back, days - year
+    return np.clip(low, 0, days), np.clip(high, 0, days)
 
 
 YEAR_DAYS = 364
@@ -158,28 +223,35 @@ def has_year(z: Floats, period: int) -> NDArray[np.bool_]:
     return np.asarray((~np.isnan(z[:, : d - need + 1])).any(axis=1))
 
 
-def _smoothed(z: Floats, period: int) -> Floats:
-    """float64[k]: exponentially weighted mean with a half-life of one season."""
-    decay = 0.5 ** (np.arange(z.shape[1])[::-1] / period)
-    seen = ~np.isnan(z)
-    long = mean_of(z, 0.0)
-    return np.asarray((np.where(seen, z, 0.0) @ decay + long) / (seen @ decay + 1.0))
+def _smoothed(z: Seen, period: int) -> Floats:
+    """float64[k]: exponentially weighted mean with a half-life of one season.
+
+    Not a product of matrices: that would differ in the last bits with the number of rows.
+    """
+    decay = fading(z.values.shape[1], period)
+    long = z.sums[:, -1] / np.maximum(z.counts[:, -1], 1)
+    return np.asarray(
+        ((z.filled * decay).sum(axis=1) + long) / ((z.seen * decay).sum(axis=1) + 1.0)
+    )
 
 
 def forecasts(
-    y: Floats, z: Floats, index: Floats, period: int, phases: int, alpha: float = 0.1
+    y: Floats, z: "Floats | Seen", index: Floats, period: int, phases: int, alpha: float = 0.1
 ) -> Floats:
     """float64[len(NAMES), k, h]; a series without any observation gets zeros.
 
     ``z`` is ``y`` adjusted for the calendar, ``index`` float64[k, h] that of the days ahead.
     """
+    known, adjusted = look(y), z if isinstance(z, Seen) else look(z)
     horizon = index.shape[1]
-    rows = [
-        naive(y, horizon),
-        seasonal_naive(y, horizon, phases),
-        average(y, horizon, phases),
-        profile(y, horizon, phases),
-        *(path * index for path in intermittent(z, horizon, alpha)),
-        yearly(z, horizon, period) * index,
-    ]
-    return np.nan_to_num(np.stack(rows))
+    out = np.empty((len(NAMES), *index.shape))
+    average = _average(known, phases)
+    cycle = np.arange(horizon) % phases
+    out[0] = newest(y)[:, None]
+    out[1] = _last_of_phase(known, phases)[:, cycle]
+    out[2] = average
+    out[3] = _profile(known, average, phases)[:, cycle]
+    np.multiply(_rates(adjusted, alpha).T[:, :, None], index, out=out[4:7])
+    np.multiply(_yearly(adjusted, horizon, period), index, out=out[7])
+    np.copyto(out, 0.0, where=np.isnan(out))
+    return out

@@ -1,5 +1,6 @@
 """The edge answers what the trainer would, from history alone; intervals follow what happens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from edge.inference import demand
 from edge.inference.manifest import Training
 from trainer.demand import artifact, forecaster
 from trainer.demand.model import FittedDemand
+from trainer.demand.shapes import Shape
+from trainer.demand.spread import LEVELS
 from trainer.export import write_artifact
 from trainer.panel import Panel
 
@@ -40,7 +43,13 @@ def asked(fitted: FittedDemand, y: np.ndarray, today: int) -> np.ndarray:
     return session.run(["y"], {n: v for n, v in given.items() if n in names})[0]
 
 
-def test_the_graph_answers_what_the_trainer_does(fitted: FittedDemand) -> None:
+@pytest.mark.parametrize("share", [None, 0.0, 0.5])
+def test_the_graph_answers_what_the_trainer_does(fitted: FittedDemand, share: float | None) -> None:
+    if share is not None:
+        chance = np.random.default_rng(3)
+        gap = share * np.sort(chance.gamma(1.0, 1.0, (20, 7, len(LEVELS))), axis=2) - share
+        shape = Shape(np.full((20, 7), share) * (np.arange(7) % 3), gap)
+        fitted = replace(fitted, shape=shape)
     y = asked(fitted, fitted.series.y, FIRST + 149)
     mean, q = fitted.forecast(91, demand.LEVELS)
     np.testing.assert_allclose(y[:, :91], mean, rtol=1e-3, atol=1e-3)
@@ -55,6 +64,7 @@ def test_states_are_rolled_on_from_the_training_to_today(fitted: FittedDemand, d
     later = FittedDemand(
         type(fitted.series)(whole, shop().days[: 150 + days], 7),
         fitted.factors, fitted.ladder, fitted.weights, fitted.spread, fitted.week_spread,
+        fitted.shape,
     )  # fmt: skip
     expected, _ = later.forecast(91, (0.5,))
     told = asked(fitted, whole, FIRST + 149 + days)

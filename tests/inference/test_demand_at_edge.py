@@ -83,6 +83,7 @@ def test_the_daemon_forecasts_what_the_trainer_does(tmp_path: Path, fresh: int) 
     whole = FittedDemand(
         type(fitted.series)(sold, days, 7),
         fitted.factors, fitted.ladder, fitted.weights, fitted.spread, fitted.week_spread,
+        fitted.shape,
     )  # fmt: skip
     mean, quantiles = whole.forecast(91, demand.LEVELS)
 

@@ -7,7 +7,7 @@ from edge.inference import demand_windows
 from trainer.demand import forecaster
 from trainer.demand.blend import weights, with_year
 from trainer.demand.rollups import rolled_up, shared_out
-from trainer.demand.spread import calibrated, fit, quantiles, unrest
+from trainer.demand.spread import apart, calibrated, fit, quantiles, unrest
 from trainer.panel import Panel
 
 FIRST = 18_000
@@ -117,7 +117,7 @@ def test_folds_of_few_series_that_differ_as_a_whole_widen_intervals_until_new_on
         mean, even = np.full(actual.shape, 100.0), np.ones(168)
         future = 100 + rng.normal(0, 10) + rng.normal(0, 5, (2, 28))
         for into, spread in (
-            (within, calibrated(mean, actual, even, fold, 28)),
+            (within, calibrated(mean, actual, even, fold, apart(mean, actual, even, fold, 28))),
             (plain, fit(mean, actual, even)),
         ):
             q = quantiles(spread, mean[:, :28], (0.1, 0.9))
@@ -130,7 +130,8 @@ def test_a_rise_in_every_fold_does_not_lift_the_median_and_makes_room_for_a_fall
     fold = np.repeat(np.arange(0, 168, 28), 28)
     mean = np.full((3, 168), 100.0)
     rising = 125 + rng.normal(0, 5, (3, 168))  # each fold was missed by a quarter
-    spread = calibrated(mean, rising, np.ones(168), fold, 28)
+    told = mean, rising, np.ones(168), fold
+    spread = calibrated(*told, apart(*told, 28))
     low, middle, high = quantiles(spread, mean[:, :1], (0.1, 0.5, 0.9))[0, 0]
     assert 93 < middle < 107
     assert low < 85

@@ -135,8 +135,11 @@ def side_values(fitted: FittedDemand) -> Float32:
     out[:k, LAYOUT["profile"]] = states.seasons.profile
     for name, member, state in zip(STATE_MEMBERS, states.members, states.states, strict=True):
         edge_demand.put_member(out[:k], name, member, state)
+    own = fitted.shape.at(np.arange(edge_demand.PERIOD), LEVELS)
+    out[:k, LAYOUT["shape"]] = np.concatenate([own.share, own.gap.reshape(k, -1)], axis=1)
     out[k] = out[:k].mean(axis=0)
     out[k, LAYOUT["scale"]] = 1.0
+    out[k, LAYOUT["shape"]] = 0.0
     weights = out[k, LAYOUT["weights"]]
     for name in STATE_MEMBERS:
         weights[MEMBERS.index(name)] = 0.0

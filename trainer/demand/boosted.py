@@ -52,7 +52,7 @@ def origin_rows(
     v = demand_rows.view(recent.y, fitted.index(recent.moments), series.period)
     index = fitted.index(later)
     rows = demand_rows.rows(
-        v, index, steps, later, fitted.calendar, fitted.phases, factors, recent.drivers
+        v, index, steps, fitted.calendar.columns(later), fitted.phases, factors, recent.drivers
     )
     return rows, v.level[:, None] * index
 

@@ -137,7 +137,7 @@ def window_paths(series: Series, fitted: Seasons, horizon: int) -> Floats:
     recent = series.lately()
     y, moments = recent.y, recent.moments
     later = series.ahead(horizon)
-    z = demand_rows.view(y, fitted.index(moments), series.period).z
+    z = demand_rows.view(y, fitted.index(moments), series.period).of
     paths = demand_windows.forecasts(y, z, fitted.index(later), series.period, fitted.phases)
     shares = fitted.calendar.shares(later)
     paths[:4] *= shares

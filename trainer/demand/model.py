@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from edge.inference import demand_history, demand_windows
 from edge.inference.demand_calendar import Calendar
 from edge.inference.demand_history import Drivers
-from trainer.demand import blend, boosted, members, spread
+from trainer.demand import blend, boosted, members, shapes, spread
 from trainer.demand.boosted import Boosted, Factors
 from trainer.demand.holiday_days import holiday_days
 from trainer.demand.members import Series, StateMembers
 from trainer.demand.seasons import phases_of
+from trainer.demand.shapes import Shape
 from trainer.demand.spread import Spread
 from trainer.panel import Panel
 
@@ -47,6 +48,7 @@ class FittedDemand:
     weights: Floats
     spread: Spread
     week_spread: Spread
+    shape: Shape
 
     def forecast(
         self,
@@ -60,10 +62,9 @@ class FittedDemand:
         """
         values = _ahead(self.factors, self.series.y.shape[1], horizon, ahead or {})
         mean = combined(member_paths(self.ladder, self.series, horizon, values), self.weights)
-        return (
-            mean.astype(np.float32),
-            spread.quantiles(self.spread, mean, levels).astype(np.float32),
-        )
+        pooled = spread.quantiles(self.spread, mean, levels)
+        own = self.shape.at(self.series.ahead(horizon) % self.shape.share.shape[1], levels)
+        return mean.astype(np.float32), own.put(mean, pooled).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,16 @@ class DemandForecaster:
         weight = blend.with_year(weight, year, past.names, bool(factors.names))
         mean = combined(past.paths, weight)
         unrest = spread.unrest(series.y, past.fold, past.calm, past.phases, horizon)
-        day = spread.calibrated(mean, past.actual, past.calm, past.fold, horizon, unrest)
-        week = spread.calibrated(*_weekly(mean, past.actual, past.calm, past.fold), horizon, unrest)
+        told = mean, past.actual, past.calm, past.fold
+        apart = spread.apart(*told, horizon)
+        day = spread.calibrated(*told, apart, unrest)
+        weeks = _weekly(*told)
+        week = spread.calibrated(*weeks, spread.apart(*weeks, horizon), unrest)
+        columns = past.fold + spread.steps(past.fold) - 1
+        season = series.period, past.phases
+        shape = shapes.fit(series.y, series.moments, season, told[:3], columns, apart)
         ladder = self._ladder(series, factors, calendar, horizon, past.phases)
-        return FittedDemand(series, factors, ladder, weight, day, week)
+        return FittedDemand(series, factors, ladder, weight, day, week, shape)
 
     def _past(self, series: Series, factors: Factors, calendar: Calendar, horizon: int) -> Past:
         """What earlier ladders foretold at origins after their days, and what came."""

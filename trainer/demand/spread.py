@@ -104,17 +104,23 @@ def _slope(ahead: Floats, far: Floats, weight: Floats) -> float:
     return float(np.average((ahead - middle) * far, weights=weight) / across / size)
 
 
-def calibrated(
-    mean: Floats, actual: Floats, recency: Floats, fold: Ints, horizon: int, unrest: float = 1.0
-) -> Spread:
-    """``fit``, its width corrected by how it covers each fold when learnt from others.
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A fold told by the others: ``days`` bool[n] which past days are its own, ``told`` float64[k, m, 3]
+    their quantiles at 0.1, 0.5 and 0.9."""
+
+    days: NDArray[np.bool_]
+    told: Floats
+
+
+def apart(mean: Floats, actual: Floats, recency: Floats, fold: Ints, horizon: int) -> list[Apart]:
+    """Each fold's quantiles as learnt from the others.
 
     ``fold`` int64[n] tells which origin each past day was forecast from; folds nearer than
-    ``horizon`` share days and do not judge each other. ``unrest`` widens everything: see there.
+    ``horizon`` share days and do not judge each other.
     """
-    step, shift = _steps(fold), _shifts(mean, actual, fold)
-    whole = fit(mean, actual, recency, step, shift)
-    needs = []
+    step, shift = steps(fold), _shifts(mean, actual, fold)
+    made = []
     for one in np.unique(fold):
         mine, others = fold == one, np.abs(fold - one) >= horizon
         others = others if others.any() else ~mine
@@ -123,7 +129,24 @@ def calibrated(
         learnt = fit(
             mean[:, others], actual[:, others], recency[others], step[others], shift[others]
         )
-        needs.append(_needed(learnt, mean[:, mine], actual[:, mine]))
+        made.append(Apart(mine, quantiles(learnt, mean[:, mine], (0.1, 0.5, 0.9))))
+    return made
+
+
+def calibrated(
+    mean: Floats,
+    actual: Floats,
+    recency: Floats,
+    fold: Ints,
+    told: Sequence[Apart],
+    unrest: float = 1.0,
+) -> Spread:
+    """``fit``, its width corrected by how it covers each fold when learnt from others (``apart``).
+
+    ``unrest`` widens everything: see there.
+    """
+    whole = fit(mean, actual, recency, steps(fold), _shifts(mean, actual, fold))
+    needs = [_needed(one.told, mean[:, one.days], actual[:, one.days]) for one in told]
     log = np.log(np.clip(np.array([v for v in needs if v > 0]), 0.2, 5.0))
     correction = float(np.clip(np.exp(log.mean()), 1.0, CORRECTION_MAX)) if len(log) > 1 else 1.0
     return replace(whole, width=whole.width * correction * unrest)
@@ -136,7 +159,7 @@ def unrest(y: Floats, fold: Ints, recency: Floats, phases: int, horizon: int) ->
     whole of ``y`` float64[k, d]. What it misses there, over what it misses on the folds' days, says
     how usual these are; the root of it, as half of that is chance.
     """
-    step = _steps(fold)
+    step = steps(fold)
     day = fold + step - 1
     lags = max(-(-horizon // phases), 1)
     lag = np.minimum((step - 1) // phases, lags - 1)
@@ -184,20 +207,19 @@ def _shifts(mean: Floats, actual: Floats, fold: Ints) -> Floats:
     return np.asarray(np.clip(log, -SHIFT_MAX, SHIFT_MAX)[at])
 
 
-def _steps(fold: NDArray[np.int64]) -> Ints:
+def steps(fold: NDArray[np.int64]) -> Ints:
     """int64[n]: place of each past day within its fold, from 1; folds stand together."""
     first = np.concatenate([[True], fold[1:] != fold[:-1]])
     start = np.maximum.accumulate(np.where(first, np.arange(len(fold)), 0))
     return np.asarray(np.arange(len(fold)) - start + 1)
 
 
-def _needed(spread: Spread, mean: Floats, actual: Floats) -> float:
+def _needed(q: Floats, mean: Floats, actual: Floats) -> float:
     """The factor on widths that makes the middle 80 % hold 80 % of ``actual``; NaN: nothing known."""
     seen = ~np.isnan(actual) & (mean > MEAN_MIN)
     if not seen.any():
         return float("nan")
-    q = quantiles(spread, mean, (0.1, 0.9))
-    above = (actual - mean) / np.maximum(q[..., 1] - mean, 1e-9)
+    above = (actual - mean) / np.maximum(q[..., 2] - mean, 1e-9)
     below = (mean - actual) / np.maximum(mean - q[..., 0], 1e-9)
     return float(np.quantile(np.maximum(above, below)[seen], 0.8))
 
