@@ -35,7 +35,7 @@ from edge.view_fleet import (
     items,
     name_of,
 )
-from edge.view_maintenance_inputs import plan_inputs
+from edge.view_maintenance_inputs import over_hours, plan_inputs, promised_since
 from edge.view_maintenance_returns import (
     ItemCents,
     Returned,
@@ -67,6 +67,7 @@ Ints = NDArray[np.int64]
 
 FRESH_MS = 3_600_000
 """A plan is made anew after so long, or when the day has changed."""
+LOOKED_MS = 1_000
 DAYS = 30
 """Days that are planned where nobody says otherwise."""
 DAYS_MOST = 60
@@ -111,6 +112,8 @@ class Book:
     parts: list[PartsRow]
     feed: bytes
     """The plan as an iCalendar feed."""
+    over_hours: float
+    """Hours that were promised beyond those there are."""
     nearest: str
     """Why nothing more is planned: what the best further service would save, beside what it must, in words."""
 
@@ -133,6 +136,7 @@ class MaintenanceView:
         self._settings: Maintenance = sources.config.maintenance
         self._components = ComponentsView(sources)
         self._books: dict[int, Book] = {}
+        self._looked = (0, 0), False
 
     def counted(self) -> Basis:
         """The basis of what nobody predicted."""
@@ -157,7 +161,15 @@ class MaintenanceView:
             and self.of_today(days)
             and book.speakers.still(speakers(self._sources, "maintenance"))
             and self._sources.now_ms - book.made_ms < FRESH_MS
+            and not self._decided_since(book.made_ms)
         )
+
+    def _decided_since(self, moment_ms: int) -> bool:
+        """Whether people said yes or no to a service since then; looked at once a second."""
+        now_ms, asked = self._sources.now_ms, (moment_ms, self._sources.now_ms // LOOKED_MS)
+        if self._looked[0] != asked or now_ms < moment_ms + LOOKED_MS:
+            self._looked = asked, promised_since(self._sources, moment_ms)
+        return self._looked[1]
 
     def _keep(self, book: Book) -> None:
         """From now on this is shown."""
@@ -211,6 +223,7 @@ class MaintenanceView:
             returned=sums,
             parts=self._parts_by_week(gathered.ages, plan),
             feed=self._feed(plan, services, _served_days(found, rows), found.now_ms),
+            over_hours=over_hours(gathered.inputs, plan),
             nearest=nearest(gathered.inputs, plan),
         )
 
@@ -263,6 +276,7 @@ class MaintenanceView:
             waiting=book.waiting,
             saved_cents=book.saved_cents,
             bound_cents=max(round(plan.bound), book.saved_cents),
+            over_hours=round(book.over_hours, 3),
             ways=book.ways,
             services=services,
             why_empty=why_empty(services, *_no_service(book)),

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from edge.config import Config, Crew
 from edge.config_rules import WEEKDAYS
-from edge.decisions.rows import Decision
+from edge.decisions.rows import Decision, Status
 from edge.services.maintenance import Costs, Fresh, aged, compared, hazards, lessened
-from edge.services.planning import Inputs
+from edge.services.planning import Inputs, Plan
 from edge.view_basis import Sources, speaker
 from edge.view_fleet import (
     DAY_MS,
@@ -166,6 +166,26 @@ def _ageing_shape(sources: Sources, found: Items) -> float | None:
     return told.metrics.get(AGEING) if told is not None and found.voice.origin == "shop" else None
 
 
+DECIDED: tuple[Status, ...] = ("approved", "executed", "rejected")
+
+
+def promised_since(sources: Sources, moment_ms: int) -> bool:
+    """Whether anybody said yes or no to a service after that moment."""
+    return any(
+        decision.kind == "maintenance" and not decision.dry_run and decision.changed_ms > moment_ms
+        for status in DECIDED
+        for decision in sources.core.ledger.by(Decision, "status", status)
+    )
+
+
+def over_hours(inputs: Inputs, plan: Plan) -> float:
+    """Hours of the plan beyond what its crews have, day by day: only promises can ask for them."""
+    rows = np.flatnonzero(plan.day >= 0)
+    asked = np.zeros_like(inputs.capacity)
+    np.add.at(asked, (plan.day[rows], plan.crew[rows]), inputs.hours[rows])
+    return float(np.maximum(asked - inputs.capacity - 1e-9, 0.0).sum())
+
+
 class Promises:
     """What people decided on services: approved ones stay, rejected ones are off for their week."""
 
@@ -177,7 +197,7 @@ class Promises:
         self._crews = {crew.name: c for c, crew in enumerate(crews)}
         self._first_day = first_day
         ledger = sources.core.ledger
-        for status in ("approved", "executed", "rejected"):
+        for status in DECIDED:
             for decision in ledger.by(Decision, "status", status):
                 if decision.kind == "maintenance" and not decision.dry_run:
                     self._take(decision)

@@ -95,6 +95,8 @@ class Schedule(Listed, kw_only=True):
     """What the plan saves against no service."""
     bound_cents: int
     """No plan with these hours saves more."""
+    over_hours: float
+    """Hours of approved services beyond those that their crews have on their days: move some of them."""
     ways: list[WayRow]
     """The plan beside other ways of doing it."""
     services: list[ServiceRow]

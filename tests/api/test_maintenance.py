@@ -1,6 +1,7 @@
 """Maintenance through the API of a real daemon: the plan, chances, feedback that models learn from."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -373,5 +374,43 @@ def test_an_approved_service_keeps_its_day_and_a_rejected_one_is_off_for_its_wee
                 other is None
                 or np.datetime64(other["day"]).astype(object).isocalendar()[:2] != week
             )
+
+    asyncio.run(main())
+
+
+def test_what_was_approved_stands_in_the_plan_at_once_and_more_than_the_hours_is_told(
+    tmp_path: Path,
+) -> None:
+    path = "/api/predictive/maintenance/schedule"
+
+    async def approved(shop: Shop, least: int) -> dict[str, Any]:
+        """The plan, once so many are approved in it: it is made anew behind the one that is shown."""
+        deadline = time.monotonic() + 60.0
+        while time.monotonic() < deadline:
+            told = await shop.get(path, limit=1000)
+            if sum(row["approved"] for row in told["services"]) >= least:
+                return told
+            await asyncio.sleep(0.05)
+        raise AssertionError(told)
+
+    async def main() -> None:
+        settings = DecisionSettings(dry_run=False)
+        async with daemon(tmp_path, maintenance=SETTINGS, decisions=settings) as shop:
+            await filled(shop)
+            before = await shop.get(path, limit=1000)
+            assert before["over_hours"] == 0.0
+            day, crew = (before["services"][0][name] for name in ("day", "crew"))
+            for number, row in enumerate(before["services"][:6]):
+                body = {"kind": "maintenance", "target": row["epc"], "period": "by hand",
+                        "data": {"day": day, "crew": crew}}  # fmt: skip
+                got = await shop.ask("POST", "/api/decisions", 201, json=body)
+                id_ = got["result"]["id"]
+                await shop.ask("POST", f"/api/decisions/{id_}/approve", json={"by": "ann"})
+                if number == 0:
+                    assert (await approved(shop, 1))["over_hours"] == 0.0
+            after = await approved(shop, 6)
+            hours = sum(row["hours"] for row in after["services"] if row["day"] == day)
+            assert hours > SETTINGS.crew_hours
+            assert after["over_hours"] == pytest.approx(hours - SETTINGS.crew_hours)
 
     asyncio.run(main())
