@@ -223,7 +223,8 @@ class InventoryView(Plans):
     def unmet(self, sku: str, store: str) -> StockRow | None:
         """A class that stands in the catalogue or has terms, of which nothing was told yet in a store."""
         listed = self._ledger.get(CatalogueClass, sku)
-        if listed is None and self._ledger.get(Supply, sku, store) is None:
+        terms = (self._ledger.get(Supply, sku, place) for place in (store, ""))
+        if listed is None and not any(terms):
             return None
         bought = bought_unmet(self._ledger, sku, store, self.terms)
         coming = float(sum(line.coming for line in self.coming.lines((sku, store))))

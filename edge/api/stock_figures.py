@@ -164,7 +164,7 @@ class FleetRow(Struct, kw_only=True, gc=False):
     peakedness: float | None
     """How much that varies, against a Poisson count."""
     gain_cents_a_year: int | None
-    """What closing the gap earns in a year beyond its cost of keeping; null: not known, or no gap."""
+    """What the units too few would earn in a year beyond their keeping; null: not known, or none is."""
     days: int
     """Days that were looked back on, at most 91."""
     stockout_days: int
