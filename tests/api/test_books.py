@@ -223,8 +223,9 @@ def test_sums_are_waited_for_where_none_stand_and_made_behind_those_that_do() ->
         assert tally.made == 1
 
         tally.wanted, tally.may_end = 2, False
-        await prepared(tally, "main")  # the first stand: nobody waits
-        await prepared(tally, "main")
+        async with asyncio.timeout(30):
+            await prepared(tally, "main")  # the first stand: nobody waits
+            await prepared(tally, "main")
         assert tally.made == 1
         tally.wanted = tally.least = 3  # none stand: what was begun is waited for, and made again
         waits = asyncio.ensure_future(prepared(tally, "main"))
