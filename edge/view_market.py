@@ -1,7 +1,7 @@
 """What is known of classes' prices, gathered into the columns that pricing asks for. No judgement.
 
 Prices: what was decided or set (ledger), else our list price, else the catalogue's, else the newest
-price paid. Units of the next 28 days are demand's; how they answer to price is the pricing model's.
+price paid, unless it is absurd beside what is usually paid. Units of the next 28 days are demand's; how they answer to price is the pricing model's.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from edge.inference.model import Loaded
 from edge.inference.scorer import Slot
 from edge.ledger import price_tests
 from edge.ledger.catalogue import CatalogueClass
-from edge.ledger.prices import CompetitorPrice, Price, jump, present_cents
+from edge.ledger.prices import JUMP_MOST, CompetitorPrice, Price, jump, present_cents
 from edge.services.pricing import Market
 from edge.view_basis import Basis, Sources
 from edge.view_demand import DemandView
@@ -46,6 +46,13 @@ FEATURES = (
 BELIEFS = ("evidence", "elasticity", "elasticity_low", "elasticity_high", "extrapolated")
 SEEN = ("price_low_cents", "price_high_cents")
 GRADES_EVERY_MS = 60_000
+
+
+def _believed(cents: Floats, usual: Floats) -> Floats:
+    """float64[n]: ``cents``, or what is usual where they are too far from it: one absurd line moves no price."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = cents / usual
+    return np.where((ratio > JUMP_MOST) | (ratio < 1 / JUMP_MOST), usual, cents)
 
 
 class MarketColumns:
@@ -98,7 +105,7 @@ class MarketColumns:
             features = self._features(rows)
         listed, last, mean = features[:, 0], features[:, 1], features[:, 8]
         price, base = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-        ledger = self._sources.core.ledger
+        ledger, paid_only = self._sources.core.ledger, []
         for i, (store, sku) in enumerate(self.keys(rows)):
             known = ledger.get(Price, sku, store)
             if known is not None:
@@ -109,10 +116,32 @@ class MarketColumns:
                 float(told.price_cents) if told is not None and told.price_cents else np.nan
             )
             people = listed[i] if listed[i] > 0 and not jump(listed[i], catalogued) else catalogued
-            price[i] = people if people > 0 else last[i]
-            base[i] = people if people > 0 else mean[i] if mean[i] > 0 else last[i]
+            price[i] = base[i] = people
+            if not people > 0:
+                paid_only.append(i)
+        if paid_only:
+            at = np.array(paid_only, np.int64)
+            usual = self._usual(rows[at])
+            price[at] = _believed(last[at], usual)
+            base[at] = _believed(np.where(mean[at] > 0, mean[at], last[at]), usual)
         price[~(price > 0)] = np.nan
         return price, np.where(base > 0, base, price)
+
+    def _usual(self, rows: Ints) -> Floats:
+        """float64[n]: price paid on the middle one of the last days with business; NaN: on none."""
+        part = {}
+        for name in ("revenue_cents", "rented_milli", "sold_milli"):
+            ring = self._state.cls.part[name]
+            assert isinstance(ring, DayRing)
+            part[name] = ring.series(rows, HORIZON_DAYS).astype(np.float64)
+        units = (part["rented_milli"] + part["sold_milli"]) / 1_000
+        earned = part["revenue_cents"]
+        known = (units > 0) & (earned > 0)
+        paid = np.where(known, earned / np.where(known, units, 1.0), np.nan)
+        paid.sort(axis=0)  # days without business come last
+        many, at = known.sum(axis=0), np.arange(len(rows))
+        low, high = np.maximum(many - 1, 0) // 2, np.minimum(many // 2, HORIZON_DAYS - 1)
+        return np.asarray((paid[low, at] + paid[high, at]) / 2)
 
     def doubted(self, row: int, store: str, sku: str) -> str:
         """Why the price that was told last is not taken over, in words; empty: it is."""

@@ -171,6 +171,18 @@ def test_a_slip_of_the_pen_is_refused_with_its_figure_and_moves_no_rail(tmp_path
     asyncio.run(with_weeks(tmp_path, case))
 
 
+def test_one_absurd_line_of_a_till_moves_neither_price_nor_rail(tmp_path: Path) -> None:
+    async def case(shop: Shop, clock: Calendar) -> None:
+        await taught(shop)
+        (before,) = (await shop.get(f"{BASE}/recommendations", sku="CUP"))["recommendations"]
+        await shop.events(line("slip", "CUP", 1.0, price_cents=50_000_000))
+        (row,) = (await shop.get(f"{BASE}/recommendations", sku="CUP"))["recommendations"]
+        for name in ("price_cents", "baseline_cents", "recommended_cents"):
+            assert row[name] == pytest.approx(before[name], rel=0.01), name
+
+    asyncio.run(with_weeks(tmp_path, case))
+
+
 def test_competitors_hold_a_rise_back_and_are_listed(tmp_path: Path) -> None:
     async def case(shop: Shop, clock: Calendar) -> None:
         await taught(shop)
