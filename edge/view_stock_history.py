@@ -28,7 +28,8 @@ SLICE_CELLS = 24_576
 SLICE_ITEMS = 8_192
 """Items in one slice."""
 REPAIRS_LAST_MS = 10_000
-"""What four weeks bring is told again for so long, milliseconds: chances move by the day."""
+"""What four weeks bring is told again for so long, milliseconds, and for as long again while it is made
+anew: chances move by the day."""
 REPAIRS_KEPT = 32
 """Answers about repairs that are kept."""
 DAYS_MOST = 365
@@ -254,16 +255,24 @@ class StockHistoryView:
 
     def repairs(self, store: str | None, limit: int) -> Generator[None, None, RepairDemand]:
         """Repairs to come, by class, in slices; of the model that answers, as it stood lately."""
-        version, now_ms = self._sources.of_service("maintenance").version, self._sources.now_ms
-        asked = (store, limit, version)
-        kept = self._repairs.get(asked)
-        if kept is not None and 0 <= now_ms - kept.basis.as_of_ms < REPAIRS_LAST_MS:
+        version = self._sources.of_service("maintenance").version
+        kept, old = self.kept_repairs(store, limit)
+        if kept is not None and not old:
             return kept
         found = yield from self._repairing(store, limit)
         if len(self._repairs) >= REPAIRS_KEPT:
             self._repairs.clear()
-        self._repairs[asked] = found
+        self._repairs[store, limit, version] = found
         return found
+
+    def kept_repairs(self, store: str | None, limit: int) -> tuple[RepairDemand | None, bool]:
+        """(what may be told again, if there is something; whether it is to be made anew meanwhile)."""
+        version = self._sources.of_service("maintenance").version
+        kept = self._repairs.get((store, limit, version))
+        age_ms = -1 if kept is None else self._sources.now_ms - kept.basis.as_of_ms
+        if not 0 <= age_ms < 2 * REPAIRS_LAST_MS:
+            return None, True
+        return kept, age_ms >= REPAIRS_LAST_MS
 
     def _repairing(self, store: str | None, limit: int) -> Generator[None, None, RepairDemand]:
         """Gathered in slices of items, the rest of it once."""

@@ -25,6 +25,7 @@ from edge.view_inventory_one import buy_once as bought_once
 from edge.view_inventory_one import detail
 from edge.view_inventory_plans import CHECK_MS, PLAN_MS, SLICE_ROWS
 from edge.view_stock_columns import Coming, Watch, days_of, wanted
+from edge.view_stock_history import REPAIRS_LAST_MS, StockHistoryView
 
 DAY_MS = 86_400_000
 START_MS = 1_772_409_600_000
@@ -93,6 +94,33 @@ def shop() -> Shop:
     made.tell({"type": "stock_receipt", "sku": "NAIL", "quantity": 0, "cost_cents": 200})
     made.days(40)
     return made
+
+
+def test_repairs_to_come_are_told_again_for_a_while_and_made_anew_meanwhile(shop: Shop) -> None:
+    shop.tell({"type": "item_scan", "epc": "E1", "scan_type": "Return", "sku": "NAIL"})
+    view = StockHistoryView(Sources(shop.core, Config()))
+
+    def made() -> Any:
+        work = view.repairs(None, 10)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return end.value
+
+    assert view.kept_repairs(None, 10) == (None, True)
+    first = made()
+    assert first.items == 1
+    assert view.kept_repairs(None, 10) == (first, False)
+    assert view.kept_repairs(None, 11) == (None, True)
+    shop.wait(REPAIRS_LAST_MS - 1)
+    assert made() is first
+    shop.wait(1)
+    assert view.kept_repairs(None, 10) == (first, True)
+    shop.wait(REPAIRS_LAST_MS)
+    assert view.kept_repairs(None, 10) == (None, True)
+    assert made() is not first
+    assert not view.kept_repairs(None, 10)[1]
 
 
 def test_of_a_class_nobody_asked_for_yet_no_figure_of_demand_is_told(shop: Shop) -> None:

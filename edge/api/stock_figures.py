@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from msgspec import Meta, Struct, field
 
-from edge.api.books import in_slices
+from edge.api.books import REST_S, in_slices, shared
 from edge.api.endpoint import Api, Call, Endpoint, Path, Query
 from edge.api.lists import Listing, ListQuery, arranged
 from edge.api.problems import Problem
@@ -448,9 +448,17 @@ async def performance(api: Api, call: Call[PerformanceQuery, Path]) -> Performan
 
 async def repair_demand(api: Api, call: Call[RepairsQuery, Path]) -> RepairDemand:
     """Repairs to come, by week and class."""
-    return await in_slices(
-        api.view_of(StockHistoryView).repairs(call.query.store, call.query.limit)
+    view, asked = api.view_of(StockHistoryView), (call.query.store, call.query.limit)
+    kept, old = view.kept_repairs(*asked)
+    if kept is not None and not old:
+        return kept
+    rest_s, patience_s = (REST_S, 0.0) if kept is not None else (0.0, None)
+    made = await shared(
+        view, ("repairs", *asked), lambda: in_slices(view.repairs(*asked), rest_s), patience_s
     )
+    found = made if made is not None else kept
+    assert found is not None, asked
+    return found
 
 
 def availability(api: Api, call: Call[AvailabilityQuery, Path]) -> Availability:
