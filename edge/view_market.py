@@ -16,7 +16,7 @@ from edge.inference.model import Loaded
 from edge.inference.scorer import Slot
 from edge.ledger import price_tests
 from edge.ledger.catalogue import CatalogueClass
-from edge.ledger.prices import JUMP_MOST, CompetitorPrice, Price, jump, present_cents
+from edge.ledger.prices import JUMP_MOST, CompetitorPrice, Price, jump, present_cents, same
 from edge.services.pricing import Market
 from edge.view_basis import Basis, Sources
 from edge.view_demand import DemandView
@@ -29,7 +29,7 @@ HORIZON_DAYS = 28
 MARKET_DAYS = 60
 """Older competitors' prices count no more."""
 RECENT_DAYS = 14
-"""A decided price is let be for so long: what came of it is not known sooner."""
+"""A price that was changed is let be for so long: what came of it is not known sooner."""
 SEASON_AGE_DAYS = 300
 """A class must have been known for so long for its year to be an average."""
 FEATURES = (
@@ -190,9 +190,7 @@ class MarketColumns:
                 market[i] = median(one.price_cents for one in seen)
             testing[i] = bool(price_tests.running(ledger, sku, store))
             row = ledger.get(Price, sku, store)
-            recent[i] = row is not None and row.decided and (
-                self._sources.now_ms - row.since_ms < RECENT_DAYS * DAY_MS
-            )  # fmt: skip
+            recent[i] = row is not None and self._changed_lately(row)
         unit_cost = np.where(sells, np.where(cost > 0, cost, paid), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             days_out = np.maximum(hours / 24, 0.25) + turn
@@ -207,6 +205,12 @@ class MarketColumns:
             seen_high_cents=known[:, 6], season=season, utilisation=busy, grade=self._grade(rows),
             market_cents=market, testing=testing, recent=recent,
         )  # fmt: skip
+
+    def _changed_lately(self, row: Price) -> bool:
+        """Whether units still are those of another price."""
+        another = row.before_cents > 0 and not same(row.before_cents, row.price_cents)
+        lately = self._sources.now_ms - row.since_ms < RECENT_DAYS * DAY_MS
+        return lately and (row.decided or another)
 
     def _features(self, rows: Ints) -> Floats:
         return catalog.matrix(self._state, "class", rows, FEATURES).astype(np.float64)

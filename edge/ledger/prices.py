@@ -284,17 +284,18 @@ def saw_price(ledger: Ledger, event: PriceObserved, told: Told) -> None:
 def _saw_own(ledger: Ledger, event: PriceObserved, told: Told, at_ms: int) -> None:
     old = ledger.get(Price, event.sku, event.store)
     cents = event.price_cents
-    if old is not None and (old.since_ms > at_ms or _same(cents, old.price_cents)):
+    if old is not None and (old.since_ms > at_ms or same(cents, old.price_cents)):
         return
     if jump(cents, present_cents(ledger, event.sku, event.store)):
         return  # whoever reads prices says so (edge.view_market)
     for test in price_tests.running(ledger, event.sku, event.store):
-        if _same(cents, test.control_cents) or _same(cents, test.tested_cents):
+        if same(cents, test.control_cents) or same(cents, test.tested_cents):
             return
     _by_people(ledger, event.sku, event.store, cents, told, at_ms, event.source, "told")
 
 
-def _same(one: int, other: int) -> bool:
+def same(one: int, other: int) -> bool:
+    """Whether two prices are one, rounded."""
     return abs(one - other) <= SAME * max(one, other)
 
 

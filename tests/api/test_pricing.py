@@ -155,7 +155,14 @@ def test_a_slip_of_the_pen_is_refused_with_its_figure_and_moves_no_rail(tmp_path
         assert (row["price_cents"], row["baseline_cents"], row["recommended_cents"]) == (
             9_000, 9_000, 10_800)  # fmt: skip
         await shop.ask("POST", f"{BASE}/prices", json={"sku": "TENT", "price_cents": 9_500})
-        assert (await listed())["price_cents"] == 9_500  # at once, not minutes later
+        told = await listed()
+        assert told["price_cents"] == 9_500  # at once, not minutes later
+        assert told["action"] == "change"  # what it cost before is not known
+        await shop.ask("POST", f"{BASE}/prices", json={"sku": "TENT", "price_cents": 9_000})
+        told = await listed()
+        assert (told["action"], told["reasons"][-1]) == (
+            "keep", "its price was changed a short while ago")  # fmt: skip
+        await shop.ask("POST", f"{BASE}/prices", json={"sku": "TENT", "price_cents": 9_500})
         clock.set(clock.now_ms() + 60_000)
         seen = {"type": "price_observed", "sku": "TENT", "at": clock.now_ms()}
         await shop.events({**seen, "price_cents": 900_000_000})
