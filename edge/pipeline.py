@@ -167,8 +167,9 @@ class Pipeline:
                 pass
 
     def waiting_timeline(self, epc: str) -> list[TimelineEntry]:
-        """Timeline entries of an item that are not stored yet."""
-        return [entry for entry in self._effects.timeline if entry.epc == epc]
+        """Timeline entries of an item that are not stored yet, or just being stored."""
+        on_its_way = self._on_its_way.timeline if self._on_its_way is not None else []
+        return [entry for entry in (*on_its_way, *self._effects.timeline) if entry.epc == epc]
 
     # -- the tasks ------------------------------------------------------------------------------
 

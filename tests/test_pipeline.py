@@ -304,11 +304,17 @@ def test_a_reader_waits_for_what_it_looks_for_and_for_nothing_else(tmp_path: Pat
             await pipeline.flush(lambda effects: bool(effects.dead_letters))
             assert await live.writer.read(stored("dead_letter")) == 1
 
-            live.put([Message("junk", b"[", START_MS + 3)])
+            live.put([Message("junk", b"[", START_MS + 3), read(2, START_MS + 4)])
             await live.settled()
+            live.clock.set(START_MS + 5_000)  # the epoch of its read has closed: it has arrived
+            live.put([read(3, START_MS + 5_000)])
+            await live.settled()
+            seen = pipeline.waiting_timeline(epc(2))
+            assert seen
             first = asyncio.ensure_future(pipeline.flush())
             while pipeline._on_its_way is None:
                 await asyncio.sleep(0)
+            assert pipeline.waiting_timeline(epc(2)) == seen
             await pipeline.flush(lambda effects: bool(effects.dead_letters))
             assert await live.writer.read(stored("dead_letter")) == 2, "it was on its way"
             await first
