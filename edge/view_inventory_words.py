@@ -80,9 +80,17 @@ def minimum_note(told: dict[str, float], supplier: str) -> str:
 def why_unknown(evidence: float, days: float) -> str:
     if evidence != UNKNOWN:
         return ""
+    from_when = (
+        f"from {lead_time.QUIET_DAYS_MIN} such days on, or the first on which something moved"
+    )
+    if days < 1:
+        return (
+            "nothing is known of its demand: no whole day with stock has closed since it is known; it is"
+            f" told {from_when}"
+        )
     return (
-        f"nothing is known of its demand: nothing moved on its {days:.0f} whole days with stock;"
-        f" from {lead_time.QUIET_DAYS_MIN} such days or the first movement on it is told"
+        f"nothing is known of its demand: nothing moved on its {days:.0f} whole days with stock; it is told"
+        f" {from_when}"
     )
 
 
