@@ -34,6 +34,8 @@ SCARCE_DAYS = 56
 ITEM_ROWS = 4_096
 """Items looked at in one slice."""
 CATEGORY_ROWS = 1_024
+COLUMNS = 6
+"""Columns of all items that are put together in one slice."""
 CLASS_ROWS = 128
 """Classes looked at in one slice."""
 PRIOR_REPAIRS = 5.0
@@ -124,7 +126,12 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
     for start in range(0, max(len(rows), 1), ITEM_ROWS):
         parts.append(_columns(sources, rows[start : start + ITEM_ROWS]))
         yield
-    col = {name: np.concatenate([p.col[name] for p in parts]) for name in COPIED}
+    col = {}
+    for number, name in enumerate(COPIED):
+        col[name] = np.concatenate([p.col[name] for p in parts])
+        if number % COLUMNS == COLUMNS - 1:
+            yield
+    keys = [key for p in parts for key in p.keys]
     yield
     class_rows = np.flatnonzero(np.bincount(col["class_row"]))
     place = np.zeros(int(class_rows[-1]) + 1 if len(class_rows) else 0, np.int64)
@@ -136,7 +143,7 @@ def gathered_items(sources: Sources, only: Ints | None = None) -> Generator[None
         now_ms=sources.now_ms,
         today=state.today,
         rows=np.concatenate([p.rows for p in parts]),
-        keys=[key for p in parts for key in p.keys],
+        keys=keys,
         class_rows=class_rows.astype(np.int64),
         cls=place[col["class_row"]],
         col=col,
@@ -261,9 +268,11 @@ def class_money(
     sources: Sources, class_rows: Ints, worth_rentals: float
 ) -> Generator[None, None, ClassMoney]:
     """In slices; what the generator returns."""
-    parts = []
+    parts, out = [], np.empty((YEAR_DAYS, len(class_rows)), np.int32)
     for start in range(0, max(len(class_rows), 1), CLASS_ROWS):
-        parts.append(_money(sources, class_rows[start : start + CLASS_ROWS], worth_rentals))
+        part = _money(sources, class_rows[start : start + CLASS_ROWS], worth_rentals)
+        out[:, start : start + CLASS_ROWS] = part.out  # megabytes: not all at once in the end
+        parts.append(replace(part, out=out[:, :0]))
         yield
     return ClassMoney(
         rent_day_cents=np.concatenate([p.rent_day_cents for p in parts]),
@@ -272,7 +281,7 @@ def class_money(
         guessed=np.concatenate([p.guessed for p in parts]),
         life_days=np.concatenate([p.life_days for p in parts]),
         scarce=np.concatenate([p.scarce for p in parts]),
-        out=np.concatenate([p.out for p in parts], axis=1),
+        out=out,
         known_days=np.concatenate([p.known_days for p in parts]),
     )
 

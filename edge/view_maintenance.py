@@ -6,6 +6,7 @@ Gathers columns and hands them to ``edge.services``; a plan is made in slices (`
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -136,7 +137,7 @@ class MaintenanceView:
         self._settings: Maintenance = sources.config.maintenance
         self._components = ComponentsView(sources)
         self._books: dict[int, Book] = {}
-        self._looked = (0, 0), False
+        self._looked = (0, 0, 0), False
 
     def counted(self) -> Basis:
         """The basis of what nobody predicted."""
@@ -161,14 +162,15 @@ class MaintenanceView:
             and self.of_today(days)
             and book.speakers.still(speakers(self._sources, "maintenance"))
             and self._sources.now_ms - book.made_ms < FRESH_MS
-            and not self._decided_since(book.made_ms)
+            and not self._decided_since(book)
         )
 
-    def _decided_since(self, moment_ms: int) -> bool:
-        """Whether people said yes or no to a service since then; looked at once a second."""
-        now_ms, asked = self._sources.now_ms, (moment_ms, self._sources.now_ms // LOOKED_MS)
-        if self._looked[0] != asked or now_ms < moment_ms + LOOKED_MS:
-            self._looked = asked, promised_since(self._sources, moment_ms)
+    def _decided_since(self, book: Book) -> bool:
+        """Whether people said yes or no to its next services since it was made; looked at once a second."""
+        asked = book.plan.days, book.made_ms, self._sources.now_ms // LOOKED_MS
+        if self._looked[0] != asked or self._sources.now_ms < book.made_ms + LOOKED_MS:
+            epcs = (row.epc for row in islice(book.services, TOLD_MOST))
+            self._looked = asked, promised_since(self._sources, epcs, book.made_ms)
         return self._looked[1]
 
     def _keep(self, book: Book) -> None:

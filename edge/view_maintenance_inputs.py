@@ -1,6 +1,6 @@
 """Items, money and crews as a plan of services takes them. Gathers and estimates, decides nothing."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from edge.config import Config, Crew
 from edge.config_rules import WEEKDAYS
 from edge.decisions.rows import Decision, Status
-from edge.services.maintenance import Costs, Fresh, aged, compared, hazards, lessened
+from edge.services.maintenance import (
+    Costs,
+    Fresh,
+    aged,
+    compared,
+    due_days,
+    hazards,
+    lessened,
+)
 from edge.services.planning import Inputs, Plan
 from edge.view_basis import Sources, speaker
 from edge.view_fleet import (
@@ -38,6 +46,8 @@ WINDOW_DAYS = 180
 MARGIN = 0.25
 """A service has to save this share of what it costs, missed rentals included, beyond that cost: the
 largest of many uncertain gains are partly luck."""
+LOST_ROWS = 1_024
+"""Classes whose missed rentals are looked at in one slice."""
 EVERYBODY = "workshop"
 """Name of the crew where none is configured."""
 
@@ -63,6 +73,11 @@ def plan_inputs(
     first_day = found.today + 1
     cents, hours, _ = repair_costs(found, settings)
     yield
+    lost = np.empty((len(found.class_rows), WINDOW_DAYS))
+    for start in range(0, len(lost), LOST_ROWS):
+        part = slice(start, start + LOST_ROWS)
+        lost[part] = lost_cents(money, first_day, WINDOW_DAYS, part)
+        yield
     costs = Costs(
         service_cents=np.full(
             n, settings.service_parts_cents + settings.service_hours * settings.labour_cents
@@ -71,11 +86,13 @@ def plan_inputs(
         service_days=np.full(n, settings.service_days),
         failure_days=np.full(n, settings.failure_days),
         cls=found.cls,
-        lost_cents=lost_cents(money, first_day, WINDOW_DAYS),
+        lost_cents=lost,
     )
     yield
     fresh, by_model = yield from renewed(sources, found)
+    due = yield from _due(sources, found, costs, by_model)
     margin = MARGIN * costs.served_cents()
+    yield
     there = earliest(sources, found, first_day, days)
     yield
     return Inputs(
@@ -92,6 +109,7 @@ def plan_inputs(
         crews=[crew.name for crew in crews],
         capacity=capacity(crews, first_day, days),
         earliest=there,
+        due_days=due,
         since_days=found.days_since("last_repair_ms", "first_seen_ms"),  # a wash is no service
         interval_days=settings.interval_days,
         repair_hours=float(hours.mean()) if n else settings.repair_hours,
@@ -109,7 +127,7 @@ def renewed(sources: Sources, found: Items) -> Generator[None, None, tuple[Fresh
     many fail often, so it finds less than a service brings. For the others the configured effect fades over
     ``effect_days``: it is not known how worn they are.
     """
-    age, parts = np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0), []
+    age, parts = _age_days(found), []
     for start in range(0, max(len(found), 1), ITEM_ROWS):
         parts.append((yield from _renewed(sources, found, age, slice(start, start + ITEM_ROWS))))
         yield
@@ -150,6 +168,27 @@ def _renewed(
     return _chosen(told, compared(chances, HORIZONS, age[part]), usual), told
 
 
+def _age_days(found: Items) -> Floats:
+    """float64[n]: since the last repair or service, else since it was first heard of."""
+    return np.nan_to_num(found.days_since("last_repair_ms", "first_seen_ms"), nan=0.0)
+
+
+def _due(
+    sources: Sources, found: Items, costs: Costs, by_model: Mask
+) -> Generator[None, None, Floats]:
+    """float64[n]: see ``Inputs.due_days``; 0 where it is not known how items age."""
+    shape, age, due = _ageing_shape(sources, found), _age_days(found), np.zeros(len(found))
+    if shape is None:
+        return due
+    for start in range(0, len(found), ITEM_ROWS):
+        part = slice(start, start + ITEM_ROWS)
+        worn = hazards(found.chances[part], HORIZONS)[:, -1]
+        told = due_days(worn, age[part], shape, costs.only(part), HORIZONS)
+        due[part] = np.where(by_model[part], told, 0.0)
+        yield
+    return due
+
+
 def _chosen(told: Mask, model: Fresh, usual: Fresh) -> Fresh:
     """What the model tells where it does, else the usual."""
     return Fresh(
@@ -169,12 +208,16 @@ def _ageing_shape(sources: Sources, found: Items) -> float | None:
 DECIDED: tuple[Status, ...] = ("approved", "executed", "rejected")
 
 
-def promised_since(sources: Sources, moment_ms: int) -> bool:
-    """Whether anybody said yes or no to a service after that moment."""
+def promised_since(sources: Sources, epcs: Iterable[str], moment_ms: int) -> bool:
+    """Whether anybody said yes or no to a service of these items after that moment."""
+    by = sources.core.ledger.by
     return any(
-        decision.kind == "maintenance" and not decision.dry_run and decision.changed_ms > moment_ms
-        for status in DECIDED
-        for decision in sources.core.ledger.by(Decision, "status", status)
+        decision.kind == "maintenance"
+        and not decision.dry_run
+        and decision.status in DECIDED
+        and decision.changed_ms > moment_ms
+        for epc in epcs
+        for decision in by(Decision, "target", epc)
     )
 
 
@@ -232,11 +275,11 @@ def day_of(text: object) -> int | None:
         return None
 
 
-def lost_cents(money: ClassMoney, first_day: int, days: int) -> Floats:
-    """float64[g, days]: what one item away costs a day, where the class has none to spare."""
+def lost_cents(money: ClassMoney, first_day: int, days: int, of: slice = slice(None)) -> Floats:
+    """float64[g, days]: what one item away costs a day, where the class has none to spare; ``of`` some classes."""
     weekday = (first_day + np.arange(days) + 3) % 7
-    earned = np.nan_to_num(money.rent_day_cents, nan=0.0)
-    return np.asarray(earned[:, None] * money.scarce[:, weekday], np.float64)
+    earned = np.nan_to_num(money.rent_day_cents[of], nan=0.0)
+    return np.asarray(earned[:, None] * money.scarce[of][:, weekday], np.float64)
 
 
 def who_may(crews: list[Crew], told: list[str], own_crews: list[str]) -> NDArray[np.bool_]:
