@@ -20,6 +20,12 @@ def nearest(inputs: Inputs, plan: Plan) -> str:
     if (plan.wanted[plan.day < 0] > 0).any():
         many = int((plan.wanted[plan.day < 0] > 0).sum())
         return f"{many} items are worth a service, and no crew that may do it has hours while they are there."
+    later = (free >= inputs.margin_cents) & (inputs.due_days > plan.days - 1)
+    if later.any():
+        return (
+            f"{int(later.sum())} items are worth a service against none at all, but none is due {within(plan.days)}: "
+            "as they age here, a service that waits costs less in the long run."
+        )
     i = int(np.argmax(free - inputs.margin_cents))
     saved, asked = free[i] / 100, inputs.margin_cents[i] / 100
     told = "saves {:.2f}" if saved >= 0 else "costs {:.2f} more than it saves"

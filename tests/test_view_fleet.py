@@ -18,7 +18,7 @@ from edge.inference.model import Loaded
 from edge.inference.predict import SERVICES
 from edge.inference.scorer import Scorer
 from edge.records import Message
-from edge.services.maintenance import hazards
+from edge.services.maintenance import due_days, hazards
 from edge.services.planning import planned
 from edge.simulate.days import DaysSettings, Kind, ShopDays, Thing
 from edge.view_basis import Sources
@@ -240,11 +240,14 @@ def test_where_the_shops_own_model_tells_how_items_age_a_service_leaves_what_tha
         told = inputs.fresh.only(slice(i, i + 1)).cumulated(worn[i : i + 1], as_old)[0, 0]
         assert told == pytest.approx(worn[i] * as_old[0, 0] / 1.6)
     assert effect_of(inputs, 0) == pytest.approx(0.75)
+    slow = due_days(worn, age, 1.6, inputs.costs, inputs.horizons)
+    assert inputs.due_days == pytest.approx(slow)
     plain = drained(
         MaintenanceView(
             Sources(core, core.config, None, scored(core, "maintenance", own={}))
         ).gathering(30)
     ).inputs
+    assert (plain.due_days == 0).all()
     assert (plain.fresh.worn_days > plain.fresh.from_days).all()
     assert plain.fresh.from_days == pytest.approx(np.full(len(found), 15.0))  # the model was asked
 

@@ -31,6 +31,8 @@ STEP_DAYS = 3.0
 """Failures after a renewal are worked out in steps of so many days."""
 LONG_STEP_DAYS = 6.0
 """The same where a year is looked at."""
+LIVES = np.linspace(0.0, 6.0, 3_001)
+"""Ages at which a service is tried, in the law's own unit: of the longest hardly any item is left."""
 COUNTED_MOST = 12
 """Failures of one item within the window that are told apart."""
 
@@ -141,6 +143,31 @@ def aged(worn: Floats, age_days: Floats, shape: float, horizons: Floats) -> Fres
     reach = age_days + float(horizons[-1]) / 2.0
     start = max(2.0 / max(shape, 1.0) - 1.0, 0.0)
     return Fresh(start * worn, max(1.0 - 2.0 / shape, 0.0) * reach, reach)
+
+
+def due_days(
+    worn: Floats, age_days: Floats, shape: float, costs: Costs, horizons: Floats
+) -> Floats:
+    """float64[n]: days until each item is so old that serving it at that age, ever again, costs least; inf: never.
+
+    Items that age as in ``aged``. An earlier service may still cost less than none at all, but more than the
+    same one later. At the age t sought, rate(t) * integral of survival to t - (1 - survival(t)) is
+    c / (1 - c), where c is what a service costs over what a failure costs: it only rises with t.
+
+    Source: Barlow and Proschan 1965, chapter 4.2, age replacement.
+    """
+    if shape <= 1.0:
+        return np.full(len(worn), np.inf)
+    survives = np.exp(-(LIVES**shape))
+    lived = np.cumsum(survives) * LIVES[1] - (survives + 1.0) * LIVES[1] / 2.0
+    pays = shape * LIVES ** (shape - 1.0) * lived - (1.0 - survives)
+    costs_of = costs.served_cents() / np.maximum(costs.failed_cents(), 1e-9)
+    asked = np.where(costs_of < 1.0, costs_of / np.maximum(1.0 - costs_of, 1e-9), np.inf)
+    best = np.interp(asked, np.maximum.accumulate(pays), LIVES, right=np.inf)
+    reach = age_days + float(horizons[-1]) / 2.0
+    with np.errstate(divide="ignore"):
+        life = reach * (shape / (worn * reach)) ** (1.0 / shape)
+    return np.asarray(np.maximum(life * best - age_days, 0.0), np.float64)
 
 
 def hazards(chances: Floats, horizons: Floats) -> Floats:

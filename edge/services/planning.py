@@ -55,6 +55,8 @@ class Inputs:
     """float64[days, crews], hours."""
     earliest: Ints
     """int64[n]: first day of the plan on which the item is there."""
+    due_days: Floats
+    """float64[n]: a service before this day of the plan costs more than the same one later; inf: each does."""
     since_days: Floats
     """float64[n]: days since the last service or repair; NaN: nobody knows."""
     interval_days: float
@@ -118,7 +120,7 @@ def planning(told: Inputs) -> Generator[float, None, Plan]:
     ):
         late = there < told.earliest[None, part]
         saved = found.gain.T
-        small = saved < told.margin_cents[part]
+        small = (saved < told.margin_cents[part]) | (there < told.due_days[None, part])
         promised = told.pinned_day[None, part] == there
         gain[:, part] = np.where(late | (small & ~promised), -np.inf, saved)
         failing[part] = found.failing

@@ -16,6 +16,7 @@ from edge.services.maintenance import (
     beats,
     compared,
     cumulated,
+    due_days,
     failures_until,
     half_failed,
     hazards,
@@ -282,6 +283,49 @@ def test_until_an_item_is_as_old_again_it_fails_as_often_as_its_law_says(
     assert found[3] - found[2] == pytest.approx(worn * as_old / 2)  # from then on as now
     exact = law * np.array([0.25, 0.5]) ** max(shape, 1.0)
     assert found[:2] == pytest.approx(exact, abs=0.12 * law)  # the rise is an even one
+
+
+def bill(service: float, failure: float, n: int = 1) -> Costs:
+    """Of n items that nobody misses while they are away."""
+    none = np.zeros(n)
+    return Costs(
+        service_cents=np.full(n, service),
+        failure_cents=np.full(n, failure),
+        service_days=none,
+        failure_days=none,
+        cls=none.astype(np.int64),
+        lost_cents=np.zeros((1, 180)),
+    )
+
+
+@pytest.mark.parametrize("shape", [1.3, 1.6, 2.0, 3.5])
+@pytest.mark.parametrize("service", [500.0, 2_000.0, 4_000.0])
+def test_an_item_is_due_when_it_is_so_old_that_served_then_ever_again_it_costs_least(
+    shape: float, service: float
+) -> None:
+    worn, age, failure = 0.012, 40.0, 6_000.0
+    ages = np.arange(0.25, 3_000.0, 0.25)
+    # the rate told is that of the middle of the longest horizon, 15 days ahead
+    survives = np.exp(-worn * 55.0 / shape * (ages / 55.0) ** shape)
+    fails = 1 - survives
+    a_day = (service * survives + failure * fails) / (np.cumsum(survives) * 0.25)
+    told = due_days(np.array([worn]), np.array([age]), shape, bill(service, failure), HORIZONS)[0]
+    if np.isinf(told):  # then waiting for the failure costs nearly as little
+        assert a_day.min() == pytest.approx(a_day[-1], rel=0.02)
+        return
+    at = int(np.searchsorted(ages, max(told + age, 0.25)))
+    if told > 0:
+        assert a_day[at] == pytest.approx(a_day.min(), rel=0.005)
+    else:  # it should have been served long ago
+        assert ages[a_day.argmin()] <= age + 1.0
+
+
+def test_what_does_not_age_or_costs_as_much_to_serve_as_to_mend_is_never_due() -> None:
+    worn, age = np.array([0.02, 0.0]), np.array([50.0, 50.0])
+    for shape in (0.6, 1.0):
+        assert np.isinf(due_days(worn, age, shape, bill(1.0, 100.0, 2), HORIZONS)).all()
+    assert np.isinf(due_days(worn, age, 2.5, bill(100.0, 100.0, 2), HORIZONS)).all()
+    assert np.isinf(due_days(worn, age, 2.5, bill(10.0, 100.0, 2), HORIZONS)).tolist() == [0, 1]
 
 
 def test_what_does_not_age_gains_nothing_from_a_service() -> None:

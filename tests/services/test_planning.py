@@ -39,6 +39,7 @@ def inputs(n: int = 300, days: int = 14, seed: int = 0, hours_a_day: float = 4.0
         crews=["north", "south"],
         capacity=capacity,
         earliest=np.where(random.random(n) < 0.2, random.integers(1, 8, n), 0),
+        due_days=np.zeros(n),
         since_days=random.uniform(0, 200, n),
         interval_days=90.0,
         repair_hours=1.5,
@@ -72,6 +73,22 @@ def test_a_service_is_planned_only_where_it_saves_the_margin() -> None:
     assert (plan.wanted > 0).sum() < (greedy.wanted > 0).sum()
     dear = planned(replace(told, margin_cents=np.full(len(told.hours), 1e9)))
     assert (dear.day == -1).all()
+
+
+def test_nobody_is_planned_before_it_is_due_but_a_promise_stands() -> None:
+    told, n = inputs(), 300
+    at_once = planned(told)
+    due = np.random.default_rng(3).choice([0.0, 4.0, 9.5, np.inf], n)
+    plan = planned(replace(told, due_days=due))
+    served = plan.day >= 0
+    assert served.sum() > 10
+    assert (plan.day[served] >= due[served]).all()
+    assert ((at_once.day >= 0) & (at_once.day < due)).any()
+    item = int(np.flatnonzero((at_once.day >= 0) & np.isinf(due))[0])
+    pinned, crew = np.full(n, -1), np.full(n, -1)
+    pinned[item], crew[item] = at_once.day[item], at_once.crew[item]
+    kept = planned(replace(told, due_days=due, pinned_day=pinned, pinned_crew=crew))
+    assert kept.day[item] == at_once.day[item]
 
 
 def test_the_chance_to_do_better_is_told_of_planned_services_alone() -> None:
