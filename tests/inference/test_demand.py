@@ -111,3 +111,16 @@ def test_constants_survive_the_manifest(fitted: FittedDemand) -> None:
     again = demand.Constants.from_extra(constants.extra())
     assert again.trained_day == constants.trained_day
     np.testing.assert_array_equal(again.calendar.holidays, constants.calendar.holidays)
+
+
+def test_constants_of_before_know_of_no_own_quantiles_and_all_else_is_as_it_is(
+    fitted: FittedDemand,
+) -> None:
+    constants, side = artifact.constants_of(fitted), artifact.side_values(fitted)[:20]
+    before = side[:, : demand.LAYOUT["shape"].start]
+    told, old = (demand.inputs(constants, s, fitted.series.y, FIRST + 149) for s in (side, before))
+    assert told["shape"].shape == (20, 28 * 4)
+    assert old.pop("shape").shape == (20, 0)
+    np.testing.assert_array_equal(old.pop("s"), told["s"][:, : before.shape[1]])
+    for name, values in old.items():
+        np.testing.assert_array_equal(values, told[name], err_msg=name)

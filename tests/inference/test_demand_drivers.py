@@ -79,6 +79,29 @@ def test_the_daemon_s_rows_are_the_trainer_s_bit_for_bit(seed: int, tmp_path: Pa
         np.testing.assert_array_equal(told["base"][0], base[i].astype(np.float32))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_one_class_is_gathered_and_made_to_the_same_bits_as_among_many(seed: int) -> None:
+    state = lived(seed)[0].state
+    rows = np.tile(state.cls.keys.live(), 5)
+    names = ("price", "on_rent", "out")
+    today = demand._ring(state, demand.UNITS[0]).today - 1
+    chance = np.random.default_rng(seed)
+    side = chance.random((len(rows), len(SIDE))).astype(np.float32)
+    holidays = Calendar(7, np.array([today - 40, today + 3]), np.array([0.5, 0.25]))
+    constants = Constants(today - 9, holidays, drivers=names)
+    y, beside = demand.gathered(state, rows, names)
+    together = demand.inputs(constants, side, y, today, None, beside)
+    dates = demand.dates_of(constants, today, y.shape[1])
+    assert len(set(rows.tolist())) > 1
+    for i, row in enumerate(rows.tolist()):
+        own, driven = demand.gathered(state, np.array([row]), names)
+        np.testing.assert_array_equal(own[0], y[i])
+        np.testing.assert_array_equal(driven.values[:, 0], beside.values[:, i])
+        alone = demand.inputs(constants, side[i : i + 1], own, today, None, driven, dates)
+        for name, values in together.items():
+            np.testing.assert_array_equal(alone[name][0], values[i], err_msg=name)
+
+
 def test_the_streams_have_in_them_what_the_rows_are_to_tell(tmp_path: Path) -> None:
     seen: set[str] = set()
     for seed in range(6):
