@@ -135,3 +135,13 @@ def test_the_simple_rule_looks_at_ninety_days_and_knows_when_there_are_none() ->
     empty = reorder.simple([], 7, 1.0, 1.0)
     assert (empty.reorder_point, empty.safety_stock, empty.eoq) == (0, 0, 0)
     assert reorder.simple([1, 2], 7, 1.0, 0.0).eoq == 0  # keeping costs nothing: no best quantity
+
+
+@pytest.mark.parametrize("mean", [3.0, 499.0, 501.0, 2_000.0, 9_000.0])
+@pytest.mark.parametrize("ratio", [1.0, 4.0])
+def test_shortages_of_one_distribution_are_those_of_columns(mean: float, ratio: float) -> None:
+    levels = np.arange(-50.0, mean + 12 * math.sqrt(mean * ratio))
+    ones = np.ones(len(levels))
+    asked = counts.shortage(mean * ones, mean * ratio * ones, levels)
+    found = reorder._shortages(levels, mean, mean * ratio)
+    assert found == pytest.approx(asked, abs=1e-5)
