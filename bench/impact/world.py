@@ -291,6 +291,7 @@ class World(ShopDays):
             repaired = thing.workshop == "repair"
             super()._mended(thing)
             if repaired:
+                self._services.pop(thing.epc, None)  # nobody services what was just repaired
                 told = self._said[said]
                 assert isinstance(told, Maintenance)
                 self.money.repair_cents += told.cost_cents

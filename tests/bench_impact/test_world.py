@@ -107,6 +107,15 @@ def test_a_thing_that_is_out_on_its_day_is_served_as_soon_as_it_stands_there() -
     assert served_on(world, thing, 10) == [on + 2 + washed + 1]
 
 
+def test_a_thing_that_was_repaired_before_its_day_is_not_served() -> None:
+    world = lived(QUIET, 3)
+    thing = in_the_house(world)
+    thing.workshop, thing.busy_until = "repair", coming(world) + 2
+    plan_service(world, thing, 4)
+    assert served_on(world, thing, 10) == []
+    assert world.money.repair_cents > 0
+
+
 def test_the_newest_word_on_a_service_that_still_waits_holds() -> None:
     world = lived(QUIET, 3)
     thing = in_the_house(world)
