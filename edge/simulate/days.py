@@ -204,7 +204,10 @@ class ShopDays:
         for item in items:
             things = found[item.rental_class.sku]
             first = self.settings.first_day + int(random.integers(1, 90))
-            frailty, kind = float(random.gamma(FRAILTY_SHAPE, FRAILTY_SCALE)), kinds[item.rental_class.sku]
+            frailty, kind = (
+                float(random.gamma(FRAILTY_SHAPE, FRAILTY_SCALE)),
+                kinds[item.rental_class.sku],
+            )
             things.append(Thing(item.epc, kind, frailty, item.grade, inspect_on=first))
         for kind in self._rented:
             kind.rate *= len(found[kind.sku])
