@@ -160,7 +160,8 @@ async def decided(api: Api, asked: Asked) -> Asked:
     while not asked.reason:
         asked.stirred.clear()
         try:
-            await asyncio.wait_for(asked.stirred.wait(), api.patience.progress_s)
+            async with asyncio.timeout(api.patience.progress_s):
+                await asked.stirred.wait()
         except TimeoutError:
             raise Problem("not-durable", "It is durable, but not decided in time.") from None
     if asked.state == "refused":
@@ -185,7 +186,8 @@ async def _settle(api: Api, asked: Asked) -> None:
             break
         asked.stirred.clear()
         try:
-            await asyncio.wait_for(asked.stirred.wait(), left_s)
+            async with asyncio.timeout(left_s):
+                await asked.stirred.wait()
         except TimeoutError:
             continue
     if not asked.durable:

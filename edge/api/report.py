@@ -164,7 +164,8 @@ class Report:
         """Wait until any receipt is told something; ``False``: nothing for ``patience_s``."""
         self._stirred.clear()
         try:
-            await asyncio.wait_for(self._stirred.wait(), patience_s)
+            async with asyncio.timeout(patience_s):
+                await self._stirred.wait()
         except TimeoutError:
             return False
         return True

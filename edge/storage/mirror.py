@@ -3,9 +3,10 @@
 Nothing of the shop depends on it: what cannot be written is written later, or not at all.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import redis.asyncio as client
 from redis.exceptions import RedisError
@@ -73,6 +74,7 @@ class Mirror:
                     break
         except (RedisError, OSError) as error:
             raise MirrorAwayError(_words(error)) from error
+        _heed_cancel()
         keys.sort()
         values = await self._tried(self._client.mget(keys)) if keys else []
         pairs = zip(keys, values, strict=True)
@@ -83,11 +85,25 @@ class Mirror:
         await self._client.aclose()
 
     @staticmethod
-    async def _tried(asked: object) -> list:  # type: ignore[type-arg]
+    async def _tried(asked: object) -> list[Any]:
         try:
-            return await asked  # type: ignore[misc, no-any-return]
+            found: list[Any] = await asked  # type: ignore[misc]
         except (RedisError, OSError, TimeoutError) as error:
+            _heed_cancel()
             raise MirrorAwayError(_words(error)) from error
+        _heed_cancel()
+        return found
+
+
+def _heed_cancel() -> None:
+    """End where the task was told to. Raises CancelledError.
+
+    The client writes through ``asyncio.wait_for``, which up to Python 3.11 forgets a cancellation that
+    comes while its write completes: whoever asks in a loop would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _words(error: Exception) -> str:

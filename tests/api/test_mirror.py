@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -122,6 +123,25 @@ def test_the_shop_does_not_notice_that_redis_is_away_and_fills_it_when_it_is_bac
     async def degraded(shop: Shop) -> bool:
         rows = (await shop.get("/healthz"))["dependencies"]
         return any(row["name"] == "redis" and row["degraded"] for row in rows)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancellation_that_the_client_forgets_ends_whoever_asks_all_the_same(fails: bool) -> None:
+    async def forgetful() -> list[Any]:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if fails:
+            raise ConnectionError("it went away")
+        return []
+
+    async def main() -> None:
+        asking = asyncio.create_task(Mirror._tried(forgetful()))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
 
     asyncio.run(main())
 
