@@ -1,5 +1,6 @@
 """What every test may ask for: a real broker, MariaDB, Redis. Never skipped: not there, no green."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,17 @@ def patience() -> Iterator[None]:
     """Daemons in the tests' own process wait for a commit however slow the machine: no 202 for that."""
     with patch("edge.api.app.Patience", partial(Patience, beat_s=60.0, book_s=60.0)):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """A daemon in the tests' own process freezes what there is: with its module it is let go."""
+    before = gc.get_threshold()
+    yield
+    if gc.get_freeze_count():
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        gc.collect()
 
 
 @pytest.fixture
