@@ -54,8 +54,9 @@ def measure(
 ) -> Performance:
     """Performance over daily arrays float64[d, k]; ``empty`` is 1 on days without stock.
 
-    What was lost is judged by the class's own days with stock: on an empty day that served ``s`` units
-    such days would have asked for ``E max(D - s, 0)`` more. Nothing is lost where no day had stock.
+    What was lost is judged by the class's own days with stock: an empty day that served ``s`` units was
+    asked for ``s`` at least, and so for ``E[D - s | D >= s]`` more. Nothing is known to be lost where no
+    day with stock asked for as much.
     """
     known = np.isfinite(on_hand)
     days = known.sum(axis=0).astype(np.float64)
@@ -99,8 +100,9 @@ def _lost(served: Floats, stocked: Bools, out: Bools) -> Floats:
         above = np.append(np.cumsum(asked[::-1])[::-1], 0.0)  # sums of the days from each on
         had = served[out[:, i], i]
         first = np.searchsorted(asked, had, side="right")
-        short = above[first] - (len(asked) - first) * had
-        found[i] = float(np.maximum(short, 0.0).sum()) / len(asked)
+        short = np.maximum(above[first] - (len(asked) - first) * had, 0.0)
+        alike = len(asked) - np.searchsorted(asked, had)  # days that asked for as much at least
+        found[i] = float((short[alike > 0] / alike[alike > 0]).sum())
     return found
 
 
