@@ -124,7 +124,7 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     wrong = _wrong(proposal)
     if wrong:
         return Refused("invalid", wrong)
-    proposal = valued(ledger, proposal)
+    proposal = _anew(ledger, valued(ledger, proposal))
     known = ledger.get(Decision, decision_id(proposal))
     if known is not None:
         return _told(known)
@@ -146,6 +146,23 @@ def propose(ledger: Ledger, proposal: Propose, told: Told) -> Outcome:
     _wake(ledger, decision, told)
     return _told(decision)
 
+
+def _anew(ledger: Ledger, proposal: Propose) -> Propose:
+    """As it is, or under a period of its own where what has that id is over and stands in nobody's way.
+
+    What was carried out on paper only is still to be done once it is in earnest, and what a person had
+    undone another may want again.
+    """
+    earnest = not safeguards(ledger).dry_run
+    while (known := ledger.get(Decision, decision_id(proposal))) is not None:
+        on_paper = earnest and known.dry_run and known.status in CARRIED_OUT
+        if not (on_paper or (proposal.by and known.status == "undone")):
+            break
+        proposal = replace(proposal, period=f"{proposal.period}/again")
+    return proposal
+
+
+CARRIED_OUT = ("executed", "failed", "undone")
 
 MORE_THAN_NOTHING: Mapping[DecisionKind, str] = {"restock": "units", "pricing": "price_cents"}
 """Kind -> field of its data without which nothing could be carried out: a number above nothing."""

@@ -610,6 +610,6 @@ def history(state: FeatureState, row: int, days: int) -> dict[str, list[float | 
         assert isinstance(ring, DayRing)
         series = ring.series(rows, min(days, ring.days))[:, 0] * scale
         out[column] = [round(v, 6) for v in series.tolist()]
-        if column.endswith("_close_units"):
+        if column.endswith("_close_units") and out[column]:
             out[column][-1] = None  # today has not closed
     return out

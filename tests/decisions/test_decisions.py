@@ -137,6 +137,27 @@ def test_proposing_twice_is_proposing_once() -> None:
     assert ledger.count(Decision) == 1
 
 
+def test_what_was_done_on_paper_only_is_proposed_anew_once_it_is_in_earnest() -> None:
+    ledger = shop(replace(HEARD, dry_run=True))
+    paper = do(ledger, proposal())
+    assert (paper.status, paper.dry_run) == ("executed", True)
+    assert do(ledger, proposal()) == paper
+    ledger.put(HEARD)
+    real = do(ledger, proposal(), NOW + 5)
+    assert (real.status, real.dry_run) == ("approved", False)
+    assert do(ledger, proposal(), NOW + 6) == real, "once"
+    assert ledger.get(Decision, paper.id) == paper
+
+
+def test_what_was_undone_may_be_asked_for_again_by_a_person_and_by_nobody_else() -> None:
+    ledger = shop(HEARD)
+    undone = do(ledger, what.Undo(id=do(ledger, proposal()).id, by="ann"))
+    assert do(ledger, proposal(), NOW + 5) == undone
+    again = do(ledger, proposal(by="ann"), NOW + 6)
+    assert again.status == "approved"
+    assert do(ledger, proposal(by="ann"), NOW + 7) == again, "once"
+
+
 def test_a_newer_proposal_takes_the_place_of_one_nobody_decided() -> None:
     ledger = shop()
     old = do(ledger, proposal(confidence=0.7))

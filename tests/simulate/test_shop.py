@@ -94,6 +94,9 @@ def test_a_core_that_heard_everything_knows_the_shops_truth(noise: Noise) -> Non
         detail = view.class_detail(sku, "main", 1)
         assert detail is not None
         assert detail.on_hand == units, sku
+        alone = view.class_detail(sku, "main", 0)
+        assert alone is not None
+        assert alone.history.days == []
     counters = core.state.counters
     assert counters.get("events_unreadable", 0) == truth.unreadable
     assert counters.get("events_future", 0) == truth.future
