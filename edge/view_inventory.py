@@ -416,7 +416,7 @@ class InventoryView(Plans):
             confidence, gain_cents = self._weigh(row, units)
             if row.suggested_order_qty:
                 words.append(
-                    f"{row.suggested_order_qty:g} units would be right: this is a part of them"
+                    f"{row.suggested_order_qty:g} units would be right, {units:g} are asked for"
                 )
         data: dict[str, Any] = {"units": units, "supplier": row.supplier}
         if row.cost_source not in NO_COST:

@@ -170,7 +170,9 @@ def _wrong(ledger: Ledger, command: PlaceOrder, id_: str) -> Refused | None:
     for line in command.lines:
         if not line.sku or not 0 < line.units < 1e9 or not 0 <= (line.cost_cents or 0) < 1e12:
             return Refused(
-                "invalid", f"line of {line.sku!r}: units must be above 0, cost at least 0"
+                "invalid",
+                f"line of {line.sku!r}: units must be above 0 and below 1e9, "
+                "cost_cents at least 0 and below 1e12",
             )
     names = [command.store, command.supplier, *(line.sku for line in command.lines)]
     if max(map(len, names)) > 255:
