@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 CONNECT_S = 10.0
 CLOSE_S = 1.0
+CANCEL_AGAIN_S = 0.2
 CLAIM_S = 2
 """The server may take a moment to see that the one before has gone."""
 ANSWER_S = 120.0
@@ -179,8 +180,10 @@ class Copier:
         copying = asyncio.create_task(self.copy_for_ever(), name="copy")
         stopping = asyncio.create_task(stopped.wait(), name="stop")
         await asyncio.wait((copying, stopping), return_when=asyncio.FIRST_COMPLETED)
-        copying.cancel()
         stopping.cancel()
+        while not copying.done():  # the client connects through ``asyncio.wait_for``, which up to
+            copying.cancel()  # Python 3.11 forgets a cancellation that comes as it succeeds
+            await asyncio.wait((copying,), timeout=CANCEL_AGAIN_S)
         with suppress(asyncio.CancelledError):
             await copying
 

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,30 @@ def test_a_copier_that_is_stopped_at_once_leaves_no_thread(
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert "mysql-copy" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_cancellation_that_the_client_forgets_is_told_again(
+    journal: Journal, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    async def forgetful(self: Copier, caught_up: Any) -> None:
+        entered.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Copier, "_session", forgetful)
+
+    async def main() -> None:
+        task = asyncio.create_task(copier(journal, database).run())
+        while not entered.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=30)
+        assert done
 
     asyncio.run(main())
     assert "mysql-copy" not in {thread.name for thread in threading.enumerate()}
