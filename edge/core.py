@@ -714,7 +714,7 @@ class Core:
             for start in range(0, len(moved.item), CROWD):
                 if start:
                     yield
-                self._told(moved.part(slice(start, start + CROWD)), out)
+                self._told(moved.take(slice(start, start + CROWD)), out)
         self._let_go(to_ms)
         self.now_ms = max(self.now_ms, to_ms)
 

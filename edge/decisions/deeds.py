@@ -163,6 +163,7 @@ def _anew(ledger: Ledger, proposal: Propose) -> Propose:
 
 
 CARRIED_OUT = ("executed", "failed", "undone")
+"""What a decision is, once it was on its way; on paper it stays there."""
 
 MORE_THAN_NOTHING: Mapping[DecisionKind, str] = {"restock": "units", "pricing": "price_cents"}
 """Kind -> field of its data without which nothing could be carried out: a number above nothing."""

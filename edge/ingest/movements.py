@@ -52,7 +52,7 @@ class Movements:
         if (items[1:] == items[:-1]).any():  # one item twice: one after the other
             lines = []
             for i in range(len(items)):
-                lines += self._apply(moved.part(slice(i, i + 1)))
+                lines += self._apply(moved.take(slice(i, i + 1)))
             return lines
         return self._apply(moved)
 

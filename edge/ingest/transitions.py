@@ -37,17 +37,6 @@ class Transitions(NamedTuple):
         """Nothing to tell."""
         return NOTHING
 
-    def part(self, rows: slice) -> "Transitions":
-        """Some of them."""
-        return Transitions(
-            self.kind[rows],
-            self.item[rows],
-            self.old_zone[rows],
-            self.new_zone[rows],
-            self.at_ms[rows],
-            self.last_read_ms[rows],
-        )
-
     @classmethod
     def join(cls, parts: "Sequence[Transitions]") -> "Transitions":
         """One after the other."""
@@ -63,7 +52,7 @@ class Transitions(NamedTuple):
             np.concatenate([part.last_read_ms for part in full]),
         )
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Transitions":
+    def take(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Transitions":
         """Chosen rows, in the order given."""
         return Transitions(
             self.kind[rows],
